@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Stamps that put the events of several threads into one order.
+ *
+ * On a machine with an invariant time-stamp counter this is one counter for all processors. The
+ * counter's read is no memory operation: before a release it may come early but not late (it
+ * retires before the stores that free the block become visible); after an allocation it must be
+ * kept from running ahead of the loads that got the block, hence the fence.
+ */
+#ifndef MEMTRACE_COMMON_COUNTER_H
+#define MEMTRACE_COMMON_COUNTER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+static inline uint64_t counter_from_clock(void)
+{
+	struct timespec now;
+	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static inline uint64_t counter_read(bool is_fenced, bool uses_clock)
+{
+	if (__builtin_expect(uses_clock, 0))
+		return counter_from_clock();
+#if defined(__x86_64__)
+	if (is_fenced)
+		__builtin_ia32_lfence();
+	return __builtin_ia32_rdtsc();
+#else
+	uint64_t value;
+	if (is_fenced)
+		__asm__ volatile("isb" ::: "memory");
+	__asm__ volatile("mrs %0, cntvct_el0" : "=r"(value));
+	return value;
+#endif
+}
+
+#endif

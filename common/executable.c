@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "common/executable.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <link.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/sys.h"
+
+#define SCRIPT_DEPTH_MAX 5
+#define HEADER_BYTES 256
+#define DEFAULT_PATH "/bin:/usr/bin"
+
+#if defined(__x86_64__)
+#define OWN_MACHINE EM_X86_64
+#else
+#define OWN_MACHINE EM_AARCH64
+#endif
+
+/* A file mapped for reading. */
+struct image {
+	const uint8_t *bytes;
+	size_t size_bytes;
+};
+
+/* returns  the bytes at `offset`, NULL if `size_bytes` of them are not there */
+static const void *image_at(const struct image *image, uint64_t offset, uint64_t size_bytes)
+{
+	if (offset > image->size_bytes || size_bytes > image->size_bytes - offset)
+		return NULL;
+	return image->bytes + offset;
+}
+
+static const ElfW(Phdr) * find_segment(const struct image *image, uint32_t type, uint64_t address)
+{
+	const ElfW(Ehdr) *header = (const void *)image->bytes;
+	for (size_t i = 0; i < header->e_phnum; i++) {
+		const ElfW(Phdr) *segment = image_at(
+			image, header->e_phoff + i * sizeof(ElfW(Phdr)), sizeof(ElfW(Phdr)));
+		if (!segment)
+			return NULL;
+		if (segment->p_type == type &&
+		    (type != PT_LOAD || (address >= segment->p_vaddr &&
+					 address - segment->p_vaddr < segment->p_filesz)))
+			return segment;
+	}
+	return NULL;
+}
+
+static bool has_text(const char *bytes, size_t size_bytes, const char *text)
+{
+	return memmem(bytes, size_bytes, text, strlen(text)) != NULL;
+}
+
+/*
+ * The names of needed libraries and of symbols are in one table. gcc's sanitizers are shared
+ * libraries; clang's are linked into the program, which imports or exports their entry.
+ */
+static bool is_sanitized(const struct image *image)
+{
+	static const char *const marks[] = {"libasan.so",   "libtsan.so",    "liblsan.so",
+					    "libhwasan.so", "__asan_init",   "__tsan_init",
+					    "__msan_init",  "__hwasan_init", "__lsan_init"};
+	const ElfW(Phdr) *dynamic = find_segment(image, PT_DYNAMIC, 0);
+	uint64_t table = 0;
+	uint64_t table_bytes = 0;
+	for (uint64_t at = 0; dynamic && at + sizeof(ElfW(Dyn)) <= dynamic->p_filesz;
+	     at += sizeof(ElfW(Dyn))) {
+		const ElfW(Dyn) *entry = image_at(image, dynamic->p_offset + at, sizeof(*entry));
+		if (!entry || entry->d_tag == DT_NULL)
+			break;
+		if (entry->d_tag == DT_STRTAB)
+			table = entry->d_un.d_ptr;
+		else if (entry->d_tag == DT_STRSZ)
+			table_bytes = entry->d_un.d_val;
+	}
+	const ElfW(Phdr) *load = find_segment(image, PT_LOAD, table);
+	if (!table || !load)
+		return false;
+	const char *names = image_at(image, table - load->p_vaddr + load->p_offset, table_bytes);
+	for (size_t i = 0; names && i < sizeof(marks) / sizeof(marks[0]); i++)
+		if (has_text(names, table_bytes, marks[i]))
+			return true;
+	return false;
+}
+
+static enum executable_kind classify_elf(const struct image *image)
+{
+	const ElfW(Ehdr) *header = (const void *)image->bytes;
+	if (header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_machine != OWN_MACHINE)
+		return EXECUTABLE_OTHER_ARCHITECTURE;
+	const ElfW(Phdr) *loader = find_segment(image, PT_INTERP, 0);
+	if (!loader)
+		return EXECUTABLE_STATIC;
+	const char *name = image_at(image, loader->p_offset, loader->p_filesz);
+	if (!name || !has_text(name, loader->p_filesz, "ld-linux"))
+		return EXECUTABLE_OTHER_LIBC;
+	return is_sanitized(image) ? EXECUTABLE_SANITIZER : EXECUTABLE_TRACEABLE;
+}
+
+static uint32_t own_id(long number)
+{
+	return (uint32_t)sys_call6(number, 0, 0, 0, 0, 0, 0);
+}
+
+/* The kernel asks the loader for secure mode when the program's ids or capabilities would change.
+ */
+static bool gains_privileges(const char *path, const struct stat *status)
+{
+	if ((status->st_mode & S_ISUID) && status->st_uid != own_id(SYS_getuid))
+		return true;
+	if ((status->st_mode & S_ISGID) && (status->st_mode & S_IXGRP) &&
+	    status->st_gid != own_id(SYS_getgid))
+		return true;
+	char value[64];
+	return own_id(SYS_getuid) != 0 &&
+	       sys_call6(SYS_getxattr, (long)path, (long)"security.capability", (long)value,
+			 sizeof(value), 0, 0) > 0;
+}
+
+/* Copies the interpreter of a script ("#! /bin/sh -e") to `path`. */
+static bool read_interpreter(const struct image *image, char *path, size_t capacity)
+{
+	size_t size_bytes = image->size_bytes < HEADER_BYTES ? image->size_bytes : HEADER_BYTES;
+	size_t begin = 2;
+	while (begin < size_bytes && (image->bytes[begin] == ' ' || image->bytes[begin] == '\t'))
+		begin++;
+	size_t end = begin;
+	while (end < size_bytes && image->bytes[end] != ' ' && image->bytes[end] != '\t' &&
+	       image->bytes[end] != '\n')
+		end++;
+	if (end == begin || end - begin >= capacity)
+		return false;
+	memmove(path, image->bytes + begin, end - begin);
+	path[end - begin] = '\0';
+	return true;
+}
+
+/*
+ * Looks at one file. returns its kind; EXECUTABLE_UNREADABLE with `script` filled in means that
+ * it is a script, and which file to look at next
+ */
+static enum executable_kind classify_file(const char *path, char *script, size_t capacity)
+{
+	struct stat status;
+	script[0] = '\0';
+	int fd = sys_open(path, O_RDONLY | O_NONBLOCK);
+	if (fd < 0)
+		return EXECUTABLE_UNREADABLE;
+	enum executable_kind kind = EXECUTABLE_UNREADABLE;
+	struct image image = {0};
+	if (!sys_failed(
+		    sys_call6(SYS_newfstatat, fd, (long)"", (long)&status, AT_EMPTY_PATH, 0, 0)) &&
+	    S_ISREG(status.st_mode) && status.st_size > 4)
+		image.bytes = sys_mmap((size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	sys_close(fd);
+	if (!image.bytes)
+		return EXECUTABLE_UNREADABLE;
+	image.size_bytes = (size_t)status.st_size;
+	if (memcmp(image.bytes, "#!", 2) == 0)
+		(void)read_interpreter(&image, script, capacity); /* none: exec fails by itself */
+	else if (memcmp(image.bytes, ELFMAG, SELFMAG) != 0 || image.size_bytes < sizeof(ElfW(Ehdr)))
+		kind = EXECUTABLE_UNREADABLE;
+	else if (gains_privileges(path, &status))
+		kind = EXECUTABLE_SET_ID;
+	else
+		kind = classify_elf(&image);
+	sys_munmap((void *)image.bytes, image.size_bytes);
+	return kind;
+}
+
+enum executable_kind executable_classify(const char *path)
+{
+	char script[HEADER_BYTES];
+	enum executable_kind kind = classify_file(path, script, sizeof(script));
+	for (int depth = 1; script[0] && depth < SCRIPT_DEPTH_MAX; depth++) {
+		char next[HEADER_BYTES];
+		memcpy(next, script, sizeof(next));
+		kind = classify_file(next, script, sizeof(script));
+	}
+	return kind;
+}
+
+const char *executable_reason(enum executable_kind kind)
+{
+	switch (kind) {
+	case EXECUTABLE_TRACEABLE:
+		return "traceable";
+	case EXECUTABLE_UNREADABLE:
+		return "not readable";
+	case EXECUTABLE_STATIC:
+		return "statically linked";
+	case EXECUTABLE_SET_ID:
+		return "set-user-ID, set-group-ID or with capabilities";
+	case EXECUTABLE_OTHER_ARCHITECTURE:
+		return "built for another architecture";
+	case EXECUTABLE_OTHER_LIBC:
+		return "not linked with glibc";
+	case EXECUTABLE_SANITIZER:
+		return "built with a sanitizer";
+	}
+	return "unknown";
+}
+
+/* returns  0, ENOENT or EACCES, as execve of `path` would give */
+static int probe(const char *path)
+{
+	struct stat status;
+	if (sys_failed(sys_call6(SYS_newfstatat, AT_FDCWD, (long)path, (long)&status, 0, 0, 0)))
+		return ENOENT;
+	if (!S_ISREG(status.st_mode) ||
+	    sys_failed(sys_call6(SYS_faccessat, AT_FDCWD, (long)path, 1 /* X_OK */, 0, 0, 0)))
+		return EACCES;
+	return 0;
+}
+
+int executable_find(const char *name, const char *search, char *ret_path, size_t capacity)
+{
+	size_t name_bytes = strlen(name);
+	int worst = ENOENT;
+	if (name_bytes == 0 || name_bytes >= capacity)
+		return ENOENT;
+	if (strchr(name, '/')) {
+		memcpy(ret_path, name, name_bytes + 1);
+		return probe(name);
+	}
+	for (const char *at = search ? search : DEFAULT_PATH;;) {
+		size_t length = strcspn(at, ":");
+		/* An empty entry is the current directory. */
+		if (length + 1 + name_bytes < capacity) {
+			char candidate[4096];
+			size_t used = 0;
+			if (length + 2 + name_bytes > sizeof(candidate))
+				return ENOENT;
+			if (length > 0) {
+				memcpy(candidate, at, length);
+				candidate[length] = '/';
+				used = length + 1;
+			}
+			memcpy(candidate + used, name, name_bytes + 1);
+			int failure = probe(candidate);
+			if (failure == 0) {
+				memcpy(ret_path, candidate, used + name_bytes + 1);
+				return 0;
+			}
+			worst = failure == EACCES ? EACCES : worst;
+		}
+		if (at[length] == '\0')
+			return worst;
+		at += length + 1;
+	}
+}

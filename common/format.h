@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The vocabulary that tracker, collector and reader share, and every limit on bytes that come
+ * from outside. docs/log_format.md is the normative text; the numbers here are its tags.
+ *
+ * Tags and kinds are never reused: a reader accepts every released version of the log.
+ */
+#ifndef MEMTRACE_COMMON_FORMAT_H
+#define MEMTRACE_COMMON_FORMAT_H
+
+#include <assert.h>
+#include <stdint.h>
+
+#define LOG_MAGIC "MTLOG\r\n\032"
+#define LOG_MAGIC_BYTES 8
+#define LOG_VERSION 1
+
+/* Which function an allocation came from. Stored with each event; four bits in a ring record. */
+#define ALLOCATION_KINDS(X)                                                                        \
+	X(0, MALLOC, "malloc")                                                                     \
+	X(1, CALLOC, "calloc")                                                                     \
+	X(2, REALLOC, "realloc")                                                                   \
+	X(3, ALIGNED, "aligned")                                                                   \
+	X(4, MMAP, "mmap")                                                                         \
+	X(5, BRK, "brk")                                                                           \
+	X(6, POOL, "pool")
+
+enum allocation_kind {
+#define X(number, name, text) ALLOCATION_##name = number,
+	ALLOCATION_KINDS(X)
+#undef X
+		ALLOCATION_KIND_COUNT
+};
+static_assert(ALLOCATION_KIND_COUNT <= 16, "a kind has four bits");
+
+/* Block kinds of the log, see docs/log_format.md, "Blocks". */
+enum log_block_kind {
+	LOG_BLOCK_RUN = 1,       /* what was recorded, on which machine, how */
+	LOG_BLOCK_IMAGE = 2,     /* one process image of the tree begins */
+	LOG_BLOCK_MODULE = 3,    /* an ELF object was loaded into an image */
+	LOG_BLOCK_UNLOAD = 4,    /* and unloaded */
+	LOG_BLOCK_THREAD = 5,    /* a thread of an image, or its new name */
+	LOG_BLOCK_EVENTS = 6,    /* columns of events of one image */
+	LOG_BLOCK_SAMPLES = 7,   /* resident memory of images over time */
+	LOG_BLOCK_IMAGE_END = 8, /* an image ended */
+	LOG_BLOCK_UNTRACED = 9,  /* a child that could not be traced, and why */
+	LOG_BLOCK_END = 10,      /* the recording ended: how, and what was lost */
+	LOG_BLOCK_COMMIT = 11,   /* everything before it is consistent */
+	LOG_BLOCK_SYMBOLS = 12,  /* functions, files and lines of addresses */
+	LOG_BLOCK_PROFILE = 13,  /* sums of a finished recording */
+	LOG_BLOCK_INDEX = 14,    /* where the blocks are; the last one */
+};
+
+/* Limits: a value above one of these is refused before anything is allocated for it. */
+#define LIMIT_BLOCK_BYTES (64u << 20)  /* a block, stored or unpacked */
+#define LIMIT_BLOCK_EVENTS (1u << 20)  /* events of one block */
+#define LIMIT_BLOCK_NODES (1u << 20)   /* stack nodes that one block defines */
+#define LIMIT_STACK_NODES (1u << 28)   /* stack nodes of one image */
+#define LIMIT_IMAGES (1u << 20)        /* process images of a log */
+#define LIMIT_THREADS (1u << 22)       /* threads of an image, over its whole life */
+#define LIMIT_MODULES ((1u << 16) - 1) /* modules of an image, over its whole life */
+#define LIMIT_STRING_BYTES (64u << 10) /* a path, a command line, a name */
+#define LIMIT_BUILD_ID_BYTES 64
+#define LIMIT_FRAMES 1024     /* frames of a stack trace: deeper ones lose the outermost */
+#define LIMIT_ADDRESS_BITS 57 /* of a user-space address */
+
+/* How a finished or interrupted recording lost something (flags). */
+enum log_loss {
+	LOG_LOSS_NONE = 0,
+	LOG_LOSS_BACK_PRESSURE = 1, /* the collector made no progress for a second */
+	LOG_LOSS_NO_MEMORY = 2,     /* the tracker got no memory for a thread */
+	LOG_LOSS_WRITE = 4,         /* the log could not be written: full disk, file size limit */
+	LOG_LOSS_COLLECTOR = 8,     /* the collector ended before the program did */
+	LOG_LOSS_TRUNCATED = 16,    /* the file is cut off */
+};
+
+#endif

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The payload of an EVENTS block (docs/log_format.md, "Events"), written and read.
+ *
+ * Encoding matches each release with its allocation, so addresses are not stored: a block of the
+ * log is a sequence of symbols (event_state.h), most of them predicted. Blocks of an image are
+ * encoded and decoded in order; what comes after a missing one cannot be used.
+ */
+#ifndef MEMTRACE_COMMON_LOG_EVENT_CODER_H
+#define MEMTRACE_COMMON_LOG_EVENT_CODER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/log/block_map.h"
+#include "common/log/buffer.h"
+#include "common/log/event_batch.h"
+#include "common/log/event_columns.h"
+#include "common/log/event_state.h"
+#include "common/log/stack_trie.h"
+#include "common/status.h"
+
+struct event_encoder {
+	struct event_state state;
+	struct block_map map;
+	uint32_t *class_slots; /* [class_mask + 1] class + 1 by identity; 0 = empty */
+	uint32_t class_mask;
+	uint32_t stored_classes;
+	struct buffer runs; /* columns of the block being made */
+	struct buffer operations;
+	struct split_writer symbols;
+	struct split_writer locals;
+	struct buffer threads;
+	struct buffer times;
+};
+
+/* pages  for the addresses of live blocks, borrowed. returns false: no memory */
+bool event_encoder_init(struct event_encoder *encoder, const struct block_map_pages *pages,
+			uint64_t image_serial);
+void event_encoder_release(struct event_encoder *encoder);
+
+/*
+ * Takes over the state that decoding the log so far has left, with the addresses of its live blocks
+ * where `addresses` [state->slot_count] has them, so that encoding can go on.
+ *
+ * state    is emptied
+ * returns  false: no memory
+ */
+bool event_encoder_resume(struct event_encoder *encoder, struct event_state *state,
+			  const uint64_t *addresses);
+
+/*
+ * Appends the payload for a batch to `payload`: the nodes of the trie from `first_node` on, the new
+ * classes, the events. The batch's slots are settled afterwards.
+ *
+ * returns  the number of events in the block; 0 and payload->failed: no memory
+ */
+uint32_t event_encode(struct event_encoder *encoder, const struct event_batch *batch,
+		      const struct stack_trie *trie, uint32_t first_node, struct buffer *payload);
+
+/* Events as they come out of a block. */
+struct decoded_events {
+	uint8_t *operations; /* [count] enum event_operation */
+	uint32_t *slots;     /* [count] of the block that was made or has ended; else EVENT_NONE */
+	uint32_t *classes;   /* [count] of that block */
+	uint32_t count;
+	uint32_t capacity;
+	struct event_changes threads;
+	struct event_changes times;
+};
+
+void decoded_events_release(struct decoded_events *events);
+
+/*
+ * Decodes a payload.
+ *
+ * state, trie  of the image, as the block before left them; on failure they are of no use any more
+ * events       overwritten
+ * returns      MT_ERR_CORRUPT, MT_ERR_LIMIT, MT_ERR_NO_MEMORY
+ */
+enum mt_status event_decode(struct event_state *state, struct stack_trie *trie,
+			    const uint8_t *bytes, size_t size_bytes, struct decoded_events *events,
+			    struct mt_error *error) MT_MUST_CHECK;
+
+#endif

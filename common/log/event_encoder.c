@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log/event_coder.h"
+#include "common/log/event_columns.h"
+
+#define FIRST_CLASS_SLOTS 1024u
+#define PREFETCH_EVENTS 12u
+#define CLASS_HAS_INTERVAL 16u
+
+bool event_encoder_init(struct event_encoder *encoder, const struct block_map_pages *pages,
+			uint64_t image_serial)
+{
+	*encoder = (struct event_encoder){.class_mask = FIRST_CLASS_SLOTS - 1};
+	encoder->class_slots = calloc(FIRST_CLASS_SLOTS, sizeof(*encoder->class_slots));
+	return encoder->class_slots && block_map_init(&encoder->map, pages, image_serial);
+}
+
+void event_encoder_release(struct event_encoder *encoder)
+{
+	event_state_release(&encoder->state);
+	block_map_release(&encoder->map);
+	free(encoder->class_slots);
+	buffer_release(&encoder->runs);
+	buffer_release(&encoder->operations);
+	split_release(&encoder->symbols);
+	split_release(&encoder->locals);
+	buffer_release(&encoder->threads);
+	buffer_release(&encoder->times);
+	*encoder = (struct event_encoder){0};
+}
+
+static uint32_t class_hash(const struct event_class *class)
+{
+	uint64_t hash = (class->size_bytes ^ (uint64_t) class->stack << 32) * 0x9e3779b97f4a7c15u;
+	hash ^= (class->interval_bytes + class->kind) * 0xbf58476d1ce4e5b9u;
+	return (uint32_t)(hash >> 32);
+}
+
+static void put_class(struct event_encoder *encoder, uint32_t index)
+{
+	uint32_t slot = class_hash(&encoder->state.classes[index]) & encoder->class_mask;
+	while (encoder->class_slots[slot])
+		slot = (slot + 1) & encoder->class_mask;
+	encoder->class_slots[slot] = index + 1;
+}
+
+static bool grow_class_slots(struct event_encoder *encoder)
+{
+	uint32_t mask = encoder->class_mask * 2 + 1;
+	uint32_t *slots = calloc((size_t)mask + 1, sizeof(*slots));
+	if (!slots)
+		return false;
+	free(encoder->class_slots);
+	encoder->class_slots = slots;
+	encoder->class_mask = mask;
+	for (uint32_t i = 0; i < encoder->state.class_count; i++)
+		put_class(encoder, i);
+	return true;
+}
+
+/* Finds or makes a class. returns EVENT_NONE: no memory */
+static uint32_t find_class(struct event_encoder *encoder, const struct event_class *identity)
+{
+	struct event_state *state = &encoder->state;
+	for (uint32_t slot = class_hash(identity) & encoder->class_mask; encoder->class_slots[slot];
+	     slot = (slot + 1) & encoder->class_mask) {
+		const struct event_class *class = &state->classes[encoder->class_slots[slot] - 1];
+		if (class->size_bytes == identity->size_bytes && class->stack == identity->stack &&
+		    class->kind == identity->kind &&
+		    class->interval_bytes == identity->interval_bytes)
+			return encoder->class_slots[slot] - 1;
+	}
+	if (state->class_count * 2 > encoder->class_mask && !grow_class_slots(encoder))
+		return EVENT_NONE;
+	uint32_t index = event_state_add_class(state, identity);
+	if (index != EVENT_NONE)
+		put_class(encoder, index);
+	return index;
+}
+
+bool event_encoder_resume(struct event_encoder *encoder, struct event_state *state,
+			  const uint64_t *addresses)
+{
+	event_state_release(&encoder->state);
+	encoder->state = *state;
+	*state = (struct event_state){0};
+	while (encoder->state.class_count * 2 > encoder->class_mask)
+		if (!grow_class_slots(encoder))
+			return false;
+	memset(encoder->class_slots, 0, ((size_t)encoder->class_mask + 1) * sizeof(uint32_t));
+	for (uint32_t i = 0; i < encoder->state.class_count; i++)
+		put_class(encoder, i);
+	encoder->stored_classes = encoder->state.class_count;
+	for (uint32_t slot = 0; slot < encoder->state.slot_count; slot++)
+		if (!block_map_take_page(&encoder->map, slot))
+			return false;
+	for (uint32_t i = 0; i < encoder->state.class_count; i++) {
+		const struct event_class *class = &encoder->state.classes[i];
+		for (uint32_t local = 0; local < class->used; local++) {
+			uint32_t slot = class->locals[local];
+			if (!(slot & LOCAL_FREE) &&
+			    !block_map_add(&encoder->map, addresses[slot], slot))
+				return false;
+		}
+	}
+	return true;
+}
+
+/* The batch that is being encoded. */
+struct encoding {
+	struct event_encoder *encoder;
+	const struct event_batch *batch;
+	uint32_t event; /* of the batch */
+	uint32_t block; /* blocks made by events before it */
+	uint32_t count; /* events written */
+	uint64_t thread;
+	uint64_t time_us;
+	uint64_t interval_bytes;
+	uint32_t next_thread;
+	uint32_t next_time;
+	uint32_t next_interval;
+	uint32_t last_thread_at; /* number of the event that the last column entry is for */
+	uint32_t last_time_at;
+	uint64_t last_thread;
+	uint64_t last_time_us;
+	uint64_t run;               /* events since the last mispredicted one */
+	struct event_thread *state; /* of the thread */
+};
+
+static bool follow_changes(struct encoding *encoding)
+{
+	struct event_encoder *encoder = encoding->encoder;
+	const struct event_batch *batch = encoding->batch;
+	(void)event_changes_follow(&batch->intervals, encoding->event, &encoding->next_interval,
+				   &encoding->interval_bytes);
+	if (event_changes_follow(&batch->times, encoding->event, &encoding->next_time,
+				 &encoding->time_us)) {
+		buffer_varint(&encoder->times, encoding->count - encoding->last_time_at);
+		buffer_zigzag(&encoder->times,
+			      (int64_t)(encoding->time_us - encoding->last_time_us));
+		encoding->last_time_at = encoding->count;
+		encoding->last_time_us = encoding->time_us;
+	}
+	if (event_changes_follow(&batch->threads, encoding->event, &encoding->next_thread,
+				 &encoding->thread)) {
+		buffer_varint(&encoder->threads, encoding->count - encoding->last_thread_at);
+		buffer_zigzag(&encoder->threads,
+			      (int64_t)(encoding->thread - encoding->last_thread));
+		encoding->last_thread_at = encoding->count;
+		encoding->last_thread = encoding->thread;
+		encoding->state = event_state_thread(&encoder->state, (uint32_t)encoding->thread);
+	}
+	return encoding->state != NULL;
+}
+
+static void write_symbol(struct encoding *encoding, uint32_t class_index,
+			 enum event_operation operation)
+{
+	struct event_encoder *encoder = encoding->encoder;
+	uint32_t symbol = class_index << 3 | (uint32_t)operation;
+	uint32_t *prediction = event_prediction(&encoder->state, encoding->state->previous);
+	encoding->state->previous = symbol + 1;
+	encoding->count++;
+	if (*prediction == symbol + 1) {
+		encoding->run++;
+		return;
+	}
+	*prediction = symbol + 1;
+	buffer_varint(&encoder->runs, encoding->run);
+	encoding->run = 0;
+	if (buffer_reserve(&encoder->operations, 1))
+		encoder->operations.bytes[encoder->operations.size_bytes++] = (uint8_t)operation;
+	if (event_makes_block(operation) || event_ends_block(operation))
+		split_put(&encoder->symbols, class_index);
+}
+
+/* Writes the end of a known block. returns false: no memory */
+static bool end_block(struct encoding *encoding, uint32_t slot, enum event_operation operation)
+{
+	struct event_encoder *encoder = encoding->encoder;
+	const struct event_slot *ended = &encoder->state.slots[slot];
+	uint32_t class_index = ended->class_index;
+	split_put(&encoder->locals,
+		  event_local_encode(&encoder->state.classes[class_index], ended->local));
+	bool has_memory = event_state_end(&encoder->state, slot);
+	write_symbol(encoding, class_index, operation);
+	return has_memory;
+}
+
+static bool make_block(struct encoding *encoding, uint64_t address, uint32_t class_index,
+		       enum event_operation operation)
+{
+	struct event_encoder *encoder = encoding->encoder;
+	uint32_t lost = block_map_find(&encoder->map, address);
+	if (lost != BLOCK_MAP_NONE) {
+		(void)block_map_remove(&encoder->map, address); /* just found */
+		if (!end_block(encoding, lost, EVENT_LOST))
+			return false;
+	}
+	uint32_t slot = event_state_make(&encoder->state, class_index);
+	if (slot == EVENT_NONE || !block_map_add(&encoder->map, address, slot))
+		return false;
+	write_symbol(encoding, operation == EVENT_MOVE_FAILED ? 0 : class_index, operation);
+	return true;
+}
+
+static bool encode_allocation(struct encoding *encoding, enum event_operation operation)
+{
+	const struct event_batch *batch = encoding->batch;
+	struct event_class identity = {
+		.size_bytes = batch->sizes[encoding->block],
+		.interval_bytes = encoding->interval_bytes,
+		.stack = batch->stacks[encoding->block],
+		.kind = EVENT_CODE_KIND(batch->codes[encoding->event]),
+	};
+	encoding->block++;
+	uint32_t class_index = find_class(encoding->encoder, &identity);
+	return class_index != EVENT_NONE &&
+	       make_block(encoding, batch->addresses[encoding->event], class_index, operation);
+}
+
+static bool encode_release(struct encoding *encoding, enum event_operation operation)
+{
+	struct event_encoder *encoder = encoding->encoder;
+	uint32_t slot = block_map_remove(&encoder->map,
+					 encoding->batch->addresses[encoding->event]);
+	bool is_move = operation == EVENT_MOVE_BEGIN;
+	encoding->state->moving = 0;
+	if (slot == BLOCK_MAP_NONE) {
+		write_symbol(encoding, 0, is_move ? EVENT_MOVE_UNKNOWN : EVENT_RELEASE_UNKNOWN);
+		return true;
+	}
+	if (is_move)
+		encoding->state->moving = encoder->state.slots[slot].class_index + 1;
+	return end_block(encoding, slot, operation);
+}
+
+static bool encode_failed_move(struct encoding *encoding)
+{
+	uint32_t moving = encoding->state->moving;
+	encoding->state->moving = 0;
+	/* Of a block that was not known when the move began: nothing to undo. */
+	if (!moving)
+		return true;
+	return make_block(encoding, encoding->batch->addresses[encoding->event], moving - 1,
+			  EVENT_MOVE_FAILED);
+}
+
+static bool encode_event(struct encoding *encoding)
+{
+	enum event_operation operation = EVENT_CODE_OPERATION(
+		encoding->batch->codes[encoding->event]);
+	switch (operation) {
+	case EVENT_ALLOCATE:
+	case EVENT_MOVE_END:
+		return encode_allocation(encoding, operation);
+	case EVENT_RELEASE:
+	case EVENT_MOVE_BEGIN:
+		return encode_release(encoding, operation);
+	case EVENT_MOVE_FAILED:
+		return encode_failed_move(encoding);
+	case EVENT_RELEASE_UNKNOWN:
+	case EVENT_MOVE_UNKNOWN:
+	case EVENT_LOST:
+		break; /* what the encoder finds out, not what it is told */
+	}
+	return false;
+}
+
+static void encode_nodes(const struct stack_trie *trie, uint32_t first_node, struct buffer *payload)
+{
+	struct buffer column = {0};
+	uint64_t offset = 0;
+	for (uint32_t node = first_node; node < trie->node_count; node++) {
+		const struct stack_node *entry = &trie->nodes[node];
+		/* Most often a node is the child of the one before it: 0. */
+		buffer_varint(&column, node - 1 - entry->parent);
+		buffer_varint(&column, entry->module);
+		buffer_zigzag(&column, (int64_t)(entry->offset - offset));
+		offset = entry->offset;
+	}
+	column_append(payload, &column);
+	buffer_release(&column);
+}
+
+static void encode_classes(const struct event_encoder *encoder, struct buffer *payload)
+{
+	struct buffer column = {0};
+	uint32_t stack = 0;
+	for (uint32_t i = encoder->stored_classes; i < encoder->state.class_count; i++) {
+		const struct event_class *class = &encoder->state.classes[i];
+		buffer_varint(&column,
+			      class->kind | (class->interval_bytes ? CLASS_HAS_INTERVAL : 0u));
+		buffer_zigzag(&column, (int64_t) class->stack - (int64_t)stack);
+		buffer_varint(&column, class->size_bytes);
+		if (class->interval_bytes)
+			buffer_varint(&column, class->interval_bytes);
+		stack = class->stack;
+	}
+	column_append(payload, &column);
+	buffer_release(&column);
+}
+
+static bool encode_events(struct encoding *encoding)
+{
+	struct event_encoder *encoder = encoding->encoder;
+	const struct event_batch *batch = encoding->batch;
+	buffer_clear(&encoder->runs);
+	buffer_clear(&encoder->operations);
+	buffer_clear(&encoder->threads);
+	buffer_clear(&encoder->times);
+	split_clear(&encoder->symbols);
+	split_clear(&encoder->locals);
+	for (; encoding->event < batch->event_count; encoding->event++) {
+		if (encoding->event + PREFETCH_EVENTS < batch->event_count)
+			block_map_prefetch(&encoder->map,
+					   batch->addresses[encoding->event + PREFETCH_EVENTS]);
+		if (!follow_changes(encoding) || !encode_event(encoding))
+			return false;
+	}
+	buffer_varint(&encoder->runs, encoding->run);
+	return event_state_end_batch(&encoder->state);
+}
+
+uint32_t event_encode(struct event_encoder *encoder, const struct event_batch *batch,
+		      const struct stack_trie *trie, uint32_t first_node, struct buffer *payload)
+{
+	struct encoding encoding = {.encoder = encoder, .batch = batch};
+	if (!encode_events(&encoding)) {
+		payload->failed = true;
+		return 0;
+	}
+	buffer_varint(payload, first_node);
+	buffer_varint(payload, trie->node_count - first_node);
+	buffer_varint(payload, encoder->stored_classes);
+	buffer_varint(payload, encoder->state.class_count - encoder->stored_classes);
+	buffer_varint(payload, encoding.count);
+	encode_nodes(trie, first_node, payload);
+	encode_classes(encoder, payload);
+	column_append(payload, &encoder->threads);
+	column_append(payload, &encoder->times);
+	column_append(payload, &encoder->runs);
+	column_append(payload, &encoder->operations);
+	split_append(payload, &encoder->symbols);
+	split_append(payload, &encoder->locals);
+	encoder->stored_classes = encoder->state.class_count;
+	return encoding.count;
+}

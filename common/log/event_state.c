@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "common/log/event_state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/format.h"
+
+/* An empty class keeps a small table: one that fills and empties all the time needs it again. */
+#define KEPT_LOCALS 64u
+
+#define NEAR 2u
+#define NEARNESS_MAX 8
+
+void event_state_release(struct event_state *state)
+{
+	for (uint32_t i = 0; i < state->class_count; i++)
+		free(state->classes[i].locals);
+	free(state->classes);
+	free(state->slots);
+	free(state->free_slots);
+	free(state->waiting);
+	free(state->threads);
+	*state = (struct event_state){0};
+}
+
+/* returns  false: no memory */
+static bool copy_items(void **copy, const void *items, size_t count, size_t item_bytes)
+{
+	*copy = calloc(count + 1, item_bytes);
+	if (*copy && count)
+		memcpy(*copy, items, count * item_bytes);
+	return *copy != NULL;
+}
+
+bool event_state_copy(struct event_state *copy, const struct event_state *state)
+{
+	*copy = *state;
+	bool is_good = copy_items((void **)&copy->slots, state->slots, state->slot_count,
+				  sizeof(*copy->slots));
+	is_good &= copy_items((void **)&copy->free_slots, state->free_slots, state->free_count,
+			      sizeof(*copy->free_slots));
+	is_good &= copy_items((void **)&copy->waiting, state->waiting, state->waiting_count,
+			      sizeof(*copy->waiting));
+	is_good &= copy_items((void **)&copy->threads, state->threads, state->thread_capacity,
+			      sizeof(*copy->threads));
+	is_good &= copy_items((void **)&copy->classes, state->classes, state->class_count,
+			      sizeof(*copy->classes));
+	copy->slot_capacity = state->slot_count;
+	copy->free_capacity = state->free_count;
+	copy->waiting_capacity = state->waiting_count;
+	copy->class_capacity = state->class_count;
+	copy->class_count = 0;
+	for (uint32_t i = 0; i < state->class_count && is_good; i++) {
+		const struct event_class *class = &state->classes[i];
+		struct event_class *twin = &copy->classes[copy->class_count++];
+		is_good = copy_items((void **)&twin->locals, class->locals, class->used,
+				     sizeof(*class->locals));
+		twin->capacity = class->used;
+	}
+	if (!is_good)
+		event_state_release(copy);
+	return is_good;
+}
+
+/* Makes room for one more item. returns false: no memory */
+static bool grow(void **items, uint32_t count, uint32_t *capacity, size_t item_bytes)
+{
+	if (count < *capacity)
+		return true;
+	uint32_t larger = *capacity ? *capacity + *capacity / 2 + 8 : 16;
+	void *grown = larger < *capacity ? NULL : realloc(*items, larger * item_bytes);
+	if (!grown)
+		return false;
+	*items = grown;
+	*capacity = larger;
+	return true;
+}
+
+uint32_t event_state_add_class(struct event_state *state, const struct event_class *identity)
+{
+	if (state->class_count >= EVENT_CLASSES_MAX ||
+	    !grow((void **)&state->classes, state->class_count, &state->class_capacity,
+		  sizeof(*state->classes)))
+		return EVENT_NONE;
+	state->classes[state->class_count] = (struct event_class){
+		.size_bytes = identity->size_bytes,
+		.interval_bytes = identity->interval_bytes,
+		.stack = identity->stack,
+		.kind = identity->kind,
+	};
+	return state->class_count++;
+}
+
+struct event_thread *event_state_thread(struct event_state *state, uint32_t thread)
+{
+	if (thread < state->thread_capacity)
+		return &state->threads[thread];
+	if (thread >= LIMIT_THREADS)
+		return NULL;
+	uint32_t capacity = state->thread_capacity ? state->thread_capacity : 4;
+	while (capacity <= thread)
+		capacity *= 2;
+	struct event_thread *grown = realloc(state->threads, capacity * sizeof(*grown));
+	if (!grown)
+		return NULL;
+	memset(grown + state->thread_capacity, 0,
+	       (capacity - state->thread_capacity) * sizeof(*grown));
+	state->threads = grown;
+	state->thread_capacity = capacity;
+	return &state->threads[thread];
+}
+
+static uint32_t take_local(struct event_class *class)
+{
+	if (class->first_free) {
+		uint32_t local = class->first_free - 1;
+		class->first_free = class->locals[local] & ~LOCAL_FREE;
+		return local;
+	}
+	if (!grow((void **)&class->locals, class->used, &class->capacity, sizeof(*class->locals)))
+		return EVENT_NONE;
+	return class->used++;
+}
+
+static uint32_t take_slot(struct event_state *state)
+{
+	if (state->free_count)
+		return state->free_slots[--state->free_count];
+	if (state->slot_count >= EVENT_SLOTS_MAX ||
+	    !grow((void **)&state->slots, state->slot_count, &state->slot_capacity,
+		  sizeof(*state->slots)))
+		return EVENT_NONE;
+	return state->slot_count++;
+}
+
+uint32_t event_state_make(struct event_state *state, uint32_t class_index)
+{
+	struct event_class *class = &state->classes[class_index];
+	uint32_t slot = take_slot(state);
+	uint32_t local = slot == EVENT_NONE ? EVENT_NONE : take_local(class);
+	if (local == EVENT_NONE)
+		return EVENT_NONE;
+	class->locals[local] = slot;
+	class->newest = local;
+	class->live++;
+	state->live_count++;
+	state->slots[slot] = (struct event_slot){
+		.class_index = class_index, .local = local, .born = state->born++};
+	return slot;
+}
+
+static void learn_nearness(struct event_class *class, uint32_t local)
+{
+	bool is_near = local - class->last_released + NEAR <= 2 * NEAR;
+	if (is_near && class->nearness < NEARNESS_MAX)
+		class->nearness++;
+	else if (!is_near && class->nearness > -NEARNESS_MAX)
+		class->nearness--;
+}
+
+static void free_local(struct event_class *class, uint32_t local)
+{
+	if (local != class->newest)
+		learn_nearness(class, local);
+	class->locals[local] = LOCAL_FREE | class->first_free;
+	class->first_free = local + 1;
+	class->last_released = local;
+	/* Blocks that end in reverse order: the one made before is the next to go. */
+	if (local == class->newest && local > 0)
+		class->newest = local - 1;
+	if (--class->live > 0)
+		return;
+	class->used = 0;
+	class->first_free = 0;
+	class->newest = 0;
+	class->last_released = 0;
+	if (class->capacity > KEPT_LOCALS) {
+		free(class->locals);
+		class->locals = NULL;
+		class->capacity = 0;
+	}
+}
+
+bool event_state_end(struct event_state *state, uint32_t slot)
+{
+	const struct event_slot *ended = &state->slots[slot];
+	free_local(&state->classes[ended->class_index], ended->local);
+	state->live_count--;
+	if (ended->born - state->batch_born < UINT32_MAX / 2) {
+		if (!grow((void **)&state->free_slots, state->free_count, &state->free_capacity,
+			  sizeof(*state->free_slots)))
+			return false;
+		state->free_slots[state->free_count++] = slot;
+		return true;
+	}
+	if (!grow((void **)&state->waiting, state->waiting_count, &state->waiting_capacity,
+		  sizeof(*state->waiting)))
+		return false;
+	state->waiting[state->waiting_count++] = slot;
+	return true;
+}
+
+bool event_state_end_batch(struct event_state *state)
+{
+	for (uint32_t i = 0; i < state->waiting_count; i++) {
+		if (!grow((void **)&state->free_slots, state->free_count, &state->free_capacity,
+			  sizeof(*state->free_slots)))
+			return false;
+		state->free_slots[state->free_count++] = state->waiting[i];
+	}
+	state->waiting_count = 0;
+	state->batch_born = state->born;
+	return true;
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * From the rings of a process tree to the blocks of a log: used by the collector while it records,
+ * and by the reader when the collector died before it could finish.
+ *
+ * Pieces of ring streams go in (recording_add_piece). recording_decode merges the rings of each
+ * image by the stamps of their record groups and appends the events to the image's batch.
+ * recording_commit writes batches and everything new about images, modules and threads, and ends
+ * with a COMMIT block: up to there the log is consistent, and the decoders' state at that point
+ * (recording_ring_decoder) with the words behind it continues it exactly.
+ */
+#ifndef MEMTRACE_COMMON_LOG_RECORDING_H
+#define MEMTRACE_COMMON_LOG_RECORDING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/log/event_coder.h"
+#include "common/log/log_writer.h"
+#include "common/log/module_map.h"
+#include "common/log/ring_decoder.h"
+#include "common/log/stack_trie.h"
+
+#define RECORDING_BATCH_EVENTS (1u << 19)
+#define RECORDING_NO_BOUND UINT64_MAX
+
+struct recorded_image {
+	uint64_t serial;
+	uint64_t parent_serial; /* image that it was forked from; 0: started by exec */
+	uint32_t index;         /* in the log */
+	uint32_t pid;           /* as the collector sees it */
+	uint32_t own_pid;       /* as the process sees it */
+	uint32_t parent_pid;
+	uint64_t start_us; /* since the recording began */
+	char *path;
+	char *command; /* arguments, each ended by a NUL */
+	size_t command_bytes;
+	bool is_announced; /* its IMAGE block is written */
+	bool has_ended;
+	uint64_t ring_count; /* rings that it writes to */
+	struct stack_trie trie;
+	uint32_t stored_nodes; /* of the trie, in the log */
+	struct module_map modules;
+	uint32_t *thread_ids; /* [thread_count] by thread index */
+	uint32_t thread_count;
+	uint32_t thread_capacity;
+	struct buffer new_threads; /* entries of the next THREAD block */
+	struct event_batch batch;
+	struct event_encoder encoder;
+	uint64_t first_us; /* times of the batch's events */
+	uint64_t last_us;
+	uint64_t event_count; /* of all batches */
+	void *owner_data;     /* the collector's */
+};
+
+struct module_details {
+	const struct mapped_module *mapped;
+	const char *path;
+	const uint8_t *build_id;
+	size_t build_id_bytes;
+};
+
+/* What the owner of a recording wants to know; each may be NULL. */
+struct recording_observer {
+	void *context;
+	void (*module_loaded)(void *context, struct recorded_image *image,
+			      const struct module_details *module);
+	void (*thread_started)(void *context, struct recorded_image *image, uint32_t thread_index,
+			       uint32_t thread_id);
+	/* Before the blocks of commit `number` are flushed: the place to save the decoders. */
+	void (*committing)(void *context, uint64_t number);
+};
+
+struct recording;
+
+/* writer, observer, pages  borrowed. returns NULL if there is no memory */
+struct recording *recording_new(struct log_writer *writer,
+				const struct recording_observer *observer,
+				const struct block_map_pages *pages);
+void recording_free(struct recording *recording);
+
+/* The image with this serial number, made if it isn't known. returns NULL: no memory */
+struct recorded_image *recording_image(struct recording *recording, uint64_t serial);
+
+/* All images, for iteration: returns the next after `previous` (NULL: the first), NULL at the end.
+ */
+struct recorded_image *recording_next_image(struct recording *recording,
+					    const struct recorded_image *previous);
+
+/* Says that the image is a fork's child of a known one, so it has no note of its own. */
+void recording_image_forked(struct recorded_image *image, uint64_t parent_serial, uint32_t pid,
+			    uint64_t now_us);
+
+/*
+ * words    [word_count] borrowed until they are decoded (recording_decoded_position)
+ * position of the first word in the ring's stream
+ * returns  false: no memory
+ */
+bool recording_add_piece(struct recording *recording, uint32_t ring, const uint64_t *words,
+			 uint32_t word_count, uint64_t position);
+
+/* What the ring `ring` publishes from now on has stamps above `frontier`. */
+void recording_set_frontier(struct recording *recording, uint32_t ring, uint64_t frontier);
+
+/*
+ * Decodes what is there up to the least frontier of each image's rings, committing when a batch
+ * is full.
+ *
+ * takes_all  ignore the frontiers: no more is to come
+ * returns    MT_ERR_CORRUPT: a ring is broken; or as recording_commit
+ */
+enum mt_status recording_decode(struct recording *recording, bool takes_all,
+				struct mt_error *error) MT_MUST_CHECK;
+
+/* Writes what is new. returns MT_ERR_IO, MT_ERR_NO_MEMORY */
+enum mt_status recording_commit(struct recording *recording, struct mt_error *error) MT_MUST_CHECK;
+
+/* Events decoded and not committed. */
+uint64_t recording_uncommitted_events(const struct recording *recording);
+
+/* Up to where the ring's stream was decoded; and up to where when the last commit was made. */
+uint64_t recording_decoded_position(const struct recording *recording, uint32_t ring);
+uint64_t recording_committed_position(const struct recording *recording, uint32_t ring);
+
+/* The decoder is not as it was at the last commit. */
+bool recording_ring_changed(const struct recording *recording, uint32_t ring);
+
+struct ring_decoder *recording_ring_decoder(struct recording *recording, uint32_t ring);
+
+/* The ring's image has ended and all of it is decoded: the next words are somebody else's. */
+void recording_release_ring(struct recording *recording, uint32_t ring);
+
+/* Ends an image: writes its IMAGE_END block. It must be decoded in full; its memory goes at the
+ * next commit. */
+void recording_end_image(struct recording *recording, struct recorded_image *image, uint64_t now_us,
+			 uint32_t loss, uint32_t skipped_events);
+
+/* For ring_decoder.c: what the notes say. Each returns false if there is no memory. */
+bool recording_note(struct recording *recording, struct recorded_image *image,
+		    struct ring_decoder *decoder, enum ring_note note, const uint64_t *words,
+		    size_t word_count);
+
+/*
+ * Taking up a recording again: the number of commits and of announced images that the log has
+ * already, and the images, whose fields, trie, modules and threads the caller fills in as the log
+ * has them.
+ */
+void recording_set_commits(struct recording *recording, uint64_t commit_count,
+			   uint32_t image_count);
+bool recording_restore_thread(struct recorded_image *image, uint32_t thread_id);
+
+#endif

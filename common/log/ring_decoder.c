@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "common/log/ring_decoder.h"
+
+#include "common/log/recording.h"
+
+/* Words are trusted as little as a file's: a traced program may have scribbled over the ring. */
+struct cursor {
+	struct ring_decoder *decoder;
+	struct recording *recording;
+	struct recorded_image *image;
+	const uint64_t *words;
+	size_t at;
+	size_t word_count;
+};
+
+static bool has_words(const struct cursor *cursor, size_t count)
+{
+	return cursor->word_count - cursor->at >= count;
+}
+
+static bool is_full(const struct event_batch *batch)
+{
+	return batch->event_count == batch->capacity;
+}
+
+/* Thread, time and interval at the front of a batch and wherever they change. */
+static bool note_changes(struct cursor *cursor)
+{
+	const struct ring_decoder *decoder = cursor->decoder;
+	struct recorded_image *image = cursor->image;
+	struct event_batch *batch = &image->batch;
+	uint32_t first = batch->event_count;
+	/* Rings are merged by stamps, not by time: it may step back by a tick, and then stands
+	 * still. */
+	uint64_t time_us = decoder->time_us > image->last_us ? decoder->time_us : image->last_us;
+	if (first == 0)
+		image->first_us = time_us;
+	if ((first == 0 || time_us != image->last_us) &&
+	    !event_changes_add(&batch->times, first, time_us))
+		return false;
+	image->last_us = time_us;
+	const struct event_changes *threads = &batch->threads;
+	if ((first == 0 || threads->items[threads->count - 1].value != decoder->thread) &&
+	    !event_changes_add(&batch->threads, first, decoder->thread))
+		return false;
+	const struct event_changes *intervals = &batch->intervals;
+	uint64_t interval = intervals->count ? intervals->items[intervals->count - 1].value : 0;
+	return interval == decoder->interval_bytes ||
+	       event_changes_add(&batch->intervals, first, decoder->interval_bytes);
+}
+
+static bool add_event(struct cursor *cursor, enum event_operation operation, uint64_t word,
+		      uint64_t address)
+{
+	struct event_batch *batch = &cursor->image->batch;
+	unsigned kind = (unsigned)(word >> RING_KIND_SHIFT) & 0xf;
+	if (kind >= ALLOCATION_KIND_COUNT || address == 0 || !note_changes(cursor))
+		return false;
+	batch->codes[batch->event_count] = EVENT_CODE(operation, kind);
+	batch->addresses[batch->event_count] = address;
+	if (event_makes_block(operation)) {
+		unsigned slot = (unsigned)(word >> RING_SLOT_SHIFT) % RING_SLOTS;
+		uint32_t stack = cursor->decoder->slots[slot];
+		if (!has_words(cursor, 1))
+			return false;
+		batch->sizes[batch->block_count] = cursor->words[cursor->at++];
+		batch->stacks[batch->block_count++] = stack;
+		cursor->decoder->previous_stack = stack;
+	}
+	batch->event_count++;
+	return true;
+}
+
+static bool decode_wide(struct cursor *cursor, uint64_t prefix)
+{
+	static const uint8_t operations[] = {
+		[RING_ALLOCATE] = EVENT_ALLOCATE,       [RING_RELEASE] = EVENT_RELEASE,
+		[RING_MOVE_BEGIN] = EVENT_MOVE_BEGIN,   [RING_MOVE_END] = EVENT_MOVE_END,
+		[RING_MOVE_FAILED] = EVENT_MOVE_FAILED,
+	};
+	if (!has_words(cursor, 2))
+		return false;
+	unsigned type = (unsigned)(prefix >> 4) & RING_TYPE_MASK;
+	uint64_t address = cursor->words[cursor->at++];
+	uint64_t word = cursor->words[cursor->at++];
+	if ((word & RING_TYPE_MASK) != type || type >= sizeof(operations) ||
+	    (operations[type] == 0 && type != RING_ALLOCATE))
+		return false;
+	return add_event(cursor, (enum event_operation)operations[type], word, address);
+}
+
+static bool decode_stack(struct cursor *cursor, uint64_t word)
+{
+	struct ring_decoder *decoder = cursor->decoder;
+	struct recorded_image *image = cursor->image;
+	size_t count = (size_t)(word >> RING_STACK_COUNT_SHIFT) % (1u << 12);
+	uint32_t kept = (uint32_t)(word >> RING_STACK_KEPT_SHIFT);
+	unsigned slot = (unsigned)(word >> RING_STACK_SLOT_SHIFT) % RING_SLOTS;
+	if (!has_words(cursor, count) || decoder->previous_stack >= image->trie.node_count ||
+	    image->trie.nodes[decoder->previous_stack].depth < kept ||
+	    kept + count > LIMIT_FRAMES + 1)
+		return false;
+	uint32_t node = stack_trie_ancestor(&image->trie, decoder->previous_stack, kept);
+	for (size_t i = 0; i < count; i++) {
+		uint64_t frame = cursor->words[cursor->at++];
+		uint64_t address = RING_FRAME_ADDRESS(frame);
+		uint64_t flags = frame - address;
+		const struct mapped_module *module = module_map_find(
+			&image->modules, flags & RING_FRAME_EXACT ? address : address - 1);
+		node = stack_trie_intern(
+			&image->trie, node, module ? (uint16_t)module->index : 0,
+			flags | RING_FRAME_ADDRESS(address - (module ? module->bias : 0)));
+		if (node == STACK_NONE)
+			return false;
+	}
+	decoder->slots[slot] = node;
+	return true;
+}
+
+static bool decode_note(struct cursor *cursor, uint64_t word)
+{
+	size_t count = (size_t)(word >> 32);
+	if (!has_words(cursor, count))
+		return false;
+	const uint64_t *words = cursor->words + cursor->at;
+	cursor->at += count;
+	return recording_note(cursor->recording, cursor->image, cursor->decoder,
+			      (enum ring_note)(word >> 4 & 0xff), words, count);
+}
+
+static bool decode_record(struct cursor *cursor)
+{
+	uint64_t word = cursor->words[cursor->at++];
+	struct ring_decoder *decoder = cursor->decoder;
+	switch (word & RING_TYPE_MASK) {
+	case RING_ALLOCATE:
+		return add_event(cursor, EVENT_ALLOCATE, word, ring_word_address(word));
+	case RING_RELEASE:
+		return add_event(cursor, EVENT_RELEASE, word, ring_word_address(word));
+	case RING_MOVE_BEGIN:
+		return add_event(cursor, EVENT_MOVE_BEGIN, word, ring_word_address(word));
+	case RING_MOVE_END:
+		return add_event(cursor, EVENT_MOVE_END, word, ring_word_address(word));
+	case RING_MOVE_FAILED:
+		return add_event(cursor, EVENT_MOVE_FAILED, word, ring_word_address(word));
+	case RING_STACK:
+		return decode_stack(cursor, word);
+	case RING_STAMP:
+		decoder->key = word >> 4;
+		return true;
+	case RING_EPOCH:
+		decoder->time_us = word >> 4;
+		return true;
+	case RING_NOTE:
+		return decode_note(cursor, word);
+	case RING_WIDE:
+		return decode_wide(cursor, word);
+	}
+	return false;
+}
+
+enum ring_decode_end ring_decoder_run(struct ring_decoder *decoder, struct recording *recording,
+				      struct recorded_image *image, const uint64_t *words,
+				      size_t *at, size_t word_count, uint64_t bound)
+{
+	struct cursor cursor = {
+		.decoder = decoder,
+		.recording = recording,
+		.image = image,
+		.words = words,
+		.at = *at,
+		.word_count = word_count,
+	};
+	enum ring_decode_end end = RING_DECODE_EMPTY;
+	while (cursor.at < word_count) {
+		if (ring_next_key(words + cursor.at, 0) > bound) {
+			end = RING_DECODE_KEY;
+			break;
+		}
+		if (is_full(&image->batch)) {
+			end = RING_DECODE_FULL;
+			break;
+		}
+		if (!decode_record(&cursor)) {
+			end = RING_DECODE_BROKEN;
+			break;
+		}
+	}
+	decoder->position += cursor.at - *at;
+	*at = cursor.at;
+	return end;
+}
+
+uint64_t ring_first_serial(const uint64_t *words, size_t word_count)
+{
+	for (size_t at = 0; at < word_count;) {
+		uint64_t word = words[at++];
+		unsigned type = (unsigned)(word & RING_TYPE_MASK);
+		if (type == RING_STAMP || type == RING_EPOCH)
+			continue;
+		if (type != RING_NOTE)
+			return 0;
+		enum ring_note note = (enum ring_note)(word >> 4 & 0xff);
+		if ((note == RING_NOTE_IMAGE || note == RING_NOTE_THREAD) && at < word_count)
+			return words[at];
+		at += (size_t)(word >> 32);
+	}
+	return 0;
+}
