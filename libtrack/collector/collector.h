@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The collector: the process that turns what traced processes publish into a log.
+ *
+ * It sits in its own session beside the launcher, knows the processes of the tree by pidfds, and
+ * ends after the last of them. With the launcher it talks through one SOCK_SEQPACKET pair:
+ *
+ *   collector -> launcher   collector_ready: recording can start, or why it can't
+ *   collector -> launcher   collector_news: what becomes of the log
+ *   launcher -> collector   collector_ended: the program's start and its end; the launcher's end
+ *                           without them means that it was killed: recording goes on
+ */
+#ifndef MEMTRACE_COLLECTOR_COLLECTOR_H
+#define MEMTRACE_COLLECTOR_COLLECTOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/segment.h"
+#include "common/status.h"
+
+struct module_files;
+
+struct collector_options {
+	const char *log_path;
+	bool overwrites; /* an existing log */
+	enum unwinder_kind unwinder;
+	bool no_children;
+	const char *const *arguments; /* [argument_count] of the program, for the log */
+	size_t argument_count;
+	pid_t program_pid;
+};
+
+struct collector_ready {
+	enum mt_status status; /* MT_OK, else `message` says why */
+	char message[256];
+	char session[4096];  /* what a traced process opens */
+	char log_path[4096]; /* absolute */
+};
+
+enum program_event {
+	PROGRAM_STARTED = 1,
+	PROGRAM_NOT_STARTED = 2, /* it could not be executed: no log is left */
+	PROGRAM_ENDED = 3,
+};
+
+struct collector_ended {
+	enum program_event event;
+	int wait_status;        /* as waitpid gives it */
+	uint64_t max_rss_bytes; /* of the program alone; 0: not known */
+};
+
+enum recording_event {
+	RECORDING_LOST = 0,    /* never sent: what the launcher takes for granted without news */
+	RECORDING_GOES_ON = 1, /* the program ended, others of its tree run */
+	RECORDING_OVER = 2,    /* the tree has ended; the log is being finished */
+	LOG_FINISHED = 3,      /* `text` is for the closing line */
+};
+
+struct collector_news {
+	enum recording_event event;
+	uint32_t process_count; /* that go on */
+	char text[512];
+};
+
+/* How a recording went, for whoever finishes the log. */
+struct collector_result {
+	bool is_discarded; /* the program was not started, and no log is left */
+	bool was_traced;   /* at least one process took part */
+	bool is_cut;       /* writing failed: the log ends early, `message` says why */
+	char message[256];
+	int log_fd;                        /* open and locked; -1 if discarded */
+	struct module_files *module_files; /* the collector's; they live until the process ends */
+};
+
+/*
+ * Collects until the tree has ended. Called in a process of its own, whose descriptors, signals
+ * and session it changes.
+ *
+ * control_fd  the pair's end, owned
+ * returns     MT_OK unless recording could not even start; then the launcher was told why
+ */
+enum mt_status collector_run(const struct collector_options *options, int control_fd,
+			     struct collector_result *ret_result,
+			     struct mt_error *error) MT_MUST_CHECK;
+
+#endif

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "libtrack/collector/drain.h"
+
+#include <string.h>
+
+#include "common/counter.h"
+#include "common/sys.h"
+
+/*
+ * A thread sets `busy`, reads its stamp, and publishes; a group that is not published when we look
+ * has a stamp above the one we read before we looked, unless `busy` was set. The margin covers the
+ * time that the store to `busy` may linger in the other processor's store buffer.
+ */
+#define STAMP_MARGIN (1u << 16)
+#define STUCK_US 200000u /* a thread that is stopped in the middle of a group: go on without it */
+
+static uint64_t spool_room(const struct segment_header *header)
+{
+	return header->spool_bytes - (header->spool_head - header->spool_tail);
+}
+
+/*
+ * Room for a piece of `word_count` words in one stretch.
+ * returns  NULL if the spool is too full
+ */
+static struct spool_piece *spool_reserve(struct drain *drain, uint32_t word_count)
+{
+	struct segment_header *header = drain->segment->header;
+	uint64_t size_bytes = sizeof(struct spool_piece) + (uint64_t)word_count * 8;
+	uint64_t at = header->spool_head % header->spool_bytes;
+	uint64_t to_end = header->spool_bytes - at;
+	uint64_t skipped = to_end < size_bytes ? to_end : 0;
+	if (spool_room(header) < size_bytes + skipped)
+		return NULL;
+	if (skipped >= sizeof(struct spool_piece)) {
+		struct spool_piece *skip = (struct spool_piece *)(void *)(drain->segment->spool +
+									  at);
+		*skip = (struct spool_piece){.ring = SPOOL_SKIP};
+	}
+	if (skipped)
+		atomic_store_explicit(&header->spool_head, header->spool_head + skipped,
+				      memory_order_release);
+	at = header->spool_head % header->spool_bytes;
+	return (struct spool_piece *)(void *)(drain->segment->spool + at);
+}
+
+static void copy_words(uint64_t *destination, const uint64_t *ring_words, uint64_t position,
+		       uint32_t count)
+{
+	uint32_t at = (uint32_t)(position % RING_WORDS);
+	uint32_t first = RING_WORDS - at < count ? RING_WORDS - at : count;
+	memcpy(destination, ring_words + at, (size_t)first * 8);
+	memcpy(destination + first, ring_words, (size_t)(count - first) * 8);
+}
+
+/* Takes what one ring holds. returns words taken, -1 if the spool has no room */
+static int64_t drain_ring(struct drain *drain, uint32_t index, struct ring_header *ring)
+{
+	struct segment_header *header = drain->segment->header;
+	uint64_t head = atomic_load_explicit(&ring->head, memory_order_acquire);
+	uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
+	if (head == tail)
+		return 0;
+	if (head - tail > RING_WORDS)
+		return 0; /* scribbled over: the ring is given up when its process ends */
+	uint32_t count = (uint32_t)(head - tail);
+	struct spool_piece *piece = spool_reserve(drain, count);
+	if (!piece)
+		return -1;
+	uint64_t *words = (uint64_t *)(piece + 1);
+	*piece = (struct spool_piece){.position = tail, .ring = index, .word_count = count};
+	copy_words(words, segment_file_words(drain->segment, index), tail, count);
+	if (!recording_add_piece(drain->recording, index, words, count, tail))
+		return -1;
+	atomic_store_explicit(&header->spool_head,
+			      header->spool_head + sizeof(*piece) + (uint64_t)count * 8,
+			      memory_order_release);
+	atomic_store_explicit(&ring->tail, head, memory_order_seq_cst);
+	if (atomic_load_explicit(&ring->waiting, memory_order_seq_cst)) {
+		atomic_fetch_add_explicit(&ring->drained, 1, memory_order_relaxed);
+		sys_futex_wake(&ring->drained);
+	}
+	return count;
+}
+
+/* What the ring will publish after this look has a stamp above the result. */
+static uint64_t frontier_of(struct drain *drain, uint32_t index, const struct ring_header *ring,
+			    uint64_t stamp, uint64_t now_us)
+{
+	if (!atomic_load_explicit(&ring->busy, memory_order_acquire)) {
+		drain->stuck_since_us[index] = 0;
+		return stamp;
+	}
+	if (drain->stuck_since_us[index] == 0)
+		drain->stuck_since_us[index] = now_us + 1;
+	return now_us > drain->stuck_since_us[index] + STUCK_US ? stamp : 0;
+}
+
+uint64_t drain_rings(struct drain *drain, uint64_t now_us, bool *ret_has_more)
+{
+	uint64_t stamp = counter_read(true, drain->uses_clock_stamps);
+	uint64_t taken = 0;
+	stamp = stamp > STAMP_MARGIN ? stamp - STAMP_MARGIN : 0;
+	*ret_has_more = false;
+	for (uint32_t i = 0; i < drain->segment->chunk_count * SEGMENT_CHUNK_RINGS; i++) {
+		struct ring_header *ring = segment_file_ring(drain->segment, i);
+		if (!atomic_load_explicit(&ring->owner, memory_order_acquire))
+			continue;
+		/* In this order: stamp, busy, head. */
+		uint64_t frontier = frontier_of(drain, i, ring, stamp, now_us);
+		int64_t count = drain_ring(drain, i, ring);
+		if (count < 0) {
+			*ret_has_more = true;
+			continue; /* what is left in the ring may lie below `frontier` */
+		}
+		taken += (uint64_t)count;
+		recording_set_frontier(drain->recording, i, frontier);
+	}
+	return taken;
+}
+
+void drain_forget_committed(struct drain *drain)
+{
+	struct segment_header *header = drain->segment->header;
+	uint64_t tail = header->spool_tail;
+	while (tail != header->spool_head) {
+		uint64_t at = tail % header->spool_bytes;
+		uint64_t to_end = header->spool_bytes - at;
+		const struct spool_piece *piece = (const void *)(drain->segment->spool + at);
+		if (to_end < sizeof(*piece) || piece->ring == SPOOL_SKIP) {
+			tail += to_end;
+			continue;
+		}
+		if (recording_committed_position(drain->recording, piece->ring) <
+		    piece->position + piece->word_count)
+			break;
+		tail += sizeof(*piece) + (uint64_t)piece->word_count * 8;
+	}
+	atomic_store_explicit(&header->spool_tail, tail, memory_order_release);
+}
+
+uint64_t drain_spool_used(const struct drain *drain)
+{
+	const struct segment_header *header = drain->segment->header;
+	return header->spool_head - header->spool_tail;
+}
+
+static void save(struct ring_snapshot *snapshot, const struct ring_decoder *decoder,
+		 uint64_t number)
+{
+	/* Void while it is written: a kill in between leaves the other one. */
+	atomic_store_explicit(&snapshot->commit, UINT64_MAX, memory_order_release);
+	atomic_thread_fence(memory_order_seq_cst);
+	snapshot->decoder = *decoder;
+	atomic_thread_fence(memory_order_seq_cst);
+	atomic_store_explicit(&snapshot->commit, number, memory_order_release);
+}
+
+void drain_save_decoders(struct drain *drain, uint64_t number)
+{
+	for (uint32_t i = 0; i < drain->segment->chunk_count * SEGMENT_CHUNK_RINGS; i++) {
+		if (!recording_ring_changed(drain->recording, i))
+			continue;
+		struct ring_snapshot *first = segment_file_snapshot(drain->segment, i, 0);
+		struct ring_snapshot *second = segment_file_snapshot(drain->segment, i, 1);
+		/* The older of the two; 0, none, is older than all, UINT64_MAX, void, is
+		 * overwritten too. */
+		struct ring_snapshot *older = first->commit + 1 <= second->commit + 1 ? first
+										      : second;
+		save(older, recording_ring_decoder(drain->recording, i), number);
+	}
+}
+
+void drain_finish_rings(struct drain *drain, uint32_t image_slot)
+{
+	for (uint32_t i = 0; i < drain->segment->chunk_count * SEGMENT_CHUNK_RINGS; i++)
+		if (atomic_load(&segment_file_ring(drain->segment, i)->owner) == image_slot + 1)
+			recording_set_frontier(drain->recording, i, RECORDING_NO_BOUND);
+}
+
+void drain_release_rings(struct drain *drain, uint32_t image_slot)
+{
+	for (uint32_t i = 0; i < drain->segment->chunk_count * SEGMENT_CHUNK_RINGS; i++) {
+		struct ring_header *ring = segment_file_ring(drain->segment, i);
+		if (atomic_load(&ring->owner) != image_slot + 1)
+			continue;
+		recording_release_ring(drain->recording, i);
+		drain->stuck_since_us[i] = 0;
+		atomic_store(&ring->owner, 0);
+	}
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "libtrack/collector/process_table.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define EXEC_LIMIT_US 2000000u /* an exec that takes longer has succeeded */
+#define FORK_LIMIT_US 1000000u
+
+static struct image_slot *slot_of(const struct process_table *table,
+				  const struct watched_image *watched)
+{
+	return &table->segment->header->images[watched->slot];
+}
+
+static bool watch(struct process_table *table, struct recorded_image *image, uint32_t slot,
+		  uint32_t pid)
+{
+	char path[64];
+	if (table->count == table->capacity) {
+		size_t capacity = table->capacity ? table->capacity * 2 : 16;
+		struct watched_image *grown = realloc(table->images, capacity * sizeof(*grown));
+		if (!grown)
+			return false;
+		table->images = grown;
+		table->capacity = capacity;
+	}
+	(void)snprintf(path, sizeof(path), "/proc/%u/statm", pid);
+	table->images[table->count++] = (struct watched_image){
+		.image = image,
+		.serial = image->serial,
+		.slot = slot,
+		.pidfd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0),
+		.statm_fd = open(path, O_RDONLY | O_CLOEXEC),
+	};
+	return true;
+}
+
+static bool take_up(struct process_table *table, uint32_t index, uint64_t serial, uint64_t now_us)
+{
+	const struct image_slot *slot = &table->segment->header->images[index];
+	uint32_t pid = atomic_load(&slot->pid);
+	uint64_t parent_serial = atomic_load(&slot->parent_serial);
+	struct recorded_image *image = recording_image(table->recording, serial);
+	if (!image)
+		return false;
+	image->pid = pid;
+	if (parent_serial)
+		recording_image_forked(image, parent_serial, pid, now_us);
+	/* An image of the same process: it has called exec since. */
+	for (size_t i = 0; i < table->count; i++) {
+		struct watched_image *older = &table->images[i];
+		if (!older->is_dead && older->image->pid == pid) {
+			older->is_dead = true;
+			older->dead_us = now_us;
+		}
+	}
+	return watch(table, image, index, pid);
+}
+
+bool process_table_find_new(struct process_table *table, uint64_t now_us)
+{
+	const struct segment_header *header = table->segment->header;
+	uint64_t last = atomic_load_explicit(&header->image_serial, memory_order_acquire);
+	uint64_t newest = table->last_serial;
+	if (last == table->last_serial)
+		return true;
+	/* In order of their serials, so that a child comes after its parent. */
+	for (;;) {
+		uint32_t next = SEGMENT_IMAGES;
+		uint64_t next_serial = UINT64_MAX;
+		for (uint32_t i = 0; i < SEGMENT_IMAGES; i++) {
+			uint64_t serial = atomic_load_explicit(&header->images[i].serial,
+							       memory_order_acquire);
+			if (serial > newest && serial < next_serial) {
+				next = i;
+				next_serial = serial;
+			}
+		}
+		if (next == SEGMENT_IMAGES)
+			break;
+		if (!take_up(table, next, next_serial, now_us))
+			return false;
+		newest = next_serial;
+	}
+	/* A serial that was given out and is not in its slot yet is looked for again. */
+	table->last_serial = newest;
+	return true;
+}
+
+static bool has_left(struct watched_image *watched, const struct image_slot *slot, uint64_t now_us)
+{
+	if (watched->pidfd < 0)
+		return true;
+	struct pollfd entry = {.fd = watched->pidfd, .events = POLLIN};
+	if (poll(&entry, 1, 0) > 0)
+		return true;
+	if (!atomic_load(&slot->ended)) {
+		watched->leaving_us = 0;
+		return false;
+	}
+	if (watched->leaving_us == 0)
+		watched->leaving_us = now_us;
+	return now_us - watched->leaving_us > EXEC_LIMIT_US;
+}
+
+bool process_table_find_dead(struct process_table *table, uint64_t now_us)
+{
+	bool is_any_dead = false;
+	for (size_t i = 0; i < table->count; i++) {
+		struct watched_image *watched = &table->images[i];
+		if (!watched->is_dead && has_left(watched, slot_of(table, watched), now_us)) {
+			watched->is_dead = true;
+			watched->dead_us = now_us;
+		}
+		is_any_dead = is_any_dead || watched->is_dead;
+	}
+	return is_any_dead;
+}
+
+bool process_table_may_forget(const struct process_table *table,
+			      const struct watched_image *watched, uint64_t now_us)
+{
+	const struct image_slot *slot = slot_of(table, watched);
+	uint32_t started = atomic_load(&slot->forks_started);
+	uint32_t joined = atomic_load(&slot->forks_joined);
+	return (int32_t)(started - joined) <= 0 || now_us - watched->dead_us > FORK_LIMIT_US;
+}
+
+void process_table_forget(struct process_table *table, size_t index)
+{
+	struct watched_image *watched = &table->images[index];
+	struct image_slot *slot = slot_of(table, watched);
+	if (watched->pidfd >= 0)
+		(void)close(watched->pidfd);
+	if (watched->statm_fd >= 0)
+		(void)close(watched->statm_fd);
+	atomic_store(&slot->serial, 0);
+	atomic_store(&slot->pid, 0);
+	table->images[index] = table->images[--table->count];
+}
+
+/* Resident bytes from /proc/PID/statm, 0 if they can't be had. */
+static uint64_t resident_bytes(int statm_fd)
+{
+	char text[128];
+	unsigned long long pages = 0;
+	ssize_t count = statm_fd < 0 ? -1 : pread(statm_fd, text, sizeof(text) - 1, 0);
+	if (count <= 0)
+		return 0;
+	text[count] = '\0';
+	if (sscanf(text, "%*u %llu", &pages) != 1)
+		return 0;
+	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+void process_table_sample(struct process_table *table, uint64_t now_us)
+{
+	struct buffer *rows = &table->samples;
+	uint64_t tree_bytes = 0;
+	uint64_t living = 0;
+	for (size_t i = 0; i < table->count; i++)
+		living += !table->images[i].is_dead && table->images[i].image->is_announced;
+	if (living == 0)
+		return;
+	if (rows->size_bytes == 0) {
+		table->first_sample_us = now_us;
+		table->last_sample_us = now_us;
+	}
+	buffer_varint(rows, now_us - table->last_sample_us);
+	buffer_varint(rows, living);
+	table->last_sample_us = now_us;
+	for (size_t i = 0; i < table->count; i++) {
+		const struct watched_image *watched = &table->images[i];
+		const struct image_slot *slot = slot_of(table, watched);
+		if (watched->is_dead || !watched->image->is_announced)
+			continue;
+		uint64_t resident = resident_bytes(watched->statm_fd);
+		uint64_t own = atomic_load(&slot->tracker_bytes) + atomic_load(&slot->shared_bytes);
+		own = own < resident ? own : resident;
+		buffer_varint(rows, watched->image->index);
+		buffer_varint(rows, resident / 1024);
+		buffer_varint(rows, own / 1024);
+		tree_bytes += resident;
+	}
+	if (tree_bytes > table->peak_rss_bytes)
+		table->peak_rss_bytes = tree_bytes;
+}
+
+void process_table_write_samples(struct process_table *table, struct log_writer *writer)
+{
+	if (table->samples.size_bytes == 0)
+		return;
+	struct log_block block = {
+		.kind = LOG_BLOCK_SAMPLES,
+		.image = LOG_NO_IMAGE,
+		.first_us = table->first_sample_us,
+		.last_us = table->last_sample_us,
+	};
+	log_writer_add(writer, &block, &table->samples);
+	buffer_clear(&table->samples);
+}
+
+void process_table_release(struct process_table *table)
+{
+	while (table->count > 0)
+		process_table_forget(table, table->count - 1);
+	free(table->images);
+	buffer_release(&table->samples);
+	*table = (struct process_table){0};
+}

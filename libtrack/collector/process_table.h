@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The living process images of a recording: found in the segment's slots, watched by pidfds,
+ * their resident memory sampled from /proc.
+ */
+#ifndef MEMTRACE_COLLECTOR_PROCESS_TABLE_H
+#define MEMTRACE_COLLECTOR_PROCESS_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/log/recording.h"
+#include "libtrack/collector/segment_file.h"
+
+struct watched_image {
+	struct recorded_image *image;
+	uint64_t serial;
+	uint32_t slot;
+	int pidfd;           /* -1: the process was gone before we looked */
+	int statm_fd;        /* -1: not readable */
+	bool has_ended;      /* its IMAGE_END is written: `image` is gone, or soon will be */
+	bool is_dead;        /* the process ended, or runs another program now */
+	bool is_silent;      /* was dead before the rings were drained: has nothing more to say */
+	uint64_t dead_us;    /* since when */
+	uint64_t leaving_us; /* since when an exec is under way; 0: none is */
+};
+
+struct process_table {
+	struct segment_file *segment;
+	struct recording *recording;
+	struct watched_image *images; /* [count] */
+	size_t count;
+	size_t capacity;
+	uint64_t last_serial;  /* slots up to this serial number have been seen */
+	struct buffer samples; /* rows of the next SAMPLES block */
+	uint64_t first_sample_us;
+	uint64_t last_sample_us;
+	uint64_t peak_rss_bytes; /* of the tree at one instant, with the tracker's share */
+};
+
+/* Takes up images that have appeared. returns false: no memory */
+bool process_table_find_new(struct process_table *table, uint64_t now_us);
+
+/* Marks images whose process has ended or runs another program. returns true if there are any */
+bool process_table_find_dead(struct process_table *table, uint64_t now_us);
+
+/*
+ * Says whether a dead image may be forgotten: not while a fork that it began may still bring a
+ * child that has not shown itself, which is given a second.
+ */
+bool process_table_may_forget(const struct process_table *table,
+			      const struct watched_image *watched, uint64_t now_us);
+
+/* Forgets image number `index` of the table and frees its slot. */
+void process_table_forget(struct process_table *table, size_t index);
+
+/* Adds a row of resident memory to the samples. */
+void process_table_sample(struct process_table *table, uint64_t now_us);
+
+/* Writes the samples gathered so far as a block. */
+void process_table_write_samples(struct process_table *table, struct log_writer *writer);
+
+void process_table_release(struct process_table *table);
+
+#endif

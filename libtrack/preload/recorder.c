@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A record group is what one call of a hook writes: a stamp if one is due, the time if it has
+ * moved on, the definition of a new stack trace, and the event. It is published as a whole.
+ */
+#include "libtrack/preload/recorder.h"
+
+#include <string.h>
+
+#include "common/counter.h"
+#include "libtrack/preload/foreign_blocks.h"
+#include "libtrack/preload/stack_capture.h"
+#include "libtrack/preload/tracker.h"
+
+#define GROUP_OVERHEAD_WORDS 2 /* stamp, epoch */
+#define EVENT_WORDS 4          /* wide, address, w0, w1 */
+#define NO_STAMP UINT64_MAX
+
+static inline void group_begin(struct thread_block *block)
+{
+	uint64_t elapsed_us = atomic_load_explicit(&tracker.segment->elapsed_us,
+						   memory_order_relaxed);
+	block->group = NO_STAMP;
+	if (atomic_load_explicit(&tracker.stamping, memory_order_relaxed) || block->is_side) {
+		atomic_store_explicit(&block->ring->busy, 1, memory_order_relaxed);
+		atomic_signal_fence(memory_order_seq_cst);
+		block->group = block->head;
+		thread_put(block, RING_STAMP);
+	}
+	if (elapsed_us != block->epoch_us) {
+		block->epoch_us = elapsed_us;
+		thread_put(block, RING_EPOCH | elapsed_us << 4);
+	}
+}
+
+static inline void group_end(struct thread_block *block, bool is_fenced)
+{
+	struct ring_header *ring = block->ring;
+	if (block->group == NO_STAMP) {
+		atomic_store_explicit(&ring->head, block->head, memory_order_release);
+		return;
+	}
+	bool uses_clock = tracker.segment->session_flags & SESSION_CLOCK_STAMPS;
+	block->words[block->group & (RING_WORDS - 1)] = RING_STAMP |
+							counter_read(is_fenced, uses_clock) << 4;
+	atomic_store_explicit(&ring->head, block->head, memory_order_release);
+	atomic_store_explicit(&ring->busy, 0, memory_order_release);
+}
+
+static inline void put_event(struct thread_block *block, enum ring_record type, unsigned kind,
+			     unsigned slot, uint64_t address)
+{
+	if (__builtin_expect(ring_address_fits(address), 1)) {
+		thread_put(block, ring_word(type, kind, slot, address));
+		return;
+	}
+	thread_put(block, RING_WIDE | (uint64_t)type << 4);
+	thread_put(block, address);
+	thread_put(block, ring_word(type, kind, slot, 0));
+}
+
+static void put_stack(struct thread_block *block, struct stack_name name)
+{
+	const struct stack_names *names = &block->names;
+	uint64_t count = names->depth - name.kept;
+	thread_put(block, RING_STACK | (uint64_t)name.slot << RING_STACK_SLOT_SHIFT |
+				  count << RING_STACK_COUNT_SHIFT |
+				  (uint64_t)name.kept << RING_STACK_KEPT_SHIFT);
+	for (uint32_t i = name.kept; i < names->depth; i++)
+		thread_put(block, names->previous[i]);
+}
+
+static void record_allocation(struct thread_block *block, enum ring_record type,
+			      enum allocation_kind kind, uint64_t address, size_t size_bytes,
+			      const struct unwind_start *start)
+{
+	struct stack_name name = stack_capture(block, start);
+	uint64_t stack_words = name.is_new ? 1u + block->names.depth - name.kept : 0;
+	if (!thread_reserve(block, GROUP_OVERHEAD_WORDS + stack_words + EVENT_WORDS))
+		return;
+	group_begin(block);
+	if (name.is_new)
+		put_stack(block, name);
+	put_event(block, type, kind, name.slot, address);
+	thread_put(block, size_bytes);
+	group_end(block, true);
+}
+
+/* A call that comes out of code which the tracker itself has called. */
+static bool is_foreign(void)
+{
+	return __builtin_expect(thread_self.activity == THREAD_FOREIGN, 0);
+}
+
+static void record_address(enum ring_record type, enum allocation_kind kind, const void *address)
+{
+	if (foreign_blocks_remove(address) || is_foreign())
+		return;
+	struct thread_block *block = thread_enter();
+	if (!block)
+		return;
+	if (thread_reserve(block, GROUP_OVERHEAD_WORDS + EVENT_WORDS)) {
+		group_begin(block);
+		put_event(block, type, kind, 0, (uint64_t)address);
+		group_end(block, type == RING_MOVE_FAILED);
+	}
+	thread_leave(block);
+}
+
+void recorder_allocated(enum allocation_kind kind, const void *address, size_t size_bytes,
+			const struct unwind_start *start)
+{
+	if (is_foreign()) {
+		foreign_blocks_add(address);
+		return;
+	}
+	struct thread_block *block = thread_enter();
+	if (!block)
+		return;
+	record_allocation(block, RING_ALLOCATE, kind, (uint64_t)address, size_bytes, start);
+	thread_leave(block);
+}
+
+void recorder_moved(const void *address, size_t size_bytes, const struct unwind_start *start)
+{
+	if (is_foreign()) {
+		foreign_blocks_add(address);
+		return;
+	}
+	struct thread_block *block = thread_enter();
+	if (!block)
+		return;
+	record_allocation(block, RING_MOVE_END, ALLOCATION_REALLOC, (uint64_t)address, size_bytes,
+			  start);
+	thread_leave(block);
+}
+
+void recorder_released(enum allocation_kind kind, const void *address)
+{
+	record_address(RING_RELEASE, kind, address);
+}
+
+void recorder_move_begins(const void *address)
+{
+	record_address(RING_MOVE_BEGIN, ALLOCATION_REALLOC, address);
+}
+
+void recorder_move_failed(const void *address)
+{
+	record_address(RING_MOVE_FAILED, ALLOCATION_REALLOC, address);
+}
+
+static uint32_t text_words(size_t size_bytes)
+{
+	return 1u + (uint32_t)((size_bytes + 7) / 8);
+}
+
+/* A byte string as words: its length, then its bytes, the last word filled up with zeros. */
+static void put_text(struct thread_block *block, const void *bytes, size_t size_bytes)
+{
+	thread_put(block, size_bytes);
+	for (size_t i = 0; i < size_bytes; i += 8) {
+		uint64_t word = 0;
+		memcpy(&word, (const char *)bytes + i, size_bytes - i < 8 ? size_bytes - i : 8);
+		thread_put(block, word);
+	}
+}
+
+static bool note_begin(struct thread_block *block, enum ring_note note, uint32_t word_count)
+{
+	if (!thread_reserve(block, GROUP_OVERHEAD_WORDS + 1u + word_count))
+		return false;
+	group_begin(block);
+	thread_put(block, ring_note_word(note, word_count));
+	return true;
+}
+
+bool recorder_note_image(struct thread_block *block)
+{
+	const struct tracker_identity *identity = &tracker_identity;
+	size_t path_bytes = strlen(identity->path);
+	uint32_t words = 4 + text_words(path_bytes) + text_words(identity->command_bytes);
+	if (!note_begin(block, RING_NOTE_IMAGE, words))
+		return false;
+	thread_put(block, tracker.image_serial);
+	thread_put(block, identity->pid);
+	thread_put(block, identity->parent_pid);
+	thread_put(block, identity->start_ticks);
+	put_text(block, identity->path, path_bytes);
+	put_text(block, identity->command, identity->command_bytes);
+	group_end(block, false);
+	return true;
+}
+
+bool recorder_note_thread(struct thread_block *block, uint32_t thread_id)
+{
+	if (!note_begin(block, RING_NOTE_THREAD, 3))
+		return false;
+	thread_put(block, tracker.image_serial);
+	thread_put(block, block->is_side);
+	thread_put(block, thread_id);
+	group_end(block, false);
+	return true;
+}
+
+bool recorder_note_module(struct thread_block *block, const struct module_note *note)
+{
+	size_t path_bytes = strlen(note->path);
+	if (path_bytes > LIMIT_STRING_BYTES / 16)
+		path_bytes = LIMIT_STRING_BYTES / 16;
+	uint32_t words = 4 + text_words(path_bytes) + text_words(note->build_id_bytes);
+	if (!note_begin(block, RING_NOTE_MODULE, words))
+		return false;
+	thread_put(block, note->id);
+	thread_put(block, note->start);
+	thread_put(block, note->end);
+	thread_put(block, note->bias);
+	put_text(block, note->path, path_bytes);
+	put_text(block, note->build_id, note->build_id_bytes);
+	group_end(block, false);
+	return true;
+}
+
+void recorder_note_unload(struct thread_block *block, uint32_t id)
+{
+	if (!note_begin(block, RING_NOTE_UNLOAD, 1))
+		return;
+	thread_put(block, id);
+	group_end(block, false);
+}
+
+void recorder_note_name(struct thread_block *block, uint32_t thread_id, const char *name)
+{
+	size_t name_bytes = strnlen(name, 15);
+	if (!note_begin(block, RING_NOTE_NAME, 1 + text_words(name_bytes)))
+		return;
+	thread_put(block, thread_id);
+	put_text(block, name, name_bytes);
+	group_end(block, false);
+}
+
+void recorder_note_untraced(struct thread_block *block, uint32_t pid, const char *path,
+			    const char *reason)
+{
+	size_t path_bytes = strnlen(path, LIMIT_STRING_BYTES / 16);
+	size_t reason_bytes = strlen(reason);
+	if (!note_begin(block, RING_NOTE_UNTRACED,
+			1 + text_words(path_bytes) + text_words(reason_bytes)))
+		return;
+	thread_put(block, pid);
+	put_text(block, path, path_bytes);
+	put_text(block, reason, reason_bytes);
+	group_end(block, false);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Writes events to the calling thread's ring: what the hooks call.
+ *
+ * A release is recorded before the real call, an allocation after it, so that another thread that
+ * gets the block in between is recorded in the right order. Every function keeps errno.
+ */
+#ifndef MEMTRACE_PRELOAD_RECORDER_H
+#define MEMTRACE_PRELOAD_RECORDER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/format.h"
+#include "libtrack/preload/thread.h"
+#include "libtrack/preload/unwind.h"
+
+/* A block of `size_bytes` requested bytes came to be at `address` (not NULL). */
+void recorder_allocated(enum allocation_kind kind, const void *address, size_t size_bytes,
+			const struct unwind_start *start);
+
+/* The block at `address` (not NULL) is about to be freed. */
+void recorder_released(enum allocation_kind kind, const void *address);
+
+/* A realloc of the block at `address` begins; then one of the two that follow, or, when it freed
+ * the block, neither. */
+void recorder_move_begins(const void *address);
+void recorder_moved(const void *address, size_t size_bytes, const struct unwind_start *start);
+void recorder_move_failed(const void *address);
+
+struct module_note {
+	uint32_t id;
+	uintptr_t start;
+	uintptr_t end;
+	uintptr_t bias;
+	const char *path; /* "" for the program itself */
+	const uint8_t *build_id;
+	size_t build_id_bytes;
+};
+
+/* Notes, each a record group of its own, in a block that was entered. returns false: not written */
+bool recorder_note_image(struct thread_block *block);
+bool recorder_note_thread(struct thread_block *block, uint32_t thread_id);
+bool recorder_note_module(struct thread_block *block, const struct module_note *note);
+void recorder_note_unload(struct thread_block *block, uint32_t id);
+void recorder_note_name(struct thread_block *block, uint32_t thread_id, const char *name);
+void recorder_note_untraced(struct thread_block *block, uint32_t pid, const char *path,
+			    const char *reason);
+
+#endif

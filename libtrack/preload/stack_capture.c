@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "libtrack/preload/stack_capture.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+
+#include "libtrack/preload/modules.h"
+#include "libtrack/preload/rule_cache.h"
+#include "libtrack/preload/stack_check.h"
+#include "libtrack/preload/tracker.h"
+
+static struct stack_name capture(struct thread_block *block, const struct unwind_start *start)
+{
+	bool is_truncated;
+#ifdef MEMTRACE_HAS_FAST_UNWINDER
+	if (__builtin_expect(tracker.segment->unwinder == UNWINDER_FAST, 1)) {
+		uint64_t hash;
+		uint32_t kept = unwind_fast(&block->unwind, start, &block->names, &hash);
+		return stack_names_find(&block->names, hash, kept);
+	}
+#endif
+	size_t count = unwind_capture(start, block->frames, &is_truncated);
+	return stack_names_name(&block->names, block->frames, count, is_truncated);
+}
+
+/* A module was unloaded since: what was learnt of its addresses is void. */
+static __attribute__((noinline)) void forget(struct thread_block *block, uint32_t generation)
+{
+	stack_names_clear(&block->names);
+	unwind_forget(&block->unwind);
+	block->generation = generation;
+}
+
+struct stack_name stack_capture(struct thread_block *block, const struct unwind_start *start)
+{
+	for (;;) {
+		uint32_t generation = atomic_load_explicit(&tracker.generation,
+							   memory_order_acquire);
+		if (__builtin_expect(block->generation != generation, 0))
+			forget(block, generation);
+		struct stack_name name = capture(block, start);
+		if (__builtin_expect(tracker.segment->session_flags & SESSION_CROSS_CHECK, 0))
+			stack_check(block, start);
+		if (__builtin_expect(!name.is_new, 1))
+			return name;
+		/* Found in a table of an unloaded module, it may be wrong: then once more. */
+		if (modules_announce(block, block->names.previous + name.kept,
+				     block->names.depth - name.kept))
+			return name;
+	}
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* From a hook's caller to the name of its stack trace: unwinder, modules, names. */
+#ifndef MEMTRACE_PRELOAD_STACK_CAPTURE_H
+#define MEMTRACE_PRELOAD_STACK_CAPTURE_H
+
+#include "libtrack/preload/thread.h"
+#include "libtrack/preload/unwind.h"
+
+/*
+ * Captures and names the stack trace of a hook's caller. Modules that it runs through are announced
+ * in the ring; a new name is for the caller to define, from block->names.
+ */
+struct stack_name stack_capture(struct thread_block *block, const struct unwind_start *start);
+
+#endif

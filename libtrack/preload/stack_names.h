@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Names for stack traces, a table a thread.
+ *
+ * A trace is known by a 64-bit hash of its frames, outermost first: h(0) = seed,
+ * h(n+1) = mix(h(n) ^ frame). The hash of the whole picks one of RING_SLOTS slots; the slot's
+ * number is the name. If the slot holds another hash, the trace is defined anew: what it shares
+ * with the thread's previous trace, then the rest. Nothing is shared between threads; the
+ * collector brings the definitions together. Two of a million traces share a hash with a
+ * probability of 3e-8.
+ */
+#ifndef MEMTRACE_PRELOAD_STACK_NAMES_H
+#define MEMTRACE_PRELOAD_STACK_NAMES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/format.h"
+#include "common/ring.h"
+
+struct stack_names {
+	uint64_t slot_hash[RING_SLOTS];         /* 0 = empty */
+	uint32_t depth;                         /* of the previous trace */
+	uint64_t previous[LIMIT_FRAMES + 1];    /* outermost first */
+	uint64_t prefix_hash[LIMIT_FRAMES + 1]; /* [n]: of the n + 1 outermost frames */
+};
+
+struct stack_name {
+	uint32_t slot;
+	uint32_t kept; /* outermost frames shared with the trace before */
+	bool is_new;   /* to be defined with the frames of names->previous from `kept` on */
+};
+
+static const uint64_t stack_names_seed = 0x51ed270b8d2f4a35u;
+
+static inline uint64_t stack_names_mix(uint64_t hash, uint64_t frame)
+{
+	hash = (hash ^ frame) * 0x9e3779b97f4a7c15u;
+	return hash ^ hash >> 32;
+}
+
+/* The name for a trace that is in `names` already, with its hash and what it kept of the last. */
+static inline struct stack_name stack_names_find(struct stack_names *names, uint64_t hash,
+						 uint32_t kept)
+{
+	hash |= hash == 0;
+	uint32_t slot = (uint32_t)(hash >> 20) % RING_SLOTS;
+	bool is_new = names->slot_hash[slot] != hash;
+	names->slot_hash[slot] = hash;
+	return (struct stack_name){.slot = slot, .kept = kept, .is_new = is_new};
+}
+
+/* Forgets all names: the next trace is defined from its first frame. */
+void stack_names_clear(struct stack_names *names);
+
+/*
+ * Names a trace and makes it the previous one.
+ *
+ * frames       [frame_count] leaf first, at most LIMIT_FRAMES
+ * is_truncated frames further out are missing: a marker is put in their place
+ */
+struct stack_name stack_names_name(struct stack_names *names, const uint64_t *frames,
+				   size_t frame_count, bool is_truncated);
+
+#endif

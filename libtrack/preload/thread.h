@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the tracker keeps for each thread: a few words in static TLS, and a block of pages with
+ * the thread's ring and the names of its stack traces.
+ *
+ * A block belongs to a ring, and a ring, once claimed, to the process. A thread that ends leaves
+ * both to the next thread that starts, so that ten thousand short threads cost what a few do.
+ */
+#ifndef MEMTRACE_PRELOAD_THREAD_H
+#define MEMTRACE_PRELOAD_THREAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/ring.h"
+#include "libtrack/preload/stack_names.h"
+#include "libtrack/preload/unwind_fast.h"
+
+struct thread_block {
+	uint64_t *words; /* [RING_WORDS] the ring's */
+	struct ring_header *ring;
+	uint64_t head;     /* words written; published up to ring->head */
+	uint64_t limit;    /* head may grow up to here without a look at the tail */
+	uint64_t group;    /* where the record group that is being written began */
+	uint64_t epoch_us; /* last time that was written to the ring */
+	uint32_t ring_index;
+	uint32_t next_idle;            /* ring index + 1 */
+	uint32_t generation;           /* of tracker.generation, when the names were made */
+	uint32_t is_side;              /* shared by threads in unusual states, under a lock */
+	uint64_t frames[LIMIT_FRAMES]; /* the stack trace being captured, leaf first */
+	struct stack_names names;
+	struct unwind_state unwind;
+};
+
+enum thread_activity {
+	THREAD_OUTSIDE = 0,
+	THREAD_RECORDING = 1, /* in the tracker: an event now comes from a signal handler */
+	THREAD_FOREIGN = 2,   /* in code that we called: its events are ours, not the program's */
+};
+
+struct thread_self {
+	struct thread_block *block;
+	uint32_t activity;    /* enum thread_activity */
+	uint32_t exit_rounds; /* how often the thread's destructor has run */
+	uint32_t has_left;    /* the block is given back: late events go to the side ring */
+};
+
+extern _Thread_local struct thread_self thread_self __attribute__((tls_model("initial-exec")));
+
+/*
+ * Begins an event of the calling thread: finds or makes its block.
+ *
+ * returns  the block, to be given to thread_leave(); NULL if the event can't or isn't to be
+ *          recorded
+ */
+struct thread_block *thread_enter(void);
+void thread_leave(struct thread_block *block);
+
+/*
+ * Makes room for `word_count` words behind block->head, waiting for the collector if it must.
+ * returns  false when recording has ended instead
+ */
+bool thread_reserve_slowly(struct thread_block *block, uint64_t word_count);
+
+static inline bool thread_reserve(struct thread_block *block, uint64_t word_count)
+{
+	if (__builtin_expect(block->head + word_count <= block->limit, 1))
+		return true;
+	return thread_reserve_slowly(block, word_count);
+}
+
+static inline void thread_put(struct thread_block *block, uint64_t word)
+{
+	block->words[block->head++ & (RING_WORDS - 1)] = word;
+}
+
+/* Sets up what threads need in this process; `after_fork` drops what the parent had. */
+void thread_start_process(bool after_fork);
+
+#endif

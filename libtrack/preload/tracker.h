@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The tracker as a whole: the one process-wide struct, and its life from start to fork or stop.
+ *
+ *   OFF -> STARTING -> RECORDING -> STOPPED
+ *
+ * OFF is every process without a session, and every process before the first allocator call or
+ * constructor. STOPPED is for good in this process (its children by fork included): the log can't
+ * be written, the collector is gone, or memory ran out; the program runs on as if untraced.
+ */
+#ifndef MEMTRACE_PRELOAD_TRACKER_H
+#define MEMTRACE_PRELOAD_TRACKER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/segment.h"
+
+enum tracker_state { TRACKER_OFF, TRACKER_STARTING, TRACKER_RECORDING, TRACKER_STOPPED };
+
+struct tracker {
+	_Atomic uint32_t state;      /* enum tracker_state */
+	_Atomic uint32_t stamping;   /* more than one thread has recorded: records carry stamps */
+	_Atomic uint32_t generation; /* counts unloaded modules: older stack names are void */
+	uint32_t image_index;        /* our slot in segment->images */
+	uint32_t pid;                /* in our own pid namespace */
+	uint64_t image_serial;
+	struct segment_header *segment;
+	const uint32_t *alive; /* 0 in a fork's child that no fork handler told us of */
+	_Atomic(void *) chunks[SEGMENT_CHUNKS]; /* mapped chunks of the segment */
+	char session[4096];                     /* value of ENV_SESSION */
+	char library[4096];                     /* path of this library, as LD_PRELOAD named it */
+};
+
+extern struct tracker tracker;
+
+/* Who we are, for the image's note: gathered at the start. */
+struct tracker_identity {
+	uint64_t pid;
+	uint64_t parent_pid;
+	uint64_t start_ticks; /* of the process, since boot: /proc/PID/stat, field 22 */
+	char path[4096];
+	char command[4096]; /* arguments, each ended by a NUL, as in /proc/PID/cmdline */
+	size_t command_bytes;
+};
+
+extern struct tracker_identity tracker_identity;
+
+static inline bool tracker_records(void)
+{
+	return atomic_load_explicit(&tracker.state, memory_order_relaxed) == TRACKER_RECORDING;
+}
+
+/*
+ * Starts recording if the environment names a session. Called by the first hook and by the
+ * constructor, whichever comes first; later calls do nothing.
+ */
+void tracker_start(void);
+
+/* Ends recording in this process. `loss` is a flag of enum image_flags, or 0. */
+void tracker_stop(uint32_t loss);
+
+/*
+ * Makes this process, a fork's child, an image of its own.
+ *
+ * pid  of this process; 0 if libc does not know of the fork, then the kernel is asked
+ */
+void tracker_enter_child(uint32_t pid);
+
+/* The id of the calling thread as libc knows it, without a system call. 0 if it can't be told. */
+uint32_t tracker_thread_id(void);
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The fast unwinder (x86-64): unwind rules decoded lazily from .eh_frame, and a memo of the
+ * thread's last stack trace.
+ *
+ * A walk is a function of (pc, sp, fp) and the stack words that it reads. The memo has, for every
+ * frame of the last trace, outermost first, where its return address was and what was there; if a
+ * new walk comes to a frame in the same state, and every word that the old one read further out is
+ * still the same, then so is everything further out: those frames are taken without being walked.
+ * Nothing in the target is changed, so exceptions, longjmp and fibers need no care.
+ *
+ * Three kinds of words make a difference further out: return addresses, always; saved frame
+ * pointers, where a frame further out computes its CFA from one ("live"); and what signal frames
+ * and realigned frames read ("complex"), over which no frames are ever taken from the memo.
+ *
+ * Reads stay within the stack that the thread runs on. Its own is known (stack_bounds.h); of
+ * others, coroutines and signal stacks, a copy is made first.
+ */
+#ifndef MEMTRACE_PRELOAD_UNWIND_FAST_H
+#define MEMTRACE_PRELOAD_UNWIND_FAST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/format.h"
+#include "libtrack/preload/stack_bounds.h"
+#include "libtrack/preload/stack_names.h"
+#include "libtrack/preload/unwind.h"
+
+/* Rules by address, of this thread, each with the caller that it had last: 32 KiB. */
+#define UNWIND_LINKS 2048u
+
+struct unwind_link {
+	uint64_t key; /* as in rule_cache.h; 0 = empty */
+	uint32_t rule;
+	uint32_t next; /* link of the caller that was found last */
+};
+
+enum memo_flags {
+	MEMO_USES_FP = 1,   /* the step that found this frame took its CFA from the frame pointer */
+	MEMO_COMPLEX = 2,   /* the step read more than return address and frame pointer */
+	MEMO_DEEP = 4,      /* further out there are live frame pointers or complex frames */
+	MEMO_LIVE = 8,      /* the frame pointer matters further out */
+	MEMO_CHECK_FP = 16, /* live, and saved by the frame inside: that word counts too */
+	MEMO_GUESSED = 32,
+	MEMO_EXACT = 64,
+};
+
+struct memo_frame {
+	uintptr_t slot;    /* address of the return address */
+	uintptr_t address; /* the return address */
+	uintptr_t fp;      /* frame pointer in this frame */
+	int32_t fp_slot;   /* where that was saved, relative to `slot`; 0: it wasn't */
+	uint32_t flags;    /* enum memo_flags */
+};
+
+struct unwind_state {
+	uint32_t link_count;
+	uint32_t depth;    /* frames of the memo */
+	bool is_truncated; /* the memo's trace does not reach the outermost frame */
+	struct memo_frame memo[LIMIT_FRAMES];  /* [depth] outermost first */
+	struct memo_frame fresh[LIMIT_FRAMES]; /* the walk so far, innermost first */
+	struct unwind_link links[UNWIND_LINKS];
+	struct stack_bounds bounds;
+	uint64_t copy[STACK_COPY_WORDS]; /* of a foreign stack */
+};
+
+/*
+ * Captures a stack trace, and makes it the previous one of `names`.
+ *
+ * ret_hash  of the whole trace
+ * returns   number of outermost frames that it shares with the previous trace
+ */
+uint32_t unwind_fast(struct unwind_state *state, const struct unwind_start *start,
+		     struct stack_names *names, uint64_t *ret_hash);
+
+/* The same without memo and links, for comparison: frames leaf first. returns their number */
+size_t unwind_plainly(struct unwind_state *state, const struct unwind_start *start,
+		      uint64_t *frames, size_t capacity, bool *ret_is_truncated);
+
+/* Forgets what was learnt: a module was unloaded. */
+void unwind_forget(struct unwind_state *state);
+
+#endif
