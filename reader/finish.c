@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "reader/finish.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/log/log_writer.h"
+#include "reader/log_reader.h"
+#include "reader/profile_block.h"
+#include "reader/recovery.h"
+
+static void write_symbols(const struct loaded_log *log, struct log_writer *writer)
+{
+	struct buffer fields = {0};
+	struct log_block block = {.kind = LOG_BLOCK_SYMBOLS, .image = LOG_NO_IMAGE};
+	symbols_encode(&log->symbols, &fields);
+	log_writer_add(writer, &block, &fields);
+	buffer_release(&fields);
+}
+
+/* The END block that the collector did not come to write. */
+static void write_end(const struct loaded_log *log, const struct finish_ending *ending,
+		      struct log_writer *writer)
+{
+	struct buffer fields = {0};
+	int status = ending->wait_status;
+	buffer_varint(&fields, ending->is_known);
+	buffer_varint(&fields,
+		      ending->is_known && WIFEXITED(status) ? (uint64_t)WEXITSTATUS(status) : 0);
+	buffer_varint(&fields,
+		      ending->is_known && WIFSIGNALED(status) ? (uint64_t)WTERMSIG(status) : 0);
+	buffer_varint(&fields, log->info.loss | (log->was_recovered ? LOG_LOSS_COLLECTOR
+								    : LOG_LOSS_TRUNCATED));
+	buffer_varint(&fields, log->info.peak_rss_bytes);
+	buffer_varint(&fields, ending->max_rss_bytes);
+	struct log_block block = {
+		.kind = LOG_BLOCK_END,
+		.image = LOG_NO_IMAGE,
+		.first_us = log->info.end_us,
+		.last_us = log->info.end_us,
+	};
+	log_writer_add(writer, &block, &fields);
+	buffer_release(&fields);
+}
+
+/* Notes the blocks before `end` for the index, but for those that finishing replaces. */
+static enum mt_status index_blocks(const struct loaded_log *log, struct log_writer *writer,
+				   uint64_t end, struct mt_error *error)
+{
+	struct log_reader reader;
+	struct log_block block;
+	enum mt_status status = log_reader_open(&reader, log->path, error);
+	if (status != MT_OK)
+		return status;
+	int result = 0;
+	while (reader.offset_bytes < end &&
+	       (result = log_reader_next(&reader, &block, NULL, error)) == 1)
+		log_writer_index(writer, &block, reader.block_offset);
+	log_reader_close(&reader);
+	return result < 0 ? (enum mt_status)result : MT_OK;
+}
+
+static enum mt_status write_finish(const struct loaded_log *log,
+				   const struct finish_options *options, struct log_writer *writer,
+				   struct mt_error *error)
+{
+	if (!log->info.has_end)
+		write_end(log, &options->ending, writer);
+	profile_blocks_write(&log->replay, writer);
+	if (!options->has_no_symbols)
+		write_symbols(log, writer);
+	return log_writer_finish(writer, error);
+}
+
+static enum mt_status append(const struct loaded_log *log, const struct finish_options *options,
+			     int fd, struct mt_error *error)
+{
+	struct log_writer writer;
+	enum mt_status status = log_writer_resume(&writer, fd, log->good_end, error);
+	if (status != MT_OK)
+		return status;
+	status = index_blocks(log, &writer, log->good_end, error);
+	if (status == MT_OK)
+		status = write_finish(log, options, &writer, error);
+	log_writer_release(&writer);
+	return status;
+}
+
+/* Where the part of the old file ends that goes into a new one. */
+static uint64_t kept_bytes(const struct loaded_log *log)
+{
+	return log->was_recovered ? log->commit_end : log->events_end;
+}
+
+static enum mt_status copy_file(int from, int to, uint64_t size_bytes, struct mt_error *error)
+{
+	loff_t in = 0;
+	loff_t out = 0;
+	while ((uint64_t)in < size_bytes) {
+		char bytes[1 << 16];
+		size_t left = size_bytes - (uint64_t)in;
+		ssize_t count = pread(from, bytes, left < sizeof(bytes) ? left : sizeof(bytes), in);
+		if (count <= 0)
+			return mt_error_set_errno(error, count ? errno : EIO,
+						  "the log cannot be read");
+		for (ssize_t written = 0; written < count;) {
+			ssize_t step = pwrite(to, bytes + written, (size_t)(count - written),
+					      out + written);
+			if (step <= 0)
+				return mt_error_set_errno(error, errno,
+							  "the finished log cannot be written");
+			written += step;
+		}
+		in += count;
+		out += count;
+	}
+	return MT_OK;
+}
+
+static enum mt_status write_anew(const struct loaded_log *log, const struct finish_options *options,
+				 int from, int to, struct mt_error *error)
+{
+	struct log_writer writer;
+	uint64_t kept = kept_bytes(log);
+	enum mt_status status = copy_file(from, to, kept, error);
+	if (status == MT_OK)
+		status = log_writer_resume(&writer, to, kept, error);
+	if (status != MT_OK)
+		return status;
+	status = index_blocks(log, &writer, kept, error);
+	if (status == MT_OK) {
+		/* Recovered blocks are copied as they are, and indexed by a look at their headers.
+		 */
+		struct byte_reader bytes = byte_reader_over(log->recovered.bytes,
+							    log->recovered.size_bytes);
+		while (bytes.at < bytes.end && status == MT_OK) {
+			struct log_block block;
+			const uint8_t *header = bytes.at;
+			status = byte_reader_take(&bytes, LOG_BLOCK_HEADER_BYTES)
+					 ? log_block_decode(&block, header, error)
+					 : mt_error_set(error, MT_ERR_CORRUPT,
+							"recovered blocks are cut off");
+			if (status != MT_OK || !byte_reader_take(&bytes, block.stored_bytes))
+				break;
+			log_writer_index(&writer, &block, log_writer_size(&writer));
+			buffer_append(&writer.pending, header,
+				      LOG_BLOCK_HEADER_BYTES + block.stored_bytes);
+		}
+	}
+	if (status == MT_OK)
+		status = write_finish(log, options, &writer, error);
+	log_writer_release(&writer);
+	return status;
+}
+
+static enum mt_status replace(const struct loaded_log *log, const struct finish_options *options,
+			      int from, struct mt_error *error)
+{
+	struct stat old;
+	char *path;
+	if (asprintf(&path, "%s.XXXXXX", log->path) < 0)
+		return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory to finish the log");
+	int to = mkostemp(path, O_CLOEXEC);
+	enum mt_status status = to < 0 ? mt_error_set_errno(error, errno, "cannot make %s", path)
+				       : write_anew(log, options, from, to, error);
+	if (status == MT_OK && fstat(from, &old) == 0)
+		(void)fchmod(to, old.st_mode & 07777); /* at worst it stays private */
+	if (status == MT_OK && rename(path, log->path) != 0)
+		status = mt_error_set_errno(error, errno, "cannot replace %s", log->path);
+	if (status != MT_OK && to >= 0)
+		(void)unlink(path); /* what was begun */
+	if (to >= 0)
+		(void)close(to);
+	free(path);
+	if (status == MT_OK)
+		recovery_remove_segment(log);
+	return status;
+}
+
+static void fill_result(const struct loaded_log *log, struct finish_result *result)
+{
+	for (uint32_t i = 0; i < log->replay.image_count; i++) {
+		const struct replay_totals *totals = &log->replay.images[i]->totals;
+		result->totals.allocations += totals->allocations;
+		result->totals.deallocations += totals->deallocations;
+		result->totals.allocated_bytes += totals->allocated_bytes;
+		result->totals.live_blocks += totals->live_blocks;
+		result->totals.live_bytes += totals->live_bytes;
+	}
+	result->totals.peak_bytes = log->replay.peak_bytes;
+	result->totals.peak_us = log->replay.peak_us;
+	result->process_count = log->info.image_count;
+	result->untraced_count = (uint32_t)log->info.untraced_count;
+	result->is_complete = loaded_log_incomplete_reason(log) == NULL;
+}
+
+static enum mt_status finish_loaded(struct loaded_log *log, const struct finish_options *options,
+				    struct finish_result *result, struct mt_error *error)
+{
+	enum mt_status status = MT_OK;
+	if (!options->has_no_symbols)
+		status = symbolize_log(log, &options->symbolize, &result->symbols, error);
+	if (status != MT_OK)
+		return status;
+	int fd = open(log->path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return mt_error_set_errno(error, errno, "%s cannot be finished", log->path);
+	bool is_whole = log->damage.status == MT_OK && !log->was_recovered && !log->has_profile &&
+			log->good_end == log->size_bytes && log->info.has_end;
+	status = is_whole ? append(log, options, fd, error) : replace(log, options, fd, error);
+	(void)close(fd);
+	return status;
+}
+
+enum mt_status finish_log(const char *path, const struct finish_options *options,
+			  struct finish_result *ret_result, struct mt_error *error)
+{
+	struct loaded_log log;
+	struct loaded_log_options load = {.is_recorder = options->is_recorder};
+	*ret_result = (struct finish_result){0};
+	enum mt_status status = loaded_log_read(&log, path, &load, error);
+	if (status != MT_OK)
+		return status;
+	fill_result(&log, ret_result);
+	if (log.is_live || recovery_has_writers(&log))
+		status = mt_error_set(error, MT_ERR_USAGE, "%s is still being recorded", path);
+	else
+		status = finish_loaded(&log, options, ret_result, error);
+	loaded_log_release(&log);
+	return status;
+}

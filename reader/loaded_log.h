@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A log in memory: what it says of the run, the result of its replay, and its symbols.
+ *
+ * A finished log brings its sums along; any other is replayed. A log whose collector died is read
+ * together with its segment (recovery.h). A log that ends early is used up to its last whole
+ * block, and `damage` says so.
+ */
+#ifndef MEMTRACE_READER_LOADED_LOG_H
+#define MEMTRACE_READER_LOADED_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/log/buffer.h"
+#include "common/status.h"
+#include "reader/log_info.h"
+#include "reader/replay.h"
+#include "reader/symbols.h"
+
+struct loaded_log_options {
+	uint64_t pid;     /* replay this process only; 0: all */
+	bool is_recorder; /* the caller holds the recorder's lock */
+};
+
+struct loaded_log {
+	char *path;
+	uint64_t pid; /* that was asked for */
+	struct log_info info;
+	struct replay replay;
+	struct symbols symbols;
+	bool has_profile; /* the sums came from the log */
+	bool has_symbols;
+	bool is_finished;    /* it has an index: nothing can be added but symbols */
+	bool ends_in_finish; /* its last block is one that finishing adds: an index is to follow */
+	bool is_live;        /* still being recorded: this is what has been committed so far */
+	bool was_recovered;  /* with its segment */
+	struct buffer recovered;       /* blocks that the segment held and the log did not */
+	uint64_t size_bytes;           /* of the file */
+	uint64_t commit_end;           /* offset behind the last COMMIT block */
+	uint64_t good_end;             /* offset behind the last block that was used */
+	uint64_t events_end;           /* the same, without what finishing adds */
+	struct mt_error damage;        /* status MT_OK: none */
+	struct replay_source *sources; /* batches of the commit that is being read */
+	size_t source_count;
+	size_t source_capacity;
+};
+
+/*
+ * options  may be NULL
+ * returns  MT_ERR_USAGE: no such process; MT_ERR_IO, MT_ERR_NOT_A_LOG, MT_ERR_VERSION,
+ * MT_ERR_NO_MEMORY; MT_ERR_TRUNCATED: not even the run's first block is whole
+ */
+enum mt_status loaded_log_read(struct loaded_log *log, const char *path,
+			       const struct loaded_log_options *options,
+			       struct mt_error *error) MT_MUST_CHECK;
+void loaded_log_release(struct loaded_log *log);
+
+/* Takes in further blocks of the log, from memory. For recovery.c. */
+enum mt_status loaded_log_read_more(struct loaded_log *log, const struct buffer *blocks,
+				    struct mt_error *error) MT_MUST_CHECK;
+
+/* Why the log is not complete, as a sentence part; NULL if it is. */
+const char *loaded_log_incomplete_reason(const struct loaded_log *log);
+
+#endif

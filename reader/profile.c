@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "reader/profile.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "reader/call_tree.h"
+
+/* Marks the nodes that stack traces with costs run through. */
+static void mark_used(const struct replay_image *image, bool *used)
+{
+	for (uint32_t i = 0; i < image->costs.count; i++)
+		for (uint32_t node = image->costs.items[i].stack; node != STACK_ROOT && !used[node];
+		     node = image->trie.nodes[node].parent)
+			used[node] = true;
+	used[STACK_ROOT] = true;
+}
+
+static void add_rows(struct profile *profile, uint32_t index, const uint32_t *nodes)
+{
+	const struct replay_image *image = profile->log->replay.images[index];
+	for (uint32_t i = 0; i < image->costs.count; i++) {
+		const struct stack_cost *cost = &image->costs.items[i];
+		profile->rows[profile->row_count++] = (struct profile_row){
+			.node = nodes[cost->stack],
+			.process = index,
+			.thread = cost->thread,
+			.kind = cost->kind,
+			.costs =
+				{
+					.allocations = cost->allocations,
+					.allocated_bytes = cost->allocated_bytes,
+					.peak_blocks = cost->peak_blocks,
+					.peak_bytes = cost->peak_bytes,
+					.live_blocks = cost->live_blocks,
+					.live_bytes = cost->live_bytes,
+					.temporary = cost->temporary,
+				},
+		};
+	}
+}
+
+static bool add_image(struct profile *profile, struct call_tree *tree, uint32_t index)
+{
+	const struct replay_image *image = profile->log->replay.images[index];
+	bool *used = calloc(image->trie.node_count, sizeof(*used));
+	uint32_t *nodes = malloc((size_t)image->trie.node_count * sizeof(*nodes));
+	bool has_memory = used && nodes;
+	if (has_memory) {
+		mark_used(image, used);
+		has_memory = call_tree_add_image(tree, index, used, nodes);
+	}
+	if (has_memory)
+		add_rows(profile, index, nodes);
+	free(used);
+	free(nodes);
+	return has_memory;
+}
+
+static void add_totals(struct profile *profile, uint32_t index)
+{
+	const struct replay_totals *of_image = &profile->log->replay.images[index]->totals;
+	struct replay_totals *totals = &profile->totals;
+	totals->allocations += of_image->allocations;
+	totals->deallocations += of_image->deallocations;
+	totals->reallocations += of_image->reallocations;
+	totals->allocated_bytes += of_image->allocated_bytes;
+	totals->temporary += of_image->temporary;
+	totals->live_blocks += of_image->live_blocks;
+	totals->live_bytes += of_image->live_bytes;
+	totals->inherited_frees += of_image->inherited_frees;
+	totals->unmatched_frees += of_image->unmatched_frees;
+	totals->overwritten += of_image->overwritten;
+	profile->anomalies += of_image->unmatched_frees + of_image->overwritten;
+	profile->thread_count += profile->log->info.images[index].thread_count;
+}
+
+static bool is_selected(const struct profile *profile, uint32_t index)
+{
+	return profile->log->pid == 0 || profile->log->info.images[index].pid == profile->log->pid;
+}
+
+static enum mt_status build(struct profile *profile, struct call_tree *tree, struct mt_error *error)
+{
+	const struct replay *replay = &profile->log->replay;
+	size_t row_count = 0;
+	for (uint32_t i = 0; i < replay->image_count; i++)
+		row_count += replay->images[i]->costs.count;
+	profile->rows = malloc((row_count + 1) * sizeof(*profile->rows));
+	if (!profile->rows || !string_table_init(&profile->strings) ||
+	    !call_tree_init(tree, profile))
+		return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory for the report");
+	for (uint32_t i = 0; i < replay->image_count; i++) {
+		if (!is_selected(profile, i))
+			continue;
+		add_totals(profile, i);
+		if (!add_image(profile, tree, i))
+			return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory for the report");
+	}
+	/* Over several images the peak is the tree's: the largest sum at one time. */
+	profile->totals.peak_bytes = replay->peak_bytes;
+	profile->totals.peak_us = replay->peak_us;
+	profile->needs_symbols = !profile->log->has_symbols && profile->node_count > 1;
+	return MT_OK;
+}
+
+enum mt_status profile_new(const struct loaded_log *log, struct profile **ret_profile,
+			   struct mt_error *error)
+{
+	struct call_tree tree = {0};
+	struct profile *profile = calloc(1, sizeof(*profile));
+	if (!profile)
+		return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory for the report");
+	profile->log = log;
+	enum mt_status status = build(profile, &tree, error);
+	call_tree_release(&tree);
+	if (status == MT_OK)
+		*ret_profile = profile;
+	else
+		profile_free(profile);
+	return status;
+}
+
+void profile_free(struct profile *profile)
+{
+	if (!profile)
+		return;
+	string_table_release(&profile->strings);
+	free(profile->frames);
+	free(profile->nodes);
+	free(profile->rows);
+	free(profile);
+}
+
+uint32_t profile_site(const struct profile *profile, uint32_t node)
+{
+	uint32_t site = node;
+	while (site != 0) {
+		const struct profile_frame *frame = &profile->frames[profile->nodes[site].frame];
+		if (strncmp(profile_text(profile, frame->function), "operator new", 12) != 0)
+			return site;
+		site = profile->nodes[site].parent;
+	}
+	return node;
+}
+
+const char *profile_mode(const struct profile *profile)
+{
+	const struct replay *replay = &profile->log->replay;
+	if (replay->largest_interval == 0)
+		return "exact";
+	return replay->was_exact ? "mixed" : "sampled";
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The model that every report reads: one call tree over all process images, with names.
+ *
+ * Node 0 is the root of all. A node is a frame below another node; the frames of inlined functions
+ * are nodes of their own. A row is what one stack trace cost in one thread by one kind of
+ * allocation; its node is the trace's innermost frame. Sums over rows are the totals.
+ *
+ * Everything lives in the profile until profile_free; reporters change nothing.
+ */
+#ifndef MEMTRACE_READER_PROFILE_H
+#define MEMTRACE_READER_PROFILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/status.h"
+#include "reader/loaded_log.h"
+#include "reader/string_table.h"
+
+enum profile_frame_flags {
+	PROFILE_FRAME_INLINED = 1, /* into the frame outside of it */
+	PROFILE_FRAME_GUESSED = 2, /* found without an unwind table */
+	PROFILE_FRAME_CUT = 4,     /* stands for frames further out that were not recorded */
+	PROFILE_FRAME_FOLDED = 8,  /* stands for nodes that a report left out */
+};
+
+struct profile_frame {
+	uint32_t function; /* string; "module+0x..." or "0x..." when there is no name */
+	uint32_t file;     /* string; 0: not known */
+	uint32_t line;
+	uint32_t module; /* string: path of the ELF file; 0: in none */
+	uint32_t flags;  /* enum profile_frame_flags */
+};
+
+struct profile_node {
+	uint32_t parent;
+	uint32_t frame;
+};
+
+struct profile_costs {
+	uint64_t allocations;
+	uint64_t allocated_bytes;
+	uint64_t peak_blocks;
+	uint64_t peak_bytes;
+	uint64_t live_blocks;
+	uint64_t live_bytes;
+	uint64_t temporary;
+};
+
+struct profile_row {
+	uint32_t node;
+	uint32_t process; /* index of the image in the log */
+	uint32_t thread;  /* index in the image */
+	uint32_t kind;    /* enum allocation_kind */
+	struct profile_costs costs;
+};
+
+struct profile {
+	const struct loaded_log *log; /* borrowed */
+	struct string_table strings;
+	struct profile_frame *frames; /* [frame_count] */
+	uint32_t frame_count;
+	struct profile_node *nodes; /* [node_count] a parent comes before its children */
+	uint32_t node_count;
+	struct profile_row *rows; /* [row_count] */
+	size_t row_count;
+	struct replay_totals totals; /* of the selected processes */
+	uint64_t anomalies;
+	uint32_t thread_count;
+	bool needs_symbols; /* addresses were not looked up: names are module+offset */
+};
+
+/*
+ * The profile of the processes that `log` was read for.
+ *
+ * log      borrowed, and must outlive the profile
+ * returns  MT_ERR_NO_MEMORY
+ */
+enum mt_status profile_new(const struct loaded_log *log, struct profile **ret_profile,
+			   struct mt_error *error) MT_MUST_CHECK;
+void profile_free(struct profile *profile);
+
+static inline const char *profile_text(const struct profile *profile, uint32_t string)
+{
+	return string_table_text(&profile->strings, string);
+}
+
+/*
+ * The node that an allocation is put down to: the innermost that is not C++'s operator new.
+ */
+uint32_t profile_site(const struct profile *profile, uint32_t node);
+
+/* "exact", "sampled", or "mixed" when recording began exact and went over to sampling. */
+const char *profile_mode(const struct profile *profile);
+
+#endif
