@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "reporters/page_data.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <zlib.h>
+
+#include "reporters/json.h"
+#include "reporters/page_columns.h"
+
+#define FORMAT_NUMBER 1
+#define GZIP_WINDOW_BITS (15 + 16) /* zlib's way to ask for gzip's frame */
+
+static double seconds(uint64_t microseconds)
+{
+	return (double)microseconds / 1e6;
+}
+
+static void add_start(cJSON *meta, uint64_t realtime_ns)
+{
+	time_t start = (time_t)(realtime_ns / 1000000000u);
+	struct tm utc;
+	char text[32] = "";
+	if (gmtime_r(&start, &utc))
+		(void)strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc);
+	json_add_string(meta, "start", text);
+}
+
+static void add_number_or_null(cJSON *object, const char *name, bool is_known, double number)
+{
+	if (is_known)
+		(void)cJSON_AddNumberToObject(object, name, number);
+	else
+		(void)cJSON_AddNullToObject(object, name);
+}
+
+static void add_resident(cJSON *meta, const struct log_info *info)
+{
+	uint64_t tracker_bytes = 0;
+	uint64_t rss_bytes = 0;
+	for (size_t i = 0; i < info->sample_count; i++) {
+		if (info->samples[i].rss_bytes > rss_bytes) {
+			rss_bytes = info->samples[i].rss_bytes;
+			tracker_bytes = info->samples[i].tracker_bytes;
+		}
+	}
+	if (info->program_max_rss_bytes > rss_bytes)
+		rss_bytes = info->program_max_rss_bytes;
+	json_add_count(meta, "peak_rss_bytes", rss_bytes);
+	json_add_count(meta, "tracker_rss_bytes", tracker_bytes);
+}
+
+static void add_hints(cJSON *meta, const struct profile *profile)
+{
+	cJSON *hints = cJSON_AddArrayToObject(meta, "hints");
+	if (profile->needs_symbols)
+		(void)cJSON_AddItemToArray(
+			hints,
+			cJSON_CreateString(
+				"The log has no names yet: run `memtrace symbolize` on it."));
+}
+
+static void add_meta(cJSON *header, const struct profile *profile)
+{
+	const struct log_info *info = &profile->log->info;
+	const char *reason = loaded_log_incomplete_reason(profile->log);
+	cJSON *meta = cJSON_AddObjectToObject(header, "meta");
+	json_add_string(meta, "command", info->run.command);
+	json_add_string(meta, "host", info->run.host);
+	json_add_string(meta, "directory", info->run.directory);
+	json_add_string(meta, "version", info->run.version);
+	add_start(meta, info->run.start_realtime_ns);
+	(void)cJSON_AddNumberToObject(meta, "duration_seconds", seconds(info->end_us));
+	json_add_string(meta, "mode", profile_mode(profile));
+	json_add_count(meta, "sampling_interval_bytes", profile->log->replay.largest_interval);
+	(void)cJSON_AddBoolToObject(meta, "complete", reason == NULL);
+	(void)cJSON_AddStringToObject(meta, "incomplete_reason", reason ? reason : "");
+	cJSON *ended = cJSON_AddObjectToObject(meta, "exit");
+	add_number_or_null(ended, "status", info->has_status && !info->exit_signal,
+			   info->exit_status);
+	add_number_or_null(ended, "signal", info->has_status && info->exit_signal,
+			   info->exit_signal);
+	json_add_count(meta, "peak_bytes", profile->totals.peak_bytes);
+	(void)cJSON_AddNumberToObject(meta, "peak_time_seconds", seconds(profile->totals.peak_us));
+	add_resident(meta, info);
+	add_hints(meta, profile);
+	cJSON *folded = cJSON_AddObjectToObject(meta, "folded");
+	json_add_count(folded, "nodes", 0);
+	json_add_count(folded, "peak_bytes", 0);
+}
+
+static void add_totals(cJSON *header, const struct profile *profile)
+{
+	cJSON *totals = cJSON_AddObjectToObject(header, "totals");
+	json_add_count(totals, "peak_bytes", profile->totals.peak_bytes);
+	json_add_count(totals, "live_bytes", profile->totals.live_bytes);
+	json_add_count(totals, "allocated_bytes", profile->totals.allocated_bytes);
+	json_add_count(totals, "allocations", profile->totals.allocations);
+	json_add_count(totals, "temporary", profile->totals.temporary);
+}
+
+static void add_strings(cJSON *header, const struct profile *profile)
+{
+	cJSON *strings = cJSON_AddArrayToObject(header, "strings");
+	/* cJSON walks a list to append: the items are linked here instead. */
+	cJSON *last = NULL;
+	for (uint32_t i = 0; i < profile->strings.count && strings; i++) {
+		cJSON *item = json_string(profile_text(profile, i));
+		if (!item)
+			return;
+		item->prev = last;
+		if (last)
+			last->next = item;
+		else
+			strings->child = item;
+		last = item;
+	}
+	if (strings && strings->child)
+		strings->child->prev = last;
+}
+
+static void add_lists(cJSON *header, const struct profile *profile,
+		      const struct page_threads *threads)
+{
+	static const char *const kinds[] = {
+#define X(number, name, text) text,
+		ALLOCATION_KINDS(X)
+#undef X
+	};
+	const struct log_info *info = &profile->log->info;
+	cJSON *processes = cJSON_AddArrayToObject(header, "processes");
+	for (uint32_t i = 0; i < info->image_count; i++) {
+		cJSON *process = cJSON_CreateObject();
+		json_add_count(process, "pid", info->images[i].pid);
+		json_add_string(process, "command", info->images[i].command);
+		json_add_count(process, "image", i);
+		(void)cJSON_AddItemToArray(processes, process);
+	}
+	cJSON *list = cJSON_AddArrayToObject(header, "threads");
+	for (size_t i = 0; i < threads->count; i++) {
+		cJSON *thread = cJSON_CreateObject();
+		json_add_count(thread, "process", threads->items[i].process);
+		json_add_string(thread, "name", threads->items[i].name);
+		(void)cJSON_AddItemToArray(list, thread);
+	}
+	cJSON *kind_list = cJSON_AddArrayToObject(header, "kinds");
+	for (size_t i = 0; i < ALLOCATION_KIND_COUNT; i++)
+		(void)cJSON_AddItemToArray(kind_list, cJSON_CreateString(kinds[i]));
+	cJSON *leak_kinds = cJSON_AddArrayToObject(header, "leak_kinds");
+	(void)cJSON_AddItemToArray(leak_kinds, cJSON_CreateString("unclassified"));
+	(void)cJSON_AddNullToObject(header, "windows");
+	(void)cJSON_AddNullToObject(header, "base");
+}
+
+/* Packs header and columns. returns false: no memory */
+static bool pack(const char *header, const struct buffer *columns, struct buffer *packed)
+{
+	uint8_t length[4];
+	size_t header_bytes = strlen(header);
+	z_stream stream = {0};
+	struct {
+		const void *bytes;
+		size_t size_bytes;
+	} parts[] = {{length, sizeof(length)},
+		     {header, header_bytes},
+		     {columns->bytes, columns->size_bytes}};
+	put_u32(length, (uint32_t)header_bytes);
+	if (deflateInit2(&stream, 6, Z_DEFLATED, GZIP_WINDOW_BITS, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+		return false;
+	int result = Z_OK;
+	for (size_t i = 0; i < 3 && result == Z_OK; i++) {
+		stream.next_in = (Bytef *)(uintptr_t)parts[i].bytes;
+		stream.avail_in = (uInt)parts[i].size_bytes;
+		do {
+			if (!buffer_reserve(packed, 1u << 16)) {
+				result = Z_MEM_ERROR;
+				break;
+			}
+			stream.next_out = packed->bytes + packed->size_bytes;
+			stream.avail_out = 1u << 16;
+			result = deflate(&stream, i == 2 ? Z_FINISH : Z_NO_FLUSH);
+			packed->size_bytes += (1u << 16) - stream.avail_out;
+		} while (result == Z_OK && stream.avail_out == 0);
+		if (result == Z_BUF_ERROR && i < 2)
+			result = Z_OK; /* nothing was left to do */
+	}
+	(void)deflateEnd(&stream); /* the memory is freed either way */
+	return result == Z_STREAM_END;
+}
+
+static void write_base64(const struct buffer *bytes, struct buffer *text)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	if (!buffer_reserve(text, bytes->size_bytes / 3 * 4 + 8))
+		return;
+	for (size_t i = 0; i < bytes->size_bytes; i += 3) {
+		size_t left = bytes->size_bytes - i;
+		uint32_t group = (uint32_t)bytes->bytes[i] << 16;
+		group |= left > 1 ? (uint32_t)bytes->bytes[i + 1] << 8 : 0;
+		group |= left > 2 ? bytes->bytes[i + 2] : 0;
+		uint8_t *out = text->bytes + text->size_bytes;
+		out[0] = (uint8_t)digits[group >> 18];
+		out[1] = (uint8_t)digits[group >> 12 & 63];
+		out[2] = (uint8_t)(left > 1 ? digits[group >> 6 & 63] : '=');
+		out[3] = (uint8_t)(left > 2 ? digits[group & 63] : '=');
+		text->size_bytes += 4;
+	}
+}
+
+enum mt_status page_data_write(const struct profile *profile, struct buffer *text,
+			       struct mt_error *error)
+{
+	struct buffer columns = {0};
+	struct buffer packed = {0};
+	struct page_threads threads = {0};
+	cJSON *header = cJSON_CreateObject();
+	bool is_good = page_threads_gather(&threads, profile);
+	(void)cJSON_AddNumberToObject(header, "format", FORMAT_NUMBER);
+	add_meta(header, profile);
+	add_totals(header, profile);
+	add_strings(header, profile);
+	if (is_good) {
+		add_lists(header, profile, &threads);
+		page_columns_write(profile, &threads, cJSON_AddArrayToObject(header, "columns"),
+				   &columns);
+	}
+	char *header_text = cJSON_PrintUnformatted(header);
+	cJSON_Delete(header);
+	is_good = is_good && header_text && !columns.failed && pack(header_text, &columns, &packed);
+	if (is_good)
+		write_base64(&packed, text);
+	free(header_text);
+	page_threads_release(&threads);
+	buffer_release(&columns);
+	buffer_release(&packed);
+	if (!is_good || text->failed)
+		return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory for the page");
+	return MT_OK;
+}

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* memtrace summary: the run in figures, and where most of the memory comes from. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "reporters/json.h"
+#include "reporters/reporter.h"
+#include "reporters/sites.h"
+#include "reporters/text.h"
+
+#define TOP_TEXT 10u
+#define TOP_JSON 50u
+
+struct summary_options {
+	bool is_json;
+};
+
+static double seconds(uint64_t microseconds)
+{
+	return (double)microseconds / 1e6;
+}
+
+/* The tracker's share at the instant of the largest resident memory. */
+static uint64_t tracker_at_peak(const struct log_info *info)
+{
+	uint64_t rss_bytes = 0;
+	uint64_t tracker_bytes = 0;
+	for (size_t i = 0; i < info->sample_count; i++) {
+		if (info->samples[i].rss_bytes <= rss_bytes)
+			continue;
+		rss_bytes = info->samples[i].rss_bytes;
+		tracker_bytes = info->samples[i].tracker_bytes;
+	}
+	return tracker_bytes;
+}
+
+/* The program's own maximum is counted by the kernel, the tree's is sampled: the larger one. */
+static uint64_t peak_rss(const struct log_info *info)
+{
+	return info->program_max_rss_bytes > info->peak_rss_bytes ? info->program_max_rss_bytes
+								  : info->peak_rss_bytes;
+}
+
+static void add_counts(cJSON *object, const struct replay_totals *totals)
+{
+	json_add_count(object, "allocations", totals->allocations);
+	json_add_count(object, "deallocations", totals->deallocations);
+	json_add_count(object, "reallocations", totals->reallocations);
+	json_add_count(object, "allocated_bytes", totals->allocated_bytes);
+	json_add_count(object, "peak_bytes", totals->peak_bytes);
+	(void)cJSON_AddNumberToObject(object, "peak_time_seconds", seconds(totals->peak_us));
+	json_add_count(object, "live_bytes", totals->live_bytes);
+	json_add_count(object, "live_allocations", totals->live_blocks);
+	json_add_count(object, "temporary_allocations", totals->temporary);
+	json_add_count(object, "inherited_frees", totals->inherited_frees);
+}
+
+static void add_exit(cJSON *report, const struct log_info *info)
+{
+	cJSON *ended = cJSON_AddObjectToObject(report, "exit");
+	if (info->has_status && !info->exit_signal)
+		(void)cJSON_AddNumberToObject(ended, "status", info->exit_status);
+	else
+		(void)cJSON_AddNullToObject(ended, "status");
+	if (info->has_status && info->exit_signal)
+		(void)cJSON_AddNumberToObject(ended, "signal", info->exit_signal);
+	else
+		(void)cJSON_AddNullToObject(ended, "signal");
+}
+
+/* Number of the image among those of its process: exec makes a new one. */
+static uint32_t image_number(const struct log_info *info, uint32_t index)
+{
+	uint32_t number = 0;
+	for (uint32_t i = 0; i < index; i++)
+		number += info->images[i].pid == info->images[index].pid;
+	return number;
+}
+
+static void add_processes(cJSON *report, const struct profile *profile)
+{
+	const struct log_info *info = &profile->log->info;
+	cJSON *processes = cJSON_AddArrayToObject(report, "processes");
+	for (uint32_t i = 0; i < info->image_count; i++) {
+		const struct log_image *image = &info->images[i];
+		if (profile->log->pid && image->pid != profile->log->pid)
+			continue;
+		cJSON *process = cJSON_CreateObject();
+		json_add_count(process, "pid", image->pid);
+		json_add_count(process, "image", image_number(info, i));
+		json_add_count(process, "parent_pid", image->parent_pid);
+		(void)cJSON_AddStringToObject(process, "origin",
+					      image->origin == IMAGE_FORK ? "fork" : "exec");
+		json_add_string(process, "command", image->command);
+		json_add_string(process, "path", image->path);
+		(void)cJSON_AddTrueToObject(process, "traced");
+		(void)cJSON_AddNullToObject(process, "reason");
+		json_add_count(process, "threads", image->thread_count);
+		json_add_count(process, "skipped_events", image->skipped_events);
+		add_counts(process, &profile->log->replay.images[i]->totals);
+		(void)cJSON_AddItemToArray(processes, process);
+	}
+	for (size_t i = 0; i < info->untraced_count && !profile->log->pid; i++) {
+		cJSON *process = cJSON_CreateObject();
+		const struct replay_totals nothing = {0};
+		json_add_count(process, "pid", info->untraced[i].pid);
+		(void)cJSON_AddNullToObject(process, "image");
+		json_add_string(process, "command", info->untraced[i].path);
+		(void)cJSON_AddFalseToObject(process, "traced");
+		json_add_string(process, "reason", info->untraced[i].reason);
+		add_counts(process, &nothing);
+		(void)cJSON_AddItemToArray(processes, process);
+	}
+}
+
+static void add_top(cJSON *report, const struct profile *profile, const struct site *sites,
+		    size_t count)
+{
+	cJSON *top = cJSON_AddArrayToObject(report, "top");
+	for (size_t i = 0; i < count && i < TOP_JSON; i++) {
+		cJSON *item = cJSON_CreateObject();
+		json_add_frame(item, profile, &profile->frames[sites[i].frame]);
+		json_add_count(item, "peak_bytes", sites[i].costs.peak_bytes);
+		json_add_count(item, "live_bytes", sites[i].costs.live_bytes);
+		json_add_count(item, "allocated_bytes", sites[i].costs.allocated_bytes);
+		json_add_count(item, "allocations", sites[i].costs.allocations);
+		(void)cJSON_AddItemToArray(top, item);
+	}
+}
+
+static enum mt_status render_json(const struct profile *profile, const struct site *sites,
+				  size_t site_count, FILE *output, struct mt_error *error)
+{
+	const struct loaded_log *log = profile->log;
+	const char *reason = loaded_log_incomplete_reason(log);
+	cJSON *report = cJSON_CreateObject();
+	json_add_string(report, "command", log->info.run.command);
+	json_add_string(report, "host", log->info.run.host);
+	json_add_string(report, "mode", profile_mode(profile));
+	json_add_count(report, "sampling_interval_bytes", log->replay.largest_interval);
+	(void)cJSON_AddBoolToObject(report, "complete", reason == NULL);
+	if (reason)
+		json_add_string(report, "incomplete_reason", reason);
+	else
+		(void)cJSON_AddNullToObject(report, "incomplete_reason");
+	add_exit(report, &log->info);
+	(void)cJSON_AddNumberToObject(report, "duration_seconds", seconds(log->info.end_us));
+	json_add_count(report, "threads", profile->thread_count);
+	add_counts(report, &profile->totals);
+	json_add_count(report, "peak_rss_bytes", peak_rss(&log->info));
+	json_add_count(report, "tracker_rss_bytes", tracker_at_peak(&log->info));
+	json_add_count(report, "log_bytes", log->size_bytes);
+	json_add_count(report, "events", log->replay.event_count);
+	json_add_count(report, "anomalies", profile->anomalies);
+	add_processes(report, profile);
+	add_top(report, profile, sites, site_count);
+	return json_print(report, output, error);
+}
+
+static void print_run(const struct profile *profile, FILE *output)
+{
+	const struct log_info *info = &profile->log->info;
+	const char *reason = loaded_log_incomplete_reason(profile->log);
+	time_t start = (time_t)(info->run.start_realtime_ns / 1000000000u);
+	struct tm local;
+	char when[32] = "";
+	if (localtime_r(&start, &local))
+		(void)strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &local);
+	(void)fprintf(output, "%s\n", info->run.command);
+	(void)fprintf(output, "  recorded      %s, %.2f s, %s\n", when, seconds(info->end_us),
+		      profile_mode(profile));
+	if (reason)
+		(void)fprintf(output, "  incomplete    %s\n", reason);
+	if (info->has_status && info->exit_signal)
+		(void)fprintf(output, "  ended         by signal %d (%s)\n", info->exit_signal,
+			      strsignal(info->exit_signal));
+	else if (info->has_status)
+		(void)fprintf(output, "  ended         with status %d\n", info->exit_status);
+	else if (info->has_end)
+		(void)fputs("  ended         in an unknown way\n", output);
+	(void)fprintf(output, "  threads       %u in %u process image%s\n", profile->thread_count,
+		      info->image_count, info->image_count == 1 ? "" : "s");
+	for (size_t i = 0; i < info->untraced_count; i++)
+		(void)fprintf(output, "  not traced    %s: %s\n", info->untraced[i].path,
+			      info->untraced[i].reason);
+}
+
+static void print_figures(const struct profile *profile, FILE *output)
+{
+	const struct replay_totals *totals = &profile->totals;
+	const struct log_info *info = &profile->log->info;
+	char a[TEXT_FIGURE_BYTES];
+	char b[TEXT_FIGURE_BYTES];
+	char c[TEXT_FIGURE_BYTES];
+	(void)fprintf(output, "\n  peak          %s at %.2f s\n",
+		      text_of_bytes(totals->peak_bytes, a), seconds(totals->peak_us));
+	if (peak_rss(info))
+		(void)fprintf(output, "  resident      %s at most, of it %s for memtrace\n",
+			      text_of_bytes(peak_rss(info), a),
+			      text_of_bytes(tracker_at_peak(info), b));
+	(void)fprintf(output, "  allocated     %s in %s allocations, %s of them by realloc\n",
+		      text_of_bytes(totals->allocated_bytes, a),
+		      text_of_count(totals->allocations, b),
+		      text_of_count(totals->reallocations, c));
+	(void)fprintf(output, "  temporary     %s, %.0f %% of the allocations\n",
+		      text_of_count(totals->temporary, a),
+		      percent_of(totals->temporary, totals->allocations));
+	(void)fprintf(output, "  never freed   %s in %s blocks\n",
+		      text_of_bytes(totals->live_bytes, a), text_of_count(totals->live_blocks, b));
+	if (profile->anomalies)
+		(void)fprintf(output, "  anomalies     %s events did not fit together\n",
+			      text_of_count(profile->anomalies, a));
+}
+
+static void print_top(const struct profile *profile, const struct site *sites, size_t count,
+		      FILE *output)
+{
+	char bytes[TEXT_FIGURE_BYTES];
+	if (count == 0)
+		return;
+	(void)fputs("\n  at the peak     share  from\n", output);
+	for (size_t i = 0; i < count && i < TOP_TEXT && sites[i].costs.peak_bytes > 0; i++) {
+		(void)fprintf(output, "  %11s    %4.1f %%  ",
+			      text_of_bytes(sites[i].costs.peak_bytes, bytes),
+			      percent_of(sites[i].costs.peak_bytes, profile->totals.peak_bytes));
+		print_frame(profile, &profile->frames[sites[i].frame], output);
+		(void)fputc('\n', output);
+	}
+}
+
+static enum mt_status render_text(const struct profile *profile, const struct site *sites,
+				  size_t site_count, FILE *output, struct mt_error *error)
+{
+	print_run(profile, output);
+	print_figures(profile, output);
+	print_top(profile, sites, site_count, output);
+	return check_output(output, error);
+}
+
+static enum mt_status render(const struct profile *profile, const void *options, FILE *output,
+			     struct mt_error *error)
+{
+	const struct summary_options *summary_options = options;
+	struct site *sites;
+	size_t site_count;
+	enum mt_status status = sites_gather(profile, &sites, &site_count, error);
+	if (status != MT_OK)
+		return status;
+	status = summary_options->is_json ? render_json(profile, sites, site_count, output, error)
+					  : render_text(profile, sites, site_count, output, error);
+	free(sites);
+	return status;
+}
+
+static bool parse(int key, const char *argument, void *options)
+{
+	struct summary_options *summary_options = options;
+	(void)argument;
+	summary_options->is_json = key == 'j';
+	return true;
+}
+
+static const struct argp_option options[] = {
+	{"json", 'j', NULL, 0, "Print JSON instead of text", 0},
+	{0},
+};
+
+const struct reporter reporter_summary = {
+	.name = "summary",
+	.summary = "print the run in figures",
+	.options = options,
+	.options_bytes = sizeof(struct summary_options),
+	.parse = parse,
+	.render = render,
+};
