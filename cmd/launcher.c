@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Three processes: launcher, program, collector. The program is forked first and waits at a pipe,
+ * because the log's default name has its pid; then the collector, which makes log and segment;
+ * then the program is let go with its environment.
+ *
+ * Signals are taken one at a time with sigwaitinfo. The program is in the launcher's process group,
+ * so what the terminal sends (^C) reaches it by itself; what somebody sends to the launcher's pid
+ * is passed on.
+ */
+#include "cmd/launcher.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cmd/command.h"
+#include "common/env.h"
+
+struct launcher {
+	const struct launch_options *options;
+	struct launch_result *result;
+	sigset_t signals;        /* taken with sigwaitinfo */
+	sigset_t inherited_mask; /* the program gets it back */
+	struct sigaction inherited_chld;
+	pid_t program;
+	pid_t collector;
+	int start_fd;   /* the session goes to the program through it */
+	int failure_fd; /* errno of an exec that failed comes back through it */
+	int control_fd; /* to the collector */
+	bool program_is_over;
+	bool collector_is_over;
+	int wait_status; /* the program's */
+	struct rusage usage;
+};
+
+static const int passed_on[] = {SIGINT,  SIGTERM, SIGHUP,  SIGQUIT,
+				SIGTSTP, SIGUSR1, SIGUSR2, SIGCONT};
+
+/* Beside the executable in a build tree, else where it was installed. */
+static bool find_tracker(char *path, size_t capacity)
+{
+	static const char *const places[] = {"../libtrack/preload/" TRACKER_FILE_NAME,
+					     MEMTRACE_LIBDIR_FROM_BINDIR "/" TRACKER_FILE_NAME};
+	char own[PATH_MAX];
+	ssize_t length = readlink("/proc/self/exe", own, sizeof(own) - 1);
+	if (length <= 0)
+		return false;
+	own[length] = '\0';
+	*strrchr(own, '/') = '\0';
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		char candidate[PATH_MAX * 2];
+		char resolved[PATH_MAX];
+		(void)snprintf(candidate, sizeof(candidate), "%s/%s", own, places[i]);
+		if (realpath(candidate, resolved) && strlen(resolved) < capacity) {
+			memcpy(path, resolved, strlen(resolved) + 1);
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool set_preload(const char *tracker, const char *session)
+{
+	const char *others = getenv(ENV_PRELOAD);
+	char *list;
+	if (asprintf(&list, "%s%s%s", tracker, others && *others ? ":" : "", others ? others : "") <
+	    0)
+		return false;
+	bool is_set = setenv(ENV_PRELOAD, list, 1) == 0 && setenv(ENV_SESSION, session, 1) == 0;
+	free(list);
+	return is_set;
+}
+
+/* The program's process, up to exec. */
+static _Noreturn void become_program(const struct launcher *launcher, const char *tracker,
+				     int start_fd, int failure_fd)
+{
+	char session[4096];
+	ssize_t count = read(start_fd, session, sizeof(session));
+	if (count <= 0)
+		_exit(EXIT_TRACER_FAILED); /* the launcher has said why */
+	session[sizeof(session) - 1] = '\0';
+	int failure = ENOMEM;
+	(void)sigaction(SIGCHLD, &launcher->inherited_chld, NULL);
+	(void)sigprocmask(SIG_SETMASK, &launcher->inherited_mask, NULL); /* valid arguments */
+	if (set_preload(tracker, session)) {
+		(void)execvp(launcher->options->program_path, launcher->options->arguments);
+		failure = errno;
+	}
+	(void)!write(failure_fd, &failure, sizeof(failure));
+	_exit(EXIT_TRACER_FAILED);
+}
+
+static bool fork_program(struct launcher *launcher, const char *tracker)
+{
+	int start[2];
+	int failure[2];
+	if (pipe2(start, O_CLOEXEC) != 0 || pipe2(failure, O_CLOEXEC) != 0)
+		return false;
+	launcher->program = fork();
+	if (launcher->program == 0) {
+		(void)close(start[1]);
+		(void)close(failure[0]);
+		become_program(launcher, tracker, start[0], failure[1]);
+	}
+	(void)close(start[0]);
+	(void)close(failure[1]);
+	launcher->start_fd = start[1];
+	launcher->failure_fd = failure[0];
+	return launcher->program > 0;
+}
+
+static void choose_log_path(const struct launcher *launcher, char *path, size_t capacity)
+{
+	const struct launch_options *options = launcher->options;
+	if (options->log_path) {
+		(void)snprintf(path, capacity, "%s", options->log_path);
+		return;
+	}
+	const char *slash = strrchr(options->program_path, '/');
+	(void)snprintf(path, capacity, "memtrace.%s.%d.mtlog",
+		       slash ? slash + 1 : options->program_path, (int)launcher->program);
+}
+
+static size_t count_arguments(char *const *arguments)
+{
+	size_t count = 0;
+	while (arguments[count])
+		count++;
+	return count;
+}
+
+static bool fork_collector(struct launcher *launcher, const char *log_path, finish_function *finish)
+{
+	int control[2];
+	const struct launch_options *options = launcher->options;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) != 0)
+		return false;
+	launcher->collector = fork();
+	if (launcher->collector == 0) {
+		struct collector_options collect = {
+			.log_path = log_path,
+			.overwrites = options->overwrites,
+			.unwinder = options->unwinder,
+			.no_children = options->no_children,
+			.arguments = (const char *const *)options->arguments,
+			.argument_count = count_arguments(options->arguments),
+			.program_pid = launcher->program,
+		};
+		struct collector_result result;
+		struct mt_error error;
+		(void)close(control[0]);
+		if (collector_run(&collect, control[1], &result, &error) == MT_OK)
+			finish(options, log_path, &result, control[1]);
+		_exit(0);
+	}
+	(void)close(control[1]);
+	launcher->control_fd = control[0];
+	return launcher->collector > 0;
+}
+
+static void tell_collector(const struct launcher *launcher, enum program_event event)
+{
+	struct collector_ended news = {
+		.event = event,
+		.wait_status = launcher->wait_status,
+		.max_rss_bytes = (uint64_t)launcher->usage.ru_maxrss * 1024,
+	};
+	(void)send(launcher->control_fd, &news, sizeof(news), MSG_NOSIGNAL); /* it may be gone */
+}
+
+/* Lets the program go. returns 0, or the errno of the exec that failed */
+static int start_program(struct launcher *launcher, const char *session)
+{
+	int failure = 0;
+	ssize_t count;
+	(void)!write(launcher->start_fd, session, strlen(session) + 1);
+	(void)close(launcher->start_fd);
+	do {
+		count = read(launcher->failure_fd, &failure, sizeof(failure));
+	} while (count < 0 && errno == EINTR);
+	(void)close(launcher->failure_fd);
+	return count == (ssize_t)sizeof(failure) ? failure : 0;
+}
+
+static void stop_with_program(const struct launcher *launcher)
+{
+	/* The shell is to see its job stopped; when it goes on, so does the program. */
+	(void)kill(getpid(), SIGSTOP);
+	(void)kill(launcher->program, SIGCONT);
+}
+
+static void reap(struct launcher *launcher)
+{
+	for (;;) {
+		int status;
+		struct rusage usage;
+		pid_t pid = wait4(-1, &status, WNOHANG | WUNTRACED, &usage);
+		if (pid <= 0)
+			return;
+		if (pid == launcher->collector && !WIFSTOPPED(status))
+			launcher->collector_is_over = true;
+		if (pid != launcher->program)
+			continue;
+		if (WIFSTOPPED(status)) {
+			stop_with_program(launcher);
+			continue;
+		}
+		launcher->program_is_over = true;
+		launcher->wait_status = status;
+		launcher->usage = usage;
+	}
+}
+
+static void await_program(struct launcher *launcher)
+{
+	while (!launcher->program_is_over) {
+		siginfo_t info;
+		int number = sigwaitinfo(&launcher->signals, &info);
+		if (number == SIGCHLD)
+			reap(launcher);
+		/* What the kernel sent, for the terminal, the program got too. */
+		else if (number > 0 && info.si_code <= 0)
+			(void)kill(launcher->program, number);
+		else if (number == SIGCONT)
+			(void)kill(launcher->program, SIGCONT);
+	}
+}
+
+/*
+ * Waits for the collector to finish the log, or to say that other processes of the tree go on.
+ */
+static void await_collector(struct launcher *launcher, struct collector_news *ret_news)
+{
+	*ret_news = (struct collector_news){.event = RECORDING_LOST};
+	for (;;) {
+		struct collector_news news;
+		ssize_t count = recv(launcher->control_fd, &news, sizeof(news), 0);
+		if (count < 0 && errno == EINTR)
+			continue;
+		if (count != (ssize_t)sizeof(news))
+			return;
+		*ret_news = news;
+		if (news.event != RECORDING_OVER)
+			return;
+	}
+}
+
+static int shell_status(int wait_status)
+{
+	return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
+}
+
+static void fail(struct launcher *launcher, int exit_status)
+{
+	launcher->result->exit_status = exit_status;
+	if (launcher->start_fd >= 0)
+		(void)close(launcher->start_fd); /* the program's process ends at its read */
+}
+
+static void report_exec_failure(struct launcher *launcher, int failure)
+{
+	char text[128];
+	print_error("%s: %s", launcher->options->program_path,
+		    strerror_r(failure, text, sizeof(text)));
+	launcher->result->exit_status =
+		failure == ENOENT ? EXIT_NOT_FOUND
+				  : (failure == ENOMEM ? EXIT_TRACER_FAILED : EXIT_NOT_EXECUTABLE);
+	tell_collector(launcher, PROGRAM_NOT_STARTED);
+}
+
+static void run(struct launcher *launcher, finish_function *finish)
+{
+	char tracker[PATH_MAX];
+	char log_path[PATH_MAX];
+	struct collector_ready ready;
+	struct collector_news news;
+	if (!find_tracker(tracker, sizeof(tracker))) {
+		print_error("%s is missing: memtrace is not installed in full", TRACKER_FILE_NAME);
+		fail(launcher, EXIT_TRACER_FAILED);
+		return;
+	}
+	if (strpbrk(tracker, ": ")) {
+		print_error("%s: a path with a colon or a space can't be preloaded", tracker);
+		fail(launcher, EXIT_TRACER_FAILED);
+		return;
+	}
+	if (!fork_program(launcher, tracker)) {
+		print_error("cannot start a process: %s", strerror(errno));
+		fail(launcher, EXIT_TRACER_FAILED);
+		return;
+	}
+	choose_log_path(launcher, log_path, sizeof(log_path));
+	if (!fork_collector(launcher, log_path, finish)) {
+		print_error("cannot start a process: %s", strerror(errno));
+		fail(launcher, EXIT_TRACER_FAILED);
+		return;
+	}
+	if (recv(launcher->control_fd, &ready, sizeof(ready), 0) != (ssize_t)sizeof(ready)) {
+		print_error("the collector ended unexpectedly");
+		fail(launcher, EXIT_TRACER_FAILED);
+		return;
+	}
+	if (ready.status != MT_OK) {
+		print_error("%s", ready.message);
+		fail(launcher, EXIT_TRACER_FAILED);
+		return;
+	}
+	(void)snprintf(launcher->result->log_path, sizeof(launcher->result->log_path), "%s",
+		       ready.log_path);
+	int failure = start_program(launcher, ready.session);
+	if (failure) {
+		report_exec_failure(launcher, failure);
+		await_collector(launcher, &news);
+		return;
+	}
+	tell_collector(launcher, PROGRAM_STARTED);
+	await_program(launcher);
+	tell_collector(launcher, PROGRAM_ENDED);
+	await_collector(launcher, &news);
+	launcher->result->exit_status = shell_status(launcher->wait_status);
+	launcher->result->news = news;
+	launcher->result->was_recorded = true;
+	launcher->result->wait_status = launcher->wait_status;
+	launcher->result->max_rss_bytes = (uint64_t)launcher->usage.ru_maxrss * 1024;
+}
+
+void launch(const struct launch_options *options, finish_function *finish,
+	    struct launch_result *ret_result)
+{
+	struct launcher launcher = {
+		.options = options, .result = ret_result, .start_fd = -1, .control_fd = -1};
+	struct sigaction default_action = {.sa_handler = SIG_DFL};
+	*ret_result = (struct launch_result){.exit_status = EXIT_TRACER_FAILED};
+	(void)sigemptyset(&launcher.signals);
+	(void)sigaddset(&launcher.signals, SIGCHLD);
+	for (size_t i = 0; i < sizeof(passed_on) / sizeof(passed_on[0]); i++)
+		(void)sigaddset(&launcher.signals, passed_on[i]);
+	(void)sigprocmask(SIG_BLOCK, &launcher.signals, &launcher.inherited_mask); /* valid sets */
+	(void)sigaction(SIGCHLD, &default_action, &launcher.inherited_chld);
+	run(&launcher, finish);
+	if (launcher.control_fd >= 0)
+		(void)close(launcher.control_fd);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Starts a program under a collector, stands in for it towards the shell, and ends as it ended.
+ */
+#ifndef MEMTRACE_CMD_LAUNCHER_H
+#define MEMTRACE_CMD_LAUNCHER_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "libtrack/collector/collector.h"
+
+struct launch_options {
+	const char *program_path; /* file to execute */
+	char *const *arguments;   /* [..] NULL-terminated, [0] is the name it was called by */
+	const char *log_path;     /* NULL: memtrace.PROGRAM.PID.mtlog */
+	bool overwrites;
+	bool is_quiet;
+	enum unwinder_kind unwinder;
+	bool no_children;
+	bool no_symbols;
+};
+
+struct launch_result {
+	int exit_status;   /* for the shell: the program's, 128 + signal, or EXIT_* of cmd/command.h
+			    */
+	bool was_recorded; /* the program was started, and there is a log at log_path */
+	char log_path[4096];
+	struct collector_news news; /* how the recording stands */
+	int wait_status;            /* the program's */
+	uint64_t max_rss_bytes;     /* the program's */
+};
+
+/*
+ * Called in the collector's process when the recording is over, to finish the log; it ends by
+ * sending LOG_FINISHED through `control_fd`.
+ */
+typedef void finish_function(const struct launch_options *options, const char *log_path,
+			     const struct collector_result *result, int control_fd);
+
+/* Runs a program to its end, and prints errors about what keeps it from being started. */
+void launch(const struct launch_options *options, finish_function *finish,
+	    struct launch_result *ret_result);
+
+#endif

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* memtrace run: records a program. */
+#include <argp.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "cmd/command.h"
+#include "cmd/launcher.h"
+#include "common/executable.h"
+#include "libtrack/collector/module_files.h"
+#include "reader/finish.h"
+#include "reporters/text.h"
+
+enum option_key { OPTION_EXACT = 256, OPTION_NO_CHILDREN, OPTION_NO_SYMBOLS, OPTION_UNWINDER };
+
+static const struct argp_option option_rows[] = {
+	{"output", 'o', "LOG", 0, "Write the log to LOG (default: memtrace.PROGRAM.PID.mtlog)", 0},
+	{"force", 'f', NULL, 0, "Overwrite an existing log", 0},
+	{"quiet", 'q', NULL, 0, "Print nothing at the end", 0},
+	{"exact", OPTION_EXACT, NULL, 0, "Record every allocation (the default)", 0},
+	{"no-children", OPTION_NO_CHILDREN, NULL, 0, "Record the program only, not what it starts",
+	 0},
+	{"unwinder", OPTION_UNWINDER, "NAME", 0,
+	 "How stacks are captured: fast (the default), fp (frame pointers) or libunwind", 0},
+	{"no-symbols", OPTION_NO_SYMBOLS, NULL, 0, "Don't look up names at the end", 0},
+	{0},
+};
+
+static error_t parse_unwinder(const char *name, struct launch_options *launch_options,
+			      const struct argp_state *state)
+{
+	if (strcmp(name, "fast") == 0)
+		launch_options->unwinder = UNWINDER_FAST;
+	else if (strcmp(name, "fp") == 0)
+		launch_options->unwinder = UNWINDER_FRAME_POINTER;
+	else if (strcmp(name, "libunwind") == 0)
+		launch_options->unwinder = UNWINDER_LIBUNWIND;
+	else
+		argp_error(state, "'%s' is not an unwinder: fast, fp or libunwind", name);
+	return 0;
+}
+
+static error_t parse(int key, char *argument, struct argp_state *state)
+{
+	struct launch_options *launch_options = state->input;
+	switch (key) {
+	case 'o':
+		launch_options->log_path = argument;
+		return 0;
+	case 'f':
+		launch_options->overwrites = true;
+		return 0;
+	case 'q':
+		launch_options->is_quiet = true;
+		return 0;
+	case OPTION_EXACT:
+		return 0;
+	case OPTION_NO_CHILDREN:
+		launch_options->no_children = true;
+		return 0;
+	case OPTION_UNWINDER:
+		return parse_unwinder(argument, launch_options, state);
+	case OPTION_NO_SYMBOLS:
+		launch_options->no_symbols = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		/* The rest is the program's. */
+		launch_options->arguments = state->argv + state->next - 1;
+		state->next = state->argc;
+		return 0;
+	case ARGP_KEY_END:
+		if (!launch_options->arguments)
+			argp_error(state, "a program to run is missing");
+		return 0;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+static const struct argp parser = {
+	.options = option_rows,
+	.parser = parse,
+	.args_doc = "PROGRAM [ARGUMENT...]",
+	.doc = "Run PROGRAM and record where its memory comes from.\v"
+	       "The exit status is the program's (128 + N if signal N ended it); 125 if memtrace "
+	       "failed, "
+	       "126 if the program can't be executed or traced, 127 if it is not found.",
+};
+
+static const char *advice_for(enum executable_kind kind)
+{
+	switch (kind) {
+	case EXECUTABLE_STATIC:
+		return "link it dynamically to trace it";
+	case EXECUTABLE_SET_ID:
+		return "run it as its owner, or a copy without these rights";
+	case EXECUTABLE_OTHER_ARCHITECTURE:
+		return "use memtrace built for that architecture";
+	case EXECUTABLE_OTHER_LIBC:
+		return "only programs linked with glibc can be traced";
+	case EXECUTABLE_SANITIZER:
+		return "build it without -fsanitize";
+	case EXECUTABLE_TRACEABLE:
+	case EXECUTABLE_UNREADABLE:
+		break;
+	}
+	return "";
+}
+
+/* returns  0, or an exit status after printing why the program can't be run */
+static int find_program(const char *name, char *path, size_t capacity)
+{
+	int failure = executable_find(name, getenv("PATH"), path, capacity);
+	if (failure == ENOENT) {
+		print_error("%s: not found", name);
+		return EXIT_NOT_FOUND;
+	}
+	if (failure) {
+		print_error("%s: not executable", name);
+		return EXIT_NOT_EXECUTABLE;
+	}
+	enum executable_kind kind = executable_classify(path);
+	if (kind == EXECUTABLE_TRACEABLE || kind == EXECUTABLE_UNREADABLE)
+		return 0;
+	print_error("%s: cannot be traced: %s; %s", path, executable_reason(kind),
+		    advice_for(kind));
+	return EXIT_NOT_EXECUTABLE;
+}
+
+/* Symbols take as long as this at the end of a run; the rest is for `memtrace symbolize`. */
+#define SYMBOLS_LIMIT_MS 10000
+
+static void describe(const struct finish_result *finished, const char *log_path, char *text,
+		     size_t capacity)
+{
+	char peak[TEXT_FIGURE_BYTES];
+	char count[TEXT_FIGURE_BYTES];
+	char leaked[TEXT_FIGURE_BYTES];
+	int length = snprintf(text, capacity, "%s: peak %s, %s allocations, %s never freed%s",
+			      log_path, text_of_bytes(finished->totals.peak_bytes, peak),
+			      text_of_count(finished->totals.allocations, count),
+			      text_of_bytes(finished->totals.live_bytes, leaked),
+			      finished->is_complete ? "" : " (incomplete: see 'memtrace summary')");
+	if (finished->symbols.missing > 0 && length > 0 && (size_t)length < capacity)
+		(void)snprintf(text + length, capacity - (size_t)length,
+			       "; %llu names are missing: run 'memtrace symbolize'",
+			       (unsigned long long)finished->symbols.missing);
+}
+
+/* In the collector's process: its descriptors of the program's modules are at hand. */
+static void finish_recording(const struct launch_options *launch_options, const char *log_path,
+			     const struct collector_result *result, int control_fd)
+{
+	struct collector_news news = {.event = LOG_FINISHED};
+	struct finish_options options = {
+		.is_recorder = true,
+		.has_no_symbols = launch_options->no_symbols,
+		.symbolize.limit_ms = SYMBOLS_LIMIT_MS,
+		.symbolize.find_file = find_module_file,
+		.symbolize.context = result->module_files,
+	};
+	struct finish_result finished;
+	struct mt_error error;
+	if (result->is_discarded)
+		return;
+	if (result->is_cut)
+		(void)snprintf(news.text, sizeof(news.text), "recording ended early: %s",
+			       result->message);
+	else if (!result->was_traced)
+		(void)snprintf(news.text, sizeof(news.text), "%s: the program was not traced",
+			       log_path);
+	else if (finish_log(log_path, &options, &finished, &error) == MT_OK)
+		describe(&finished, log_path, news.text, sizeof(news.text));
+	else
+		(void)snprintf(news.text, sizeof(news.text), "%s is not finished: %s", log_path,
+			       error.message);
+	(void)flock(result->log_fd, LOCK_UN); /* the launcher may be gone before this process is */
+	(void)send(control_fd, &news, sizeof(news), MSG_NOSIGNAL); /* nobody waits: fine */
+}
+
+/* The collector died: the log and its segment are put together here. */
+static void finish_for_collector(const struct launch_options *launch_options,
+				 const struct launch_result *result, char *text, size_t capacity)
+{
+	struct finish_options options = {
+		.has_no_symbols = launch_options->no_symbols,
+		.symbolize.limit_ms = SYMBOLS_LIMIT_MS,
+		.ending = {true, result->wait_status, result->max_rss_bytes},
+	};
+	struct finish_result finished;
+	struct mt_error error;
+	if (finish_log(result->log_path, &options, &finished, &error) == MT_OK)
+		describe(&finished, result->log_path, text, capacity);
+	else
+		(void)snprintf(text, capacity, "the collector ended early: %s", error.message);
+}
+
+static void print_closing_line(const struct launch_options *launch_options,
+			       const struct launch_result *result)
+{
+	char text[512] = "";
+	switch (result->news.event) {
+	case RECORDING_GOES_ON:
+		(void)snprintf(text, sizeof(text),
+			       "%.400s: recording goes on, %u process%s still run%s",
+			       result->log_path, result->news.process_count,
+			       result->news.process_count == 1 ? "" : "es",
+			       result->news.process_count == 1 ? "s" : "");
+		break;
+	case LOG_FINISHED:
+		(void)snprintf(text, sizeof(text), "%s", result->news.text);
+		break;
+	case RECORDING_LOST:
+	case RECORDING_OVER:
+		finish_for_collector(launch_options, result, text, sizeof(text));
+		break;
+	}
+	if (!launch_options->is_quiet)
+		print_error("%s", text);
+}
+
+static int run(int argument_count, char **arguments)
+{
+	char path[PATH_MAX];
+	struct launch_options launch_options = {.unwinder = UNWINDER_FAST};
+	struct launch_result result;
+	argp_err_exit_status = EXIT_TRACER_FAILED;
+	(void)argp_parse(&parser, argument_count, arguments, ARGP_IN_ORDER, NULL, &launch_options);
+	int failure = find_program(launch_options.arguments[0], path, sizeof(path));
+	if (failure)
+		return failure;
+	launch_options.program_path = path;
+	launch(&launch_options, finish_recording, &result);
+	if (result.was_recorded)
+		print_closing_line(&launch_options, &result);
+	return result.exit_status;
+}
+
+const struct command command_run = {
+	.name = "run",
+	.summary = "run a program and record its memory",
+	.run = run,
+};
