@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Counts are right: known from the program, or equal to an independent tool's."""
+
+import os
+import subprocess
+import unittest
+
+from support import MEMTRACE, MemtraceTest, needs, program, run, valgrind_usage
+
+SQL = """
+CREATE TABLE t(a INTEGER PRIMARY KEY, b TEXT, c REAL);
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<20000)
+  INSERT INTO t SELECT i, 'row number '||i||hex(i*7919), i*1.5 FROM n;
+CREATE INDEX tb ON t(b);
+SELECT count(*), max(b) FROM t WHERE b LIKE '%99%';
+SELECT substr(b,1,12), sum(c) FROM t GROUP BY substr(b,1,12) ORDER BY 2 DESC LIMIT 3;
+"""
+
+
+def compiler_proper(name):
+    path = subprocess.run(["gcc", f"-print-prog-name={name}"], capture_output=True, text=True).stdout.strip()
+    return path if os.path.isabs(path) else None
+
+
+def write_c_source(path, functions):
+    """A C file that keeps a compiler busy."""
+    with open(path, "w") as output:
+        for i in range(functions):
+            output.write(
+                f"static int f{i}(const int *a, int n) {{ int s = {i}; for (int k = 0; k < n; k++) {{"
+                f" s += a[k] * {i + 1}; if (s > {i * 7}) s -= a[k] ^ {i}; }}"
+                " switch (n % 5) { case 0: return s; case 1: return s * 3; default: break; } return s / 2; }\n")
+        output.write("int main(void) { int a[100] = {0}; int s = 0;\n")
+        output.writelines(f"s += f{i}(a, {i % 100});\n" for i in range(functions))
+        output.write("return s & 1; }\n")
+
+
+def make_repository(path, commits):
+    """A git repository with a history: files grow, change and go."""
+    environment = dict(os.environ, GIT_AUTHOR_NAME="A", GIT_AUTHOR_EMAIL="a@example.org",
+                       GIT_COMMITTER_NAME="A", GIT_COMMITTER_EMAIL="a@example.org",
+                       GIT_CONFIG_GLOBAL="/dev/null", GIT_CONFIG_SYSTEM="/dev/null")
+    stream = []
+    for i in range(commits):
+        stamp = 1700000000 + i * 60
+        stream.append(f"commit refs/heads/main\ncommitter A <a@example.org> {stamp} +0000\n")
+        message = f"Change number {i}\n"
+        stream.append(f"data {len(message)}\n{message}\n")
+        for k in range(3):
+            text = "".join(f"line {line} of {i % (k + 7)} {line * i % 31}\n" for line in range(20 + i % 50))
+            stream.append(f"M 644 inline dir{(i * k) % 9}/file{(i + k) % 40}.txt\ndata {len(text)}\n{text}\n")
+    subprocess.run(["git", "init", "-q", "--bare", str(path)], check=True, env=environment)
+    subprocess.run(["git", "--git-dir", str(path), "fast-import", "--quiet"], input="".join(stream).encode(),
+                   check=True, env=environment)
+    subprocess.run(["git", "--git-dir", str(path), "symbolic-ref", "HEAD", "refs/heads/main"], check=True)
+
+
+class KnownCounts(MemtraceTest):
+    def test_every_function_of_the_allocator(self):
+        summary = self.assert_same_behaviour(program("allocator_calls"))
+        self.assertEqual(summary["allocations"], 13)
+        self.assertEqual(summary["deallocations"], 12)
+        self.assertEqual(summary["reallocations"], 3)
+        self.assertEqual(summary["allocated_bytes"], 1101)
+        self.assertEqual(summary["live_allocations"], 1)
+        self.assertEqual(summary["live_bytes"], 5)
+        self.assertEqual(summary["peak_bytes"], 300)
+
+    def test_failed_realloc_leaves_the_old_block(self):
+        self.record(program("allocator_calls"))
+        what = [e["what"] for e in self.events()]
+        self.assertEqual(what.count("move-failed"), 1)
+
+    def test_threads_that_free_each_others_blocks(self):
+        summary = self.assert_same_behaviour(program("threads_exchange"), "8", "20000")
+        sizes = [leak for leak in self.leaks()["leaks"] if leak["bytes"] == 8 * 777]
+        self.assertEqual(len(sizes), 1)
+        self.assertEqual(sizes[0]["blocks"], 8)
+        self.assertEqual(summary["threads"], 9)
+        made = 8 * 20001
+        self.assertEqual(summary["allocations"] - summary["deallocations"], summary["live_allocations"])
+        self.assertGreaterEqual(summary["allocations"], made)
+        self.assertLess(summary["allocations"], made + 50)
+
+    def test_exceptions_through_deep_stacks(self):
+        summary = self.assert_same_behaviour(program("exceptions"))
+        # Two vectors and strings a frame, one exception and its message a throw.
+        frames = sum(i % 60 + 1 for i in range(2000))
+        self.assertGreaterEqual(summary["allocations"], 2 * frames + 2 * 2000)
+
+
+class CountsOfValgrind(MemtraceTest):
+    """Equal to memcheck's; a difference is stated here with its reason."""
+
+    def compare(self, *command, tolerance=0.0, **options):
+        summary = self.assert_same_behaviour(*command, **options)
+        expected = valgrind_usage(*command, cwd=self.directory)
+        first = summary["processes"][0]
+        counted = (first["allocations"], first["deallocations"], first["allocated_bytes"])
+        for ours, theirs in zip(counted, expected):
+            self.assertLessEqual(abs(ours - theirs), tolerance * theirs, f"{counted} is not {expected}")
+
+    @needs("valgrind", "sqlite3")
+    def test_sqlite3(self):
+        script = self.directory / "bulk.sql"
+        script.write_text(SQL)
+        self.compare("sqlite3", "-batch", "-init", script, ":memory:", ".quit")
+
+    @needs("valgrind", "git")
+    def test_git_log_stat(self):
+        repository = self.directory / "repository"
+        make_repository(repository, 150)
+        # git writes through a pipe here and to a file or terminal there: one stdio buffer's size.
+        self.compare("git", "--no-pager", "--git-dir", repository, "log", "--stat", tolerance=0.001)
+
+    @needs("valgrind", "gcc")
+    def test_cc1(self):
+        cc1 = compiler_proper("cc1")
+        if not cc1:
+            self.skipTest("gcc has no cc1 of its own")
+        source = self.directory / "source.c"
+        write_c_source(source, 60)
+        # Four buffers of 128 KiB that cc1 allocates when its address space is laid out as valgrind does.
+        self.compare(cc1, "-quiet", "-O2", source, "-o", self.directory / "out.s", tolerance=0.001)
+
+
+class RealPrograms(MemtraceTest):
+    """Programs that nobody here wrote run unchanged, with the same output and status."""
+
+    def test_python_with_json_work(self):
+        code = ("import json; d = [{'a': i, 'b': str(i) * 3} for i in range(20000)]; "
+                "s = json.dumps(d); print(len(json.loads(s)), sum(x['a'] for x in d))")
+        summary = self.assert_same_behaviour("/usr/bin/python3", "-S", "-E", "-c", code)
+        self.assertGreater(summary["peak_bytes"], 1_000_000)
+
+    @needs("redis-server", "redis-benchmark")
+    def test_redis_server_under_its_benchmark(self):
+        port = 20000 + os.getpid() % 20000
+        server = subprocess.Popen(
+            [str(a) for a in (MEMTRACE, "run", "-q", "-o", self.log, "redis-server", "--port", port,
+                              "--bind", "127.0.0.1", "--save", "")],
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=self.directory)
+        try:
+            for _ in range(100):
+                if run("redis-cli", "-p", port, "ping").stdout.strip() == b"PONG":
+                    break
+                self.assertIsNone(server.poll(), "the server ended")
+            load = run("redis-benchmark", "-p", port, "-n", "20000", "-c", "20", "-q", "-t", "set,get,lpush,lpop")
+            self.assertEqual(load.returncode, 0)
+            self.assertIn(b"requests per second", load.stdout)
+            run("redis-cli", "-p", port, "shutdown", "nosave")
+            self.assertEqual(server.wait(timeout=30), 0)
+        finally:
+            if server.poll() is None:
+                server.kill()
+            server.wait()
+            server.stderr.close()
+        summary = self.summary()
+        self.assertTrue(summary["complete"])
+        self.assertEqual(summary["anomalies"], 0)
+        self.assertGreaterEqual(summary["threads"], 4)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Whoever dies first: nothing published is lost, and the program runs on."""
+
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import time
+
+from support import MEMTRACE, MemtraceTest, kill_and_wait, program, run
+
+
+def children_of(pid):
+    try:
+        text = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except FileNotFoundError:
+        return []
+    return [int(child) for child in text.split()]
+
+
+class Kill(MemtraceTest):
+    def start(self, *command):
+        """`memtrace run` in the background, with the pids of its program and its collector."""
+        launcher = subprocess.Popen([str(a) for a in (MEMTRACE, "run", "-o", self.log, *command)],
+                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
+                                    process_group=0)
+        self.addCleanup(launcher.stdout.close)
+        self.addCleanup(launcher.stderr.close)
+        self.addCleanup(kill_and_wait, launcher)
+        for _ in range(2000):
+            children = children_of(launcher.pid)
+            names = {child: pathlib.Path(f"/proc/{child}/comm").read_text().strip()
+                     for child in children if pathlib.Path(f"/proc/{child}").exists()}
+            wanted = pathlib.Path(command[0]).name[:15]
+            programs = [child for child, name in names.items() if name == wanted]
+            others = [child for child in names if child not in programs]
+            if programs and others:
+                return launcher, programs[0], others[0]
+            time.sleep(0.002)
+        self.fail("the program did not start")
+
+    def blocks_of_40(self):
+        return sum(leak["blocks"] for leak in self.leaks()["leaks"] if leak["bytes"] == 40 * leak["blocks"])
+
+    def test_a_program_that_kills_itself_leaves_a_complete_log(self):
+        for _ in range(5):
+            self.log.unlink(missing_ok=True)
+            done = self.record(program("allocate_then_kill"), "100000")
+            self.assertEqual(done.returncode, 128 + signal.SIGKILL)
+            summary = self.summary()
+            self.assertEqual(summary["allocations"], 100000)
+            self.assertEqual(summary["live_allocations"], 1000)
+            self.assertEqual(summary["exit"], {"status": None, "signal": 9})
+            self.assertTrue(summary["complete"])
+            self.assertEqual(summary["anomalies"], 0)
+        self.assertIn("signal 9", self.report("summary").stdout.decode())
+
+    def test_the_collector_killed_at_any_time(self):
+        """The program ends as ever; what it published before its ring was full is all there."""
+        rng = random.Random(5)
+        for _ in range(8):
+            self.log.unlink(missing_ok=True)
+            launcher, target, collector = self.start(program("steady"), "3000", "2000")
+            time.sleep(rng.random() * 0.06)
+            os.kill(collector, signal.SIGKILL)
+            out, err = launcher.communicate(timeout=60)
+            self.assertEqual((launcher.returncode, out), (7, b"done\n"))
+            # 3000 events fit into a ring, so none at all is missing.
+            self.assertEqual(self.blocks_of_40(), 3000)
+            summary = self.summary()
+            self.assertFalse(summary["complete"])
+            self.assertEqual(summary["anomalies"], 0)
+            self.assertEqual(summary["exit"]["status"], 7)
+            self.assertFalse(pathlib.Path(f"{self.log}.segment").exists())
+
+    def test_the_collector_killed_under_load(self):
+        rng = random.Random(6)
+        for _ in range(6):
+            self.log.unlink(missing_ok=True)
+            launcher, target, collector = self.start(program("threads_exchange"), "4", "150000")
+            time.sleep(rng.random() * 0.15)
+            os.kill(collector, signal.SIGKILL)
+            out, err = launcher.communicate(timeout=60)
+            self.assertEqual((launcher.returncode, out), (0, b"600004\n"))
+            summary = self.summary()
+            if summary["complete"]:
+                continue  # it was over before the kill
+            # Everything up to the kill, in order: each release finds its block.
+            self.assertEqual(summary["anomalies"], 0)
+            self.assertEqual(summary["allocations"] - summary["deallocations"], summary["live_allocations"])
+
+    def test_a_report_while_the_collector_is_dead_and_the_program_alive(self):
+        launcher, target, collector = self.start(program("steady"), "3000", "20000")
+        time.sleep(0.1)
+        os.kill(collector, signal.SIGKILL)
+        time.sleep(0.1)
+        before = self.blocks_of_40()
+        time.sleep(0.2)
+        after = self.blocks_of_40()
+        self.assertGreater(before, 0)
+        self.assertGreater(after, before)
+        self.assertTrue(pathlib.Path(f"{self.log}.segment").exists())
+        out, err = launcher.communicate(timeout=60)
+        self.assertEqual((launcher.returncode, out), (7, b"done\n"))
+        self.assertEqual(self.blocks_of_40(), 3000)
+
+    def test_the_collector_stopped(self):
+        launcher, target, collector = self.start(program("threads_exchange"), "2", "300000")
+        os.kill(collector, signal.SIGSTOP)
+        try:
+            deadline = time.monotonic() + 30
+            while pathlib.Path(f"/proc/{target}/stat").exists() and time.monotonic() < deadline:
+                if pathlib.Path(f"/proc/{target}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z":
+                    break
+                time.sleep(0.05)
+            self.assertLess(time.monotonic(), deadline, "the program hangs")
+        finally:
+            os.kill(collector, signal.SIGCONT)
+        out, err = launcher.communicate(timeout=60)
+        self.assertEqual((launcher.returncode, out), (0, b"600002\n"))
+        summary = self.summary()
+        self.assertFalse(summary["complete"])
+        self.assertEqual(summary["anomalies"], 0)
+
+    def test_the_launcher_killed(self):
+        launcher, target, collector = self.start(program("steady"), "3000", "20000")
+        time.sleep(0.1)
+        launcher.kill()
+        launcher.wait()
+        self.assertTrue(pathlib.Path(f"/proc/{target}").exists())
+        for _ in range(200):
+            summary = self.summary()
+            if not pathlib.Path(f"/proc/{collector}").exists():
+                break
+            time.sleep(0.1)
+        self.assertEqual(self.blocks_of_40(), 3000)
+        self.assertTrue(summary["complete"], summary["incomplete_reason"])
+        self.assertEqual(self.summary()["exit"], {"status": None, "signal": None})
+
+    def test_signals_to_the_launcher_reach_the_program(self):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1):
+            self.log.unlink(missing_ok=True)
+            launcher, target, collector = self.start("/bin/sleep", "30")
+            launcher.send_signal(number)
+            self.assertEqual(launcher.wait(timeout=20), 128 + number)
+            self.assertEqual(self.summary()["exit"]["signal"], number)
+
+    def test_a_stopped_job_goes_on(self):
+        launcher, target, collector = self.start(program("steady"), "8000", "20000")
+        launcher.send_signal(signal.SIGTSTP)
+        for _ in range(200):
+            state = pathlib.Path(f"/proc/{launcher.pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+            of_target = pathlib.Path(f"/proc/{target}/stat").read_text().rsplit(")", 1)[1].split()[0]
+            if state == "T" and of_target == "T":
+                break
+            time.sleep(0.02)
+        self.assertEqual((state, of_target), ("T", "T"))
+        launcher.send_signal(signal.SIGCONT)
+        out, err = launcher.communicate(timeout=60)
+        self.assertEqual((launcher.returncode, out), (7, b"done\n"))
+        self.assertTrue(self.summary()["complete"])
