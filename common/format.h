@@ -49,6 +49,22 @@ enum log_block_kind {
 	LOG_BLOCK_SYMBOLS = 12,  /* functions, files and lines of addresses */
 	LOG_BLOCK_PROFILE = 13,  /* sums of a finished recording */
 	LOG_BLOCK_INDEX = 14,    /* where the blocks are; the last one */
+	LOG_BLOCK_LEAKS = 15,    /* what a leak scan of an image found */
+};
+
+/* What a leak scan says of a live block. Stored in LEAKS blocks. */
+enum leak_kind {
+	LEAK_DEFINITE = 0,     /* no pointer to it was found */
+	LEAK_INDIRECT = 1,     /* only lost blocks point to it */
+	LEAK_POSSIBLE = 2,     /* only pointers into its inside */
+	LEAK_REACHABLE = 3,    /* there is a way to it from a root */
+	LEAK_UNCLASSIFIED = 4, /* no scan was made; never stored */
+};
+
+enum leak_scan_flags {
+	LEAK_SCAN_THREAD_NOT_PARKED = 1, /* a thread's whole stack was taken as a root */
+	LEAK_SCAN_INCOMPLETE = 2,        /* memory could not be read: no verdict */
+	LEAK_SCAN_ON_REQUEST = 4,        /* while the program ran; else at its end */
 };
 
 /* Limits: a value above one of these is refused before anything is allocated for it. */

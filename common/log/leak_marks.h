@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What a leak scan found out about one process image: its live blocks, by stack trace, thread and
+ * size, each group with a kind. Written by the collector, read into the model of the reports.
+ *
+ * The kinds are memcheck's. A group is all live blocks that have its fields in common, so the
+ * sums over the marks of an image are its live blocks and bytes at the time of the scan.
+ */
+#ifndef MEMTRACE_COMMON_LOG_LEAK_MARKS_H
+#define MEMTRACE_COMMON_LOG_LEAK_MARKS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/codec.h"
+#include "common/format.h"
+#include "common/log/buffer.h"
+
+struct leak_mark {
+	uint32_t stack;  /* node of the image's trie */
+	uint32_t thread; /* index in the image */
+	uint32_t allocation_kind;
+	uint32_t leak_kind; /* enum leak_kind */
+	uint64_t blocks;
+	uint64_t bytes;
+	uint64_t indirect_bytes; /* of a definitely lost group: what is lost only through it */
+	uint64_t oldest_us;      /* when the first and the last of the blocks were allocated */
+	uint64_t newest_us;
+	char *holder; /* where a pointer to one of them was found, in words; NULL: nowhere, or not
+			 known. Owned */
+};
+
+struct leak_marks {
+	uint64_t time_us;        /* of the scan, since the recording began */
+	uint32_t flags;          /* enum leak_scan_flags */
+	struct leak_mark *items; /* [count] */
+	size_t count;
+	size_t capacity;
+};
+
+/* returns  false: no memory. holder is copied */
+bool leak_marks_add(struct leak_marks *marks, const struct leak_mark *mark);
+void leak_marks_release(struct leak_marks *marks);
+
+/* The payload of a LEAKS block. docs/log_format.md, "Leak marks" */
+void leak_marks_encode(const struct leak_marks *marks, struct buffer *payload);
+
+/*
+ * ret_marks  zeroed by the caller; to be released also on failure
+ * returns    false: malformed, a kind out of range, or no memory
+ */
+bool leak_marks_decode(struct leak_marks *ret_marks, struct byte_reader *payload);
+
+#endif
