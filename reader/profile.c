@@ -21,6 +21,10 @@ static void add_rows(struct profile *profile, uint32_t index, const uint32_t *no
 	const struct replay_image *image = profile->log->replay.images[index];
 	for (uint32_t i = 0; i < image->costs.count; i++) {
 		const struct stack_cost *cost = &image->costs.items[i];
+		if (profile->errors && i < image->errors.capacity) {
+			profile->errors[profile->row_count] = image->errors.items[i];
+			stack_error_sum(&profile->error, &image->errors.items[i]);
+		}
 		profile->rows[profile->row_count++] = (struct profile_row){
 			.node = nodes[cost->stack],
 			.process = index,
@@ -87,6 +91,11 @@ static enum mt_status build(struct profile *profile, struct call_tree *tree, str
 	for (uint32_t i = 0; i < replay->image_count; i++)
 		row_count += replay->images[i]->costs.count;
 	profile->rows = malloc((row_count + 1) * sizeof(*profile->rows));
+	if (replay->largest_interval) {
+		profile->errors = calloc(row_count + 1, sizeof(*profile->errors));
+		if (!profile->errors)
+			return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory for the report");
+	}
 	if (!profile->rows || !string_table_init(&profile->strings) ||
 	    !call_tree_init(tree, profile))
 		return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory for the report");
@@ -129,6 +138,7 @@ void profile_free(struct profile *profile)
 	free(profile->frames);
 	free(profile->nodes);
 	free(profile->rows);
+	free(profile->errors);
 	free(profile);
 }
 

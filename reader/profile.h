@@ -17,6 +17,7 @@
 
 #include "common/status.h"
 #include "reader/loaded_log.h"
+#include "reader/stack_errors.h"
 #include "reader/string_table.h"
 
 enum profile_frame_flags {
@@ -66,6 +67,8 @@ struct profile {
 	uint32_t node_count;
 	struct profile_row *rows; /* [row_count] */
 	size_t row_count;
+	struct stack_error *errors;  /* [row_count] of the rows; NULL: nothing was sampled */
+	struct stack_error error;    /* of the totals */
 	struct replay_totals totals; /* of the selected processes */
 	uint64_t anomalies;
 	uint32_t thread_count;

@@ -2,12 +2,19 @@
 #include "reader/profile_block.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/log/buffer.h"
 
 #define ITEMS_MAX (1u << 19)
 
-enum profile_part { PART_NODES = 1, PART_COSTS = 2, PART_TOTALS = 3, PART_TREE = 4 };
+enum profile_part {
+	PART_NODES = 1,
+	PART_COSTS = 2,
+	PART_TOTALS = 3,
+	PART_TREE = 4,
+	PART_ERRORS = 5
+};
 
 static void add_block(struct log_writer *writer, uint32_t image, struct buffer *fields)
 {
@@ -68,8 +75,8 @@ static enum mt_status read_nodes(struct replay_image *image, struct byte_reader 
 	X(stack)                                                                                   \
 	X(thread)                                                                                  \
 	X(kind)                                                                                    \
-	X(allocations) X(allocated_bytes) X(live_blocks) X(live_bytes) X(peak_blocks)              \
-		X(peak_bytes) X(temporary)
+	X(allocations)                                                                             \
+	X(allocated_bytes) X(live_blocks) X(live_bytes) X(peak_blocks) X(peak_bytes) X(temporary)
 
 static void write_costs(const struct stack_costs *costs, uint32_t image, struct buffer *fields,
 			struct log_writer *writer)
@@ -126,12 +133,88 @@ static enum mt_status read_costs(struct replay_image *image, struct byte_reader 
 	return status;
 }
 
+/* Variances are stored as IEEE 754 numbers of 8 bytes, numbers of samples as varints. */
+#define VARIANCE_FIELDS(X)                                                                         \
+	X(allocations)                                                                             \
+	X(allocated_bytes) X(live_blocks) X(live_bytes) X(peak_blocks) X(peak_bytes)               \
+		X(largest_count)
+#define SAMPLE_FIELDS(X) X(samples) X(live_samples) X(peak_samples)
+#define ERROR_BYTES_MIN (7 * 8 + 3)
+
+static void write_variance(struct buffer *fields, double variance)
+{
+	uint64_t bits;
+	uint8_t bytes[8];
+	memcpy(&bits, &variance, sizeof(bits));
+	put_u64(bytes, bits);
+	buffer_append(fields, bytes, sizeof(bytes));
+}
+
+static double read_variance(struct byte_reader *payload)
+{
+	const uint8_t *bytes = byte_reader_take(payload, 8);
+	uint64_t bits = bytes ? get_u64(bytes) : 0;
+	double variance;
+	memcpy(&variance, &bits, sizeof(variance));
+	payload->failed |= !(variance >= 0 && variance < 1e300);
+	return variance;
+}
+
+static void write_errors(const struct replay_image *image, uint32_t index, struct buffer *fields,
+			 struct log_writer *writer)
+{
+	uint32_t end = image->costs.count;
+	if (end > image->errors.capacity)
+		end = (uint32_t)image->errors.capacity;
+	for (uint32_t first = 0; first < end; first += ITEMS_MAX) {
+		uint32_t count = end - first < ITEMS_MAX ? end - first : ITEMS_MAX;
+		buffer_varint(fields, PART_ERRORS);
+		buffer_varint(fields, first);
+		buffer_varint(fields, count);
+		for (uint32_t i = first; i < first + count; i++) {
+			const struct stack_error *error = &image->errors.items[i];
+#define X(field) write_variance(fields, error->field);
+			VARIANCE_FIELDS(X)
+#undef X
+#define X(field) buffer_varint(fields, error->field);
+			SAMPLE_FIELDS(X)
+#undef X
+		}
+		add_block(writer, index, fields);
+	}
+}
+
+static enum mt_status read_errors(struct replay_image *image, struct byte_reader *payload,
+				  struct mt_error *error)
+{
+	uint64_t first = byte_reader_varint(payload);
+	uint64_t count = byte_reader_varint(payload);
+	if (payload->failed || first > image->costs.count || count > image->costs.count - first ||
+	    count > byte_reader_left(payload) / ERROR_BYTES_MIN)
+		return mt_error_set(error, MT_ERR_CORRUPT, "bad errors in a profile");
+	for (uint64_t i = first; i < first + count; i++) {
+		struct stack_error *item = stack_errors_entry(&image->errors, (uint32_t)i);
+		if (!item)
+			return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory for a profile");
+#define X(field) item->field = read_variance(payload);
+		VARIANCE_FIELDS(X)
+#undef X
+#define X(field) item->field = byte_reader_varint(payload);
+		SAMPLE_FIELDS(X)
+#undef X
+	}
+	return payload->failed ? mt_error_set(error, MT_ERR_CORRUPT, "bad errors in a profile")
+			       : MT_OK;
+}
+
 #define TOTAL_FIELDS(X)                                                                            \
 	X(allocations)                                                                             \
 	X(deallocations)                                                                           \
 	X(reallocations)                                                                           \
-	X(allocated_bytes) X(temporary) X(live_blocks) X(live_bytes) X(peak_bytes) X(peak_us)      \
-		X(inherited_frees) X(unmatched_frees) X(overwritten)
+	X(allocated_bytes)                                                                         \
+	X(temporary)                                                                               \
+	X(live_blocks) X(live_bytes) X(peak_bytes) X(peak_us) X(inherited_frees)                   \
+		X(unmatched_frees) X(overwritten)
 
 static void write_totals(const struct replay_image *image, uint32_t index, struct buffer *fields,
 			 struct log_writer *writer)
@@ -153,7 +236,7 @@ static enum mt_status read_totals(struct replay_image *image, struct byte_reader
 			       : MT_OK;
 }
 
-#define TREE_FIELDS(X) X(peak_bytes) X(peak_us) X(event_count) X(largest_interval)
+#define TREE_FIELDS(X) X(peak_bytes) X(peak_us) X(event_count) X(largest_interval) X(exact_until_us)
 
 static void write_tree(const struct replay *replay, struct buffer *fields,
 		       struct log_writer *writer)
@@ -207,6 +290,7 @@ void profile_blocks_write(const struct replay *replay, struct log_writer *writer
 		const struct replay_image *image = replay->images[i];
 		write_nodes(&image->trie, i, &fields, writer);
 		write_costs(&image->costs, i, &fields, writer);
+		write_errors(image, i, &fields, writer);
 		write_totals(image, i, &fields, writer);
 	}
 	write_tree(replay, &fields, writer);
@@ -229,6 +313,8 @@ enum mt_status profile_block_read(struct replay *replay, const struct log_block 
 		return read_nodes(image, payload, error);
 	case PART_COSTS:
 		return read_costs(image, payload, error);
+	case PART_ERRORS:
+		return read_errors(image, payload, error);
 	case PART_TOTALS:
 		return read_totals(image, payload, error);
 	case PART_TREE:

@@ -71,30 +71,82 @@ struct cursor {
 	uint64_t time_us;
 };
 
-static void count_in(struct replay *replay, struct replay_image *image, uint32_t cost_index,
-		     uint64_t size_bytes)
+/*
+ * What a block of a class stands for. Where every allocation is recorded, for itself.
+ * returns  NULL: no memory
+ */
+static const struct sample_weight *weight_of(struct replay_image *image, uint32_t class_index)
 {
-	struct stack_cost *cost = &image->costs.items[cost_index];
-	stack_cost_touch(cost, replay->mark);
-	cost->live_blocks++;
-	cost->live_bytes += size_bytes;
-	image->totals.live_blocks++;
-	image->totals.live_bytes += size_bytes;
-	replay->live_bytes += size_bytes;
-	note_growth(replay, image);
+	static const struct sample_weight nothing;
+	const struct event_class *class = &image->state.classes[class_index];
+	if (class->interval_bytes == 0)
+		return &nothing;
+	if (!reserve((void **)&image->weights, &image->weight_capacity, class_index,
+		     sizeof(*image->weights)))
+		return NULL;
+	struct sample_weight *weight = &image->weights[class_index];
+	if (weight->count == 0)
+		*weight = sample_weight_of(class->size_bytes, class->interval_bytes);
+	return weight;
 }
 
-static struct stack_cost *count_out(struct replay *replay, struct replay_image *image,
-				    uint32_t cost_index, uint64_t size_bytes)
+/* A block in figures: the unsampled one stands for itself. */
+struct block_figures {
+	uint64_t bytes;
+	uint64_t count;
+};
+
+static struct block_figures figures_of(const struct replay_image *image,
+				       const struct sample_weight *weight, uint32_t class_index,
+				       uint32_t born)
 {
-	struct stack_cost *cost = &image->costs.items[cost_index];
+	if (weight->count == 0)
+		return (struct block_figures){.bytes = image->state.classes[class_index].size_bytes,
+					      .count = 1};
+	return (struct block_figures){.bytes = weight->bytes,
+				      .count = sample_weight_count(weight, born)};
+}
+
+static bool count_in(struct replay *replay, struct replay_image *image,
+		     const struct replay_block *block, uint32_t class_index)
+{
+	const struct sample_weight *weight = weight_of(image, class_index);
+	if (!weight)
+		return false;
+	if (weight->count) {
+		struct stack_error *error = stack_errors_entry(&image->errors, block->cost);
+		if (!error)
+			return false;
+		stack_error_add(error, weight, replay->mark);
+	}
+	struct block_figures figures = figures_of(image, weight, class_index, block->born);
+	struct stack_cost *cost = &image->costs.items[block->cost];
 	stack_cost_touch(cost, replay->mark);
-	cost->live_blocks--;
-	cost->live_bytes -= size_bytes;
-	image->totals.live_blocks--;
-	image->totals.live_bytes -= size_bytes;
-	replay->live_bytes -= size_bytes;
-	return cost;
+	cost->live_blocks += figures.count;
+	cost->live_bytes += figures.bytes;
+	image->totals.live_blocks += figures.count;
+	image->totals.live_bytes += figures.bytes;
+	replay->live_bytes += figures.bytes;
+	note_growth(replay, image);
+	return true;
+}
+
+static struct block_figures count_out(struct replay *replay, struct replay_image *image,
+				      const struct replay_block *block, uint32_t class_index)
+{
+	/* Both are there since the block was counted in. */
+	const struct sample_weight *weight = weight_of(image, class_index);
+	struct block_figures figures = figures_of(image, weight, class_index, block->born);
+	if (weight->count)
+		stack_error_take(&image->errors.items[block->cost], weight, replay->mark);
+	struct stack_cost *cost = &image->costs.items[block->cost];
+	stack_cost_touch(cost, replay->mark);
+	cost->live_blocks -= figures.count;
+	cost->live_bytes -= figures.bytes;
+	image->totals.live_blocks -= figures.count;
+	image->totals.live_bytes -= figures.bytes;
+	replay->live_bytes -= figures.bytes;
+	return figures;
 }
 
 /* The cost entry for blocks of a class that this thread makes. returns STACK_COST_NONE: no memory
@@ -109,6 +161,8 @@ static uint32_t find_cost(struct replay *replay, struct cursor *cursor, uint32_t
 	struct class_cost *last = &image->class_costs[class_index];
 	if (last->thread == (uint32_t)cursor->thread + 1)
 		return last->cost;
+	if (class->interval_bytes && replay->largest_interval == 0)
+		replay->exact_until_us = replay->now_us;
 	if (class->interval_bytes > replay->largest_interval)
 		replay->largest_interval = class->interval_bytes;
 	replay->was_exact |= class->interval_bytes == 0;
@@ -123,24 +177,31 @@ static bool allocate(struct replay *replay, struct cursor *cursor, struct replay
 		     uint32_t slot, uint32_t class_index)
 {
 	struct replay_image *image = cursor->image;
-	uint64_t size_bytes = image->state.classes[class_index].size_bytes;
 	uint32_t cost_index = find_cost(replay, cursor, class_index);
 	if (cost_index == STACK_COST_NONE ||
 	    !reserve((void **)&image->blocks, &image->block_capacity, slot, sizeof(*image->blocks)))
 		return false;
-	struct stack_cost *cost = &image->costs.items[cost_index];
-	cost->allocations++;
-	cost->allocated_bytes += size_bytes;
-	image->totals.allocations++;
-	image->totals.allocated_bytes += size_bytes;
-	image->blocks[slot] = (struct replay_block){
+	const struct sample_weight *weight = weight_of(image, class_index);
+	if (!weight)
+		return false;
+	struct replay_block *block = &image->blocks[slot];
+	*block = (struct replay_block){
 		.born_us = replay->now_us,
 		.cost = cost_index,
-		.born = (uint32_t)image->totals.allocations,
+		.born = ++image->born,
 	};
 	thread->last_slot = slot;
-	thread->last_born = (uint32_t)image->totals.allocations;
-	count_in(replay, image, cost_index, size_bytes);
+	thread->last_born = block->born;
+	struct block_figures figures = figures_of(image, weight, class_index, block->born);
+	struct stack_cost *cost = &image->costs.items[cost_index];
+	cost->allocations += figures.count;
+	cost->allocated_bytes += figures.bytes;
+	image->totals.allocations += figures.count;
+	image->totals.allocated_bytes += figures.bytes;
+	if (!count_in(replay, image, block, class_index))
+		return false;
+	if (weight->count)
+		stack_error_note(&image->errors.items[cost_index], weight);
 	return true;
 }
 
@@ -149,21 +210,20 @@ static void end_block(struct replay *replay, struct cursor *cursor, struct repla
 {
 	struct replay_image *image = cursor->image;
 	const struct replay_block *block = &image->blocks[slot];
-	uint64_t size_bytes = image->state.classes[class_index].size_bytes;
-	struct stack_cost *cost = count_out(replay, image, block->cost, size_bytes);
+	struct block_figures figures = count_out(replay, image, block, class_index);
 	if (operation == EVENT_LOST) {
 		image->totals.overwritten++;
 		return;
 	}
-	image->totals.deallocations++;
+	image->totals.deallocations += figures.count;
 	if (operation == EVENT_MOVE_BEGIN) {
-		image->totals.reallocations++;
+		image->totals.reallocations += figures.count;
 		thread->moving = *block;
 		return;
 	}
 	if (thread->last_slot == slot && thread->last_born == block->born) {
-		cost->temporary++;
-		image->totals.temporary++;
+		image->costs.items[block->cost].temporary += figures.count;
+		image->totals.temporary += figures.count;
 		thread->last_born = 0;
 	}
 }
@@ -174,12 +234,15 @@ static bool undo_move(struct replay *replay, struct cursor *cursor, struct repla
 	struct replay_image *image = cursor->image;
 	if (!reserve((void **)&image->blocks, &image->block_capacity, slot, sizeof(*image->blocks)))
 		return false;
-	image->totals.deallocations--;
-	image->totals.reallocations--;
 	image->blocks[slot] = thread->moving;
 	if (thread->last_born == thread->moving.born)
 		thread->last_slot = slot; /* the same block still, in another slot */
-	count_in(replay, image, thread->moving.cost, image->state.classes[class_index].size_bytes);
+	if (!count_in(replay, image, &thread->moving, class_index))
+		return false;
+	const struct sample_weight *weight = weight_of(image, class_index);
+	uint64_t count = figures_of(image, weight, class_index, thread->moving.born).count;
+	image->totals.deallocations -= count;
+	image->totals.reallocations -= count;
 	return true;
 }
 
@@ -322,12 +385,15 @@ static void drop_tables(struct replay_image *image)
 	event_state_release(&image->state);
 	free(image->blocks);
 	free(image->class_costs);
+	free(image->weights);
 	free(image->threads);
 	image->blocks = NULL;
 	image->class_costs = NULL;
+	image->weights = NULL;
 	image->threads = NULL;
 	image->block_capacity = 0;
 	image->class_capacity = 0;
+	image->weight_capacity = 0;
 	image->thread_capacity = 0;
 }
 
@@ -341,6 +407,7 @@ void replay_end_image(struct replay *replay, uint32_t index, uint64_t time_us)
 	timeline_add(&replay->timeline, replay->now_us, replay->live_bytes,
 		     replay->interval_max_bytes);
 	stack_costs_settle(&image->costs, replay->mark);
+	stack_errors_settle(&image->errors, replay->mark, false);
 	replay->live_bytes -= image->totals.live_bytes;
 	image->has_ended = true;
 	drop_tables(image);
@@ -360,8 +427,10 @@ void replay_finish(struct replay *replay, uint64_t end_us)
 		struct replay_image *image = replay->images[i];
 		if (!image->has_ended) {
 			stack_costs_settle(&image->costs, replay->mark);
+			stack_errors_settle(&image->errors, replay->mark, false);
 			continue;
 		}
+		stack_errors_settle(&image->errors, replay->mark, true);
 		/* Gone before the last mark: no part in it. */
 		for (uint32_t c = 0; c < image->costs.count; c++) {
 			struct stack_cost *cost = &image->costs.items[c];
@@ -379,6 +448,7 @@ void replay_release(struct replay *replay)
 		struct replay_image *image = replay->images[i];
 		stack_trie_release(&image->trie);
 		stack_costs_release(&image->costs);
+		stack_errors_release(&image->errors);
 		drop_tables(image);
 		free(image);
 	}

@@ -18,8 +18,10 @@
 #include "common/log/stack_trie.h"
 #include "common/status.h"
 #include "reader/stack_costs.h"
+#include "reader/stack_errors.h"
 #include "reader/timeline.h"
 
+/* Of sampled blocks, what they stand for (estimate.h). */
 struct replay_totals {
 	uint64_t allocations;
 	uint64_t deallocations;
@@ -63,9 +65,13 @@ struct replay_image {
 	size_t block_capacity;
 	struct class_cost *class_costs; /* [class_capacity] */
 	size_t class_capacity;
+	struct stack_errors errors;    /* empty while all is recorded */
+	struct sample_weight *weights; /* [weight_capacity] by class; count 0: not looked at yet */
+	size_t weight_capacity;
 	struct replay_thread *threads; /* [thread_capacity] */
 	size_t thread_capacity;
 	struct replay_totals totals;
+	uint32_t born; /* allocations in the log, mod 2^32 */
 	bool is_forked;
 	bool has_ended; /* its memory is gone: it has no part in later marks */
 };
@@ -81,7 +87,8 @@ struct replay {
 	uint64_t interval_max_bytes; /* since the time last moved on */
 	uint64_t event_count;
 	uint64_t largest_interval; /* sampling interval seen; 0: all was recorded */
-	bool was_exact;            /* events with interval 0 were seen */
+	bool was_exact;            /* events with interval 0 were seen ... */
+	uint64_t exact_until_us;   /* ... the last of them up to here, once sampling had begun */
 	struct timeline timeline;
 };
 

@@ -117,7 +117,7 @@ static void write_rows(const struct profile *profile, const struct page_threads 
 	COLUMN("rows.peak_bytes", count, rows[i].costs.peak_bytes);
 	COLUMN("rows.live_blocks", count, rows[i].costs.live_blocks);
 	COLUMN("rows.live_bytes", count, rows[i].costs.live_bytes);
-	COLUMN("rows.temporary", count, rows[i].costs.temporary);
+	COLUMN("rows.temporary", count, profile->errors ? 0 : rows[i].costs.temporary);
 }
 
 static void write_times(const struct profile *profile, cJSON *list, struct buffer *columns)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "reporters/page_data.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -97,7 +98,17 @@ static void add_totals(cJSON *header, const struct profile *profile)
 	json_add_count(totals, "live_bytes", profile->totals.live_bytes);
 	json_add_count(totals, "allocated_bytes", profile->totals.allocated_bytes);
 	json_add_count(totals, "allocations", profile->totals.allocations);
-	json_add_count(totals, "temporary", profile->totals.temporary);
+	if (!profile->errors) {
+		json_add_count(totals, "temporary", profile->totals.temporary);
+		return;
+	}
+	(void)cJSON_AddNullToObject(totals, "temporary");
+	const struct stack_error *error = &profile->error;
+	cJSON *errors = cJSON_AddObjectToObject(header, "errors");
+	(void)cJSON_AddNumberToObject(errors, "peak_bytes", sqrt(error->peak_bytes));
+	(void)cJSON_AddNumberToObject(errors, "live_bytes", sqrt(error->live_bytes));
+	(void)cJSON_AddNumberToObject(errors, "allocated_bytes", sqrt(error->allocated_bytes));
+	(void)cJSON_AddNumberToObject(errors, "allocations", sqrt(error->allocations));
 }
 
 static void add_strings(cJSON *header, const struct profile *profile)

@@ -39,8 +39,12 @@ enum mt_status sites_gather(const struct profile *profile, struct site **ret_sit
 	for (size_t i = 0; i < profile->row_count; i++) {
 		uint32_t node = profile_site(profile, profile->rows[i].node);
 		/* The root: a trace without frames. */
-		if (node != 0)
-			add(&sites[profile->nodes[node].frame].costs, &profile->rows[i].costs);
+		if (node == 0)
+			continue;
+		struct site *site = &sites[profile->nodes[node].frame];
+		add(&site->costs, &profile->rows[i].costs);
+		if (profile->errors)
+			stack_error_sum(&site->error, &profile->errors[i]);
 	}
 	for (uint32_t frame = 0; frame < profile->frame_count; frame++) {
 		if (sites[frame].costs.allocations == 0)

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "reporters/estimates.h"
 #include "reporters/json.h"
 #include "reporters/reporter.h"
 #include "reporters/sites.h"
@@ -42,7 +43,18 @@ static uint64_t peak_rss(const struct log_info *info)
 								  : info->peak_rss_bytes;
 }
 
-static void add_counts(cJSON *object, const struct replay_totals *totals)
+/* Whether a block was freed before the thread's next allocation is not known from samples. */
+static void add_temporary(cJSON *object, const struct profile *profile,
+			  const struct replay_totals *totals)
+{
+	if (profile->errors)
+		(void)cJSON_AddNullToObject(object, "temporary_allocations");
+	else
+		json_add_count(object, "temporary_allocations", totals->temporary);
+}
+
+static void add_counts(cJSON *object, const struct profile *profile,
+		       const struct replay_totals *totals)
 {
 	json_add_count(object, "allocations", totals->allocations);
 	json_add_count(object, "deallocations", totals->deallocations);
@@ -52,7 +64,7 @@ static void add_counts(cJSON *object, const struct replay_totals *totals)
 	(void)cJSON_AddNumberToObject(object, "peak_time_seconds", seconds(totals->peak_us));
 	json_add_count(object, "live_bytes", totals->live_bytes);
 	json_add_count(object, "live_allocations", totals->live_blocks);
-	json_add_count(object, "temporary_allocations", totals->temporary);
+	add_temporary(object, profile, totals);
 	json_add_count(object, "inherited_frees", totals->inherited_frees);
 }
 
@@ -98,7 +110,7 @@ static void add_processes(cJSON *report, const struct profile *profile)
 		(void)cJSON_AddNullToObject(process, "reason");
 		json_add_count(process, "threads", image->thread_count);
 		json_add_count(process, "skipped_events", image->skipped_events);
-		add_counts(process, &profile->log->replay.images[i]->totals);
+		add_counts(process, profile, &profile->log->replay.images[i]->totals);
 		(void)cJSON_AddItemToArray(processes, process);
 	}
 	for (size_t i = 0; i < info->untraced_count && !profile->log->pid; i++) {
@@ -109,7 +121,7 @@ static void add_processes(cJSON *report, const struct profile *profile)
 		json_add_string(process, "command", info->untraced[i].path);
 		(void)cJSON_AddFalseToObject(process, "traced");
 		json_add_string(process, "reason", info->untraced[i].reason);
-		add_counts(process, &nothing);
+		add_counts(process, profile, &nothing);
 		(void)cJSON_AddItemToArray(processes, process);
 	}
 }
@@ -125,6 +137,7 @@ static void add_top(cJSON *report, const struct profile *profile, const struct s
 		json_add_count(item, "live_bytes", sites[i].costs.live_bytes);
 		json_add_count(item, "allocated_bytes", sites[i].costs.allocated_bytes);
 		json_add_count(item, "allocations", sites[i].costs.allocations);
+		estimates_add_json(item, &sites[i].costs, profile->errors ? &sites[i].error : NULL);
 		(void)cJSON_AddItemToArray(top, item);
 	}
 }
@@ -147,7 +160,9 @@ static enum mt_status render_json(const struct profile *profile, const struct si
 	add_exit(report, &log->info);
 	(void)cJSON_AddNumberToObject(report, "duration_seconds", seconds(log->info.end_us));
 	json_add_count(report, "threads", profile->thread_count);
-	add_counts(report, &profile->totals);
+	const struct profile_costs totals = estimates_totals(profile);
+	add_counts(report, profile, &profile->totals);
+	estimates_add_json(report, &totals, profile->errors ? &profile->error : NULL);
 	json_add_count(report, "peak_rss_bytes", peak_rss(&log->info));
 	json_add_count(report, "tracker_rss_bytes", tracker_at_peak(&log->info));
 	json_add_count(report, "log_bytes", log->size_bytes);
@@ -156,6 +171,21 @@ static enum mt_status render_json(const struct profile *profile, const struct si
 	add_processes(report, profile);
 	add_top(report, profile, sites, site_count);
 	return json_print(report, output, error);
+}
+
+static void print_sampling(const struct profile *profile, FILE *output)
+{
+	const struct replay *replay = &profile->log->replay;
+	char bytes[TEXT_FIGURE_BYTES];
+	char samples[TEXT_FIGURE_BYTES];
+	if (!profile->errors)
+		return;
+	(void)fprintf(output, "  sampled       every %s on average, %s samples",
+		      text_of_bytes(replay->largest_interval, bytes),
+		      text_of_count(profile->error.samples, samples));
+	if (replay->was_exact)
+		(void)fprintf(output, "; exact up to %.2f s", seconds(replay->exact_until_us));
+	(void)fputc('\n', output);
 }
 
 static void print_run(const struct profile *profile, FILE *output)
@@ -170,6 +200,7 @@ static void print_run(const struct profile *profile, FILE *output)
 	(void)fprintf(output, "%s\n", info->run.command);
 	(void)fprintf(output, "  recorded      %s, %.2f s, %s\n", when, seconds(info->end_us),
 		      profile_mode(profile));
+	print_sampling(profile, output);
 	if (reason)
 		(void)fprintf(output, "  incomplete    %s\n", reason);
 	if (info->has_status && info->exit_signal)
@@ -186,28 +217,80 @@ static void print_run(const struct profile *profile, FILE *output)
 			      info->untraced[i].reason);
 }
 
-static void print_figures(const struct profile *profile, FILE *output)
+/* The figures of the totals with what is known of their errors. */
+struct estimated_totals {
+	struct estimate peak_bytes;
+	struct estimate allocated_bytes;
+	struct estimate allocations;
+	struct estimate live_bytes;
+};
+
+static struct estimated_totals estimate_totals(const struct profile *profile)
 {
 	const struct replay_totals *totals = &profile->totals;
+	const struct stack_error *error = &profile->error;
+	return (struct estimated_totals){
+		.peak_bytes = {(double)totals->peak_bytes, error->peak_bytes, error->peak_samples,
+			       0},
+		.allocated_bytes = {(double)totals->allocated_bytes, error->allocated_bytes,
+				    error->samples, 0},
+		.allocations = {(double)totals->allocations, error->allocations, error->samples,
+				error->largest_count},
+		.live_bytes = {(double)totals->live_bytes, error->live_bytes, error->live_samples,
+			       0},
+	};
+}
+
+static void print_peak(const struct profile *profile, const struct estimate *peak, FILE *output)
+{
 	const struct log_info *info = &profile->log->info;
 	char a[TEXT_FIGURE_BYTES];
 	char b[TEXT_FIGURE_BYTES];
-	char c[TEXT_FIGURE_BYTES];
-	(void)fprintf(output, "\n  peak          %s at %.2f s\n",
-		      text_of_bytes(totals->peak_bytes, a), seconds(totals->peak_us));
+	char error[ESTIMATE_TEXT_BYTES];
+	(void)fprintf(output, "\n  peak          %s%s at %.2f s\n",
+		      text_of_bytes(profile->totals.peak_bytes, a),
+		      estimate_text_of_bytes(peak, error), seconds(profile->totals.peak_us));
+	if (profile->errors)
+		(void)fputs("                (a sampled peak tends to be too high)\n", output);
 	if (peak_rss(info))
 		(void)fprintf(output, "  resident      %s at most, of it %s for memtrace\n",
 			      text_of_bytes(peak_rss(info), a),
 			      text_of_bytes(tracker_at_peak(info), b));
-	(void)fprintf(output, "  allocated     %s in %s allocations, %s of them by realloc\n",
-		      text_of_bytes(totals->allocated_bytes, a),
-		      text_of_count(totals->allocations, b),
-		      text_of_count(totals->reallocations, c));
-	(void)fprintf(output, "  temporary     %s, %.0f %% of the allocations\n",
-		      text_of_count(totals->temporary, a),
-		      percent_of(totals->temporary, totals->allocations));
-	(void)fprintf(output, "  never freed   %s in %s blocks\n",
-		      text_of_bytes(totals->live_bytes, a), text_of_count(totals->live_blocks, b));
+}
+
+static void print_allocated(const struct profile *profile, const struct estimated_totals *estimates,
+			    FILE *output)
+{
+	const struct replay_totals *totals = &profile->totals;
+	char bytes[TEXT_FIGURE_BYTES];
+	char count[TEXT_FIGURE_BYTES];
+	char error[ESTIMATE_TEXT_BYTES];
+	(void)fprintf(output, "  allocated     %s%s\n",
+		      text_of_bytes(totals->allocated_bytes, bytes),
+		      estimate_text_of_bytes(&estimates->allocated_bytes, error));
+	(void)fprintf(output, "  allocations   %s%s, ", text_of_count(totals->allocations, count),
+		      estimate_text_of_count(&estimates->allocations, error));
+	(void)fprintf(output, "%s of them by realloc\n",
+		      text_of_count(totals->reallocations, count));
+	if (!profile->errors)
+		(void)fprintf(output, "  temporary     %s, %.0f %% of the allocations\n",
+			      text_of_count(totals->temporary, count),
+			      percent_of(totals->temporary, totals->allocations));
+}
+
+static void print_figures(const struct profile *profile, FILE *output)
+{
+	const struct replay_totals *totals = &profile->totals;
+	const struct estimated_totals estimates = estimate_totals(profile);
+	char a[TEXT_FIGURE_BYTES];
+	char b[TEXT_FIGURE_BYTES];
+	char error[ESTIMATE_TEXT_BYTES];
+	print_peak(profile, &estimates.peak_bytes, output);
+	print_allocated(profile, &estimates, output);
+	(void)fprintf(output, "  never freed   %s%s in %s blocks\n",
+		      text_of_bytes(totals->live_bytes, a),
+		      estimate_text_of_bytes(&estimates.live_bytes, error),
+		      text_of_count(totals->live_blocks, b));
 	if (profile->anomalies)
 		(void)fprintf(output, "  anomalies     %s events did not fit together\n",
 			      text_of_count(profile->anomalies, a));
