@@ -153,6 +153,7 @@ static bool fork_collector(struct launcher *launcher, const char *log_path, fini
 			.overwrites = options->overwrites,
 			.unwinder = options->unwinder,
 			.no_children = options->no_children,
+			.sampling = options->sampling,
 			.arguments = (const char *const *)options->arguments,
 			.argument_count = count_arguments(options->arguments),
 			.program_pid = launcher->program,

@@ -18,6 +18,7 @@ struct launch_options {
 	bool is_quiet;
 	enum unwinder_kind unwinder;
 	bool no_children;
+	struct sampling_options sampling;
 	bool no_symbols;
 };
 

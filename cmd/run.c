@@ -12,18 +12,48 @@
 
 #include "cmd/command.h"
 #include "cmd/launcher.h"
+#include "cmd/size.h"
 #include "common/executable.h"
 #include "libtrack/collector/module_files.h"
 #include "reader/finish.h"
 #include "reporters/text.h"
 
-enum option_key { OPTION_EXACT = 256, OPTION_NO_CHILDREN, OPTION_NO_SYMBOLS, OPTION_UNWINDER };
+#define MAX_LOG_BYTES_DEFAULT (1ull << 30)
+#define MAX_LOG_BYTES_MIN (1ull << 20)
+#define INTERVAL_BYTES_MAX (1ull << 40)
+
+enum option_key {
+	OPTION_EXACT = 256,
+	OPTION_MAX_LOG_SIZE,
+	OPTION_MAX_OVERHEAD,
+	OPTION_NO_CHILDREN,
+	OPTION_NO_SYMBOLS,
+	OPTION_SAMPLE,
+	OPTION_UNWINDER,
+};
+
+struct run_options {
+	struct launch_options launch;
+	bool is_exact;
+	bool is_sampled;  /* --sample was given ... */
+	bool has_max_log; /* ... --max-log-size ... */
+	bool has_max_overhead;
+};
 
 static const struct argp_option option_rows[] = {
 	{"output", 'o', "LOG", 0, "Write the log to LOG (default: memtrace.PROGRAM.PID.mtlog)", 0},
 	{"force", 'f', NULL, 0, "Overwrite an existing log", 0},
 	{"quiet", 'q', NULL, 0, "Print nothing at the end", 0},
-	{"exact", OPTION_EXACT, NULL, 0, "Record every allocation (the default)", 0},
+	{"exact", OPTION_EXACT, NULL, 0, "Record every allocation, however large the log becomes",
+	 0},
+	{"sample", OPTION_SAMPLE, "BYTES|auto", 0,
+	 "Record one allocation in BYTES allocated bytes on average (512k is usual); auto (the "
+	 "default): record all until a limit is reached",
+	 0},
+	{"max-log-size", OPTION_MAX_LOG_SIZE, "SIZE", 0,
+	 "Sample as sparsely as it takes to keep the log below SIZE (default: 1G)", 0},
+	{"max-overhead", OPTION_MAX_OVERHEAD, "PERCENT", 0,
+	 "Sample as sparsely as it takes to slow the program down by PERCENT at most", 0},
 	{"no-children", OPTION_NO_CHILDREN, NULL, 0, "Record the program only, not what it starts",
 	 0},
 	{"unwinder", OPTION_UNWINDER, "NAME", 0,
@@ -46,9 +76,60 @@ static error_t parse_unwinder(const char *name, struct launch_options *launch_op
 	return 0;
 }
 
+static void parse_sample(const char *text, struct run_options *options,
+			 const struct argp_state *state)
+{
+	options->is_sampled = true;
+	if (strcmp(text, "auto") == 0) {
+		options->launch.sampling.interval_bytes = 0;
+		return;
+	}
+	if (!size_parse(text, &options->launch.sampling.interval_bytes) ||
+	    options->launch.sampling.interval_bytes == 0 ||
+	    options->launch.sampling.interval_bytes > INTERVAL_BYTES_MAX)
+		argp_error(state, "'%s' is not a sampling interval: auto, or a size such as 512k",
+			   text);
+}
+
+static void parse_max_log(const char *text, struct run_options *options,
+			  const struct argp_state *state)
+{
+	options->has_max_log = true;
+	if (!size_parse(text, &options->launch.sampling.max_log_bytes) ||
+	    options->launch.sampling.max_log_bytes < MAX_LOG_BYTES_MIN)
+		argp_error(state, "'%s' is not a size of at least 1M for the log", text);
+}
+
+static void parse_max_overhead(const char *text, struct run_options *options,
+			       const struct argp_state *state)
+{
+	char *end;
+	double percent = strtod(text, &end);
+	options->has_max_overhead = true;
+	if (*end == '%')
+		end++;
+	if (end == text || *end || !(percent > 0 && percent <= 1000))
+		argp_error(state, "'%s' is not a percentage", text);
+	options->launch.sampling.max_overhead = percent / 100;
+}
+
+static void check_sampling(struct run_options *options, const struct argp_state *state)
+{
+	if (options->is_exact && options->is_sampled)
+		argp_error(state, "--exact and --sample contradict each other");
+	if (options->is_exact && options->has_max_log)
+		argp_error(state, "--exact and --max-log-size contradict each other");
+	if (options->is_exact && options->has_max_overhead)
+		argp_error(state, "--exact and --max-overhead contradict each other");
+	options->launch.sampling.is_exact = options->is_exact;
+	if (!options->has_max_log)
+		options->launch.sampling.max_log_bytes = MAX_LOG_BYTES_DEFAULT;
+}
+
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
-	struct launch_options *launch_options = state->input;
+	struct run_options *options = state->input;
+	struct launch_options *launch_options = &options->launch;
 	switch (key) {
 	case 'o':
 		launch_options->log_path = argument;
@@ -60,6 +141,16 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 		launch_options->is_quiet = true;
 		return 0;
 	case OPTION_EXACT:
+		options->is_exact = true;
+		return 0;
+	case OPTION_SAMPLE:
+		parse_sample(argument, options, state);
+		return 0;
+	case OPTION_MAX_LOG_SIZE:
+		parse_max_log(argument, options, state);
+		return 0;
+	case OPTION_MAX_OVERHEAD:
+		parse_max_overhead(argument, options, state);
 		return 0;
 	case OPTION_NO_CHILDREN:
 		launch_options->no_children = true;
@@ -77,6 +168,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (!launch_options->arguments)
 			argp_error(state, "a program to run is missing");
+		check_sampling(options, state);
 		return 0;
 	}
 	return ARGP_ERR_UNKNOWN;
@@ -227,17 +319,18 @@ static void print_closing_line(const struct launch_options *launch_options,
 static int run(int argument_count, char **arguments)
 {
 	char path[PATH_MAX];
-	struct launch_options launch_options = {.unwinder = UNWINDER_FAST};
+	struct run_options options = {.launch.unwinder = UNWINDER_FAST};
+	struct launch_options *launch_options = &options.launch;
 	struct launch_result result;
 	argp_err_exit_status = EXIT_TRACER_FAILED;
-	(void)argp_parse(&parser, argument_count, arguments, ARGP_IN_ORDER, NULL, &launch_options);
-	int failure = find_program(launch_options.arguments[0], path, sizeof(path));
+	(void)argp_parse(&parser, argument_count, arguments, ARGP_IN_ORDER, NULL, &options);
+	int failure = find_program(launch_options->arguments[0], path, sizeof(path));
 	if (failure)
 		return failure;
-	launch_options.program_path = path;
-	launch(&launch_options, finish_recording, &result);
+	launch_options->program_path = path;
+	launch(launch_options, finish_recording, &result);
 	if (result.was_recorded)
-		print_closing_line(&launch_options, &result);
+		print_closing_line(launch_options, &result);
 	return result.exit_status;
 }
 

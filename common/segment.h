@@ -67,6 +67,7 @@ struct image_slot {
 	_Atomic uint64_t
 		differing_stacks;        /* ... that differed without being marked as guessed ... */
 	_Atomic uint64_t guessed_stacks; /* ... and that were marked */
+	_Atomic uint64_t overhead_ticks; /* SESSION_MEASURE_OVERHEAD: of the stamps' counter */
 };
 
 struct segment_header {
@@ -115,8 +116,10 @@ struct segment_header {
 enum session_flags {
 	SESSION_CLOCK_STAMPS =
 		1, /* the time-stamp counter is not usable: stamps are clock_gettime's */
-	SESSION_NO_CHILDREN = 2, /* record the first process only */
-	SESSION_CROSS_CHECK = 4, /* compare each stack trace with other unwinders */
+	SESSION_NO_CHILDREN = 2,        /* record the first process only */
+	SESSION_CROSS_CHECK = 4,        /* compare each stack trace with other unwinders */
+	SESSION_MAY_SAMPLE = 64,        /* not every allocation is, or will always be, recorded */
+	SESSION_MEASURE_OVERHEAD = 128, /* add up the time that recording takes */
 };
 
 enum unwinder_kind {

@@ -16,14 +16,16 @@ struct sample_weight sample_weight_of(uint64_t size_bytes, uint64_t interval_byt
 	double probability = -expm1(-size / (double)interval_bytes);
 	double bytes = size / probability;
 	double count = 1 / probability;
-	double whole = floor(count);
-	double fraction = count - whole;
+	double count_fraction = count - floor(count);
+	double bytes_fraction = bytes - floor(bytes);
 	return (struct sample_weight){
-		.bytes = (uint64_t)llround(bytes),
-		.count = (uint64_t)whole,
-		.fraction = (uint64_t)(fraction * 4294967296.0),
-		.bytes_variance = bytes * (bytes - size),
-		.count_variance = (1 - probability) * count * count + fraction * (1 - fraction),
+		.bytes = (uint64_t)bytes,
+		.count = (uint64_t)count,
+		.bytes_fraction = (uint64_t)(bytes_fraction * 4294967296.0),
+		.count_fraction = (uint64_t)(count_fraction * 4294967296.0),
+		.bytes_variance = bytes * (bytes - size) + bytes_fraction * (1 - bytes_fraction),
+		.count_variance = (1 - probability) * count * count +
+				  count_fraction * (1 - count_fraction),
 		.largest = count,
 	};
 }

@@ -8,9 +8,9 @@
  *
  *   bytes  w (w - k) with w = k / p        allocations  (1 - p) / p^2
  *
- * Everything is counted in whole numbers, so that sums agree whichever way they are taken: a
- * block's bytes are rounded (k / p is at least T), and its count is rounded up as often as its
- * fraction says, by a hash of the block's number; what that adds to the variance is counted.
+ * Everything is counted in whole numbers, so that sums agree whichever way they are taken: bytes
+ * and count of a block are rounded up as often as their fractions say, by a hash of the block's
+ * number; what that adds to the variance is counted.
  */
 #ifndef MEMTRACE_READER_ESTIMATE_H
 #define MEMTRACE_READER_ESTIMATE_H
@@ -19,9 +19,10 @@
 
 /* Of all sampled blocks of one size and interval. */
 struct sample_weight {
-	uint64_t bytes;
-	uint64_t count;    /* rounded down */
-	uint64_t fraction; /* of the count, in 2^-32 */
+	uint64_t bytes;          /* rounded down */
+	uint64_t count;          /* rounded down */
+	uint64_t bytes_fraction; /* in 2^-32 */
+	uint64_t count_fraction;
 	double bytes_variance;
 	double count_variance;
 	double largest; /* what one block's count is, unrounded */
@@ -30,13 +31,23 @@ struct sample_weight {
 /* size_bytes  may be 0: such a block is never sampled, and stands for itself */
 struct sample_weight sample_weight_of(uint64_t size_bytes, uint64_t interval_bytes);
 
-/* How many allocations block number `born` stands for. */
-static inline uint64_t sample_weight_count(const struct sample_weight *weight, uint32_t born)
+static inline uint32_t sample_weight_hash(uint32_t born)
 {
 	uint32_t hash = born * 0x9e3779b1u;
 	hash = (hash ^ hash >> 15) * 0x85ebca77u;
 	hash = (hash ^ hash >> 13) * 0xc2b2ae3du;
-	return weight->count + ((hash ^ hash >> 16) < weight->fraction);
+	return hash ^ hash >> 16;
+}
+
+/* How many allocations, and how many bytes, block number `born` stands for. */
+static inline uint64_t sample_weight_count(const struct sample_weight *weight, uint32_t born)
+{
+	return weight->count + (sample_weight_hash(born) < weight->count_fraction);
+}
+
+static inline uint64_t sample_weight_bytes(const struct sample_weight *weight, uint32_t born)
+{
+	return weight->bytes + (sample_weight_hash(~born) < weight->bytes_fraction);
 }
 
 /* A sum over samples. */

@@ -136,8 +136,8 @@ static enum mt_status read_costs(struct replay_image *image, struct byte_reader 
 /* Variances are stored as IEEE 754 numbers of 8 bytes, numbers of samples as varints. */
 #define VARIANCE_FIELDS(X)                                                                         \
 	X(allocations)                                                                             \
-	X(allocated_bytes) X(live_blocks) X(live_bytes) X(peak_blocks) X(peak_bytes)               \
-		X(largest_count)
+	X(allocated_bytes)                                                                         \
+	X(live_blocks) X(live_bytes) X(peak_blocks) X(peak_bytes) X(largest_count)
 #define SAMPLE_FIELDS(X) X(samples) X(live_samples) X(peak_samples)
 #define ERROR_BYTES_MIN (7 * 8 + 3)
 
@@ -213,8 +213,9 @@ static enum mt_status read_errors(struct replay_image *image, struct byte_reader
 	X(reallocations)                                                                           \
 	X(allocated_bytes)                                                                         \
 	X(temporary)                                                                               \
-	X(live_blocks) X(live_bytes) X(peak_bytes) X(peak_us) X(inherited_frees)                   \
-		X(unmatched_frees) X(overwritten)
+	X(live_blocks)                                                                             \
+	X(live_bytes) X(peak_bytes) X(peak_us) X(inherited_frees) X(unmatched_frees)               \
+		X(overwritten)
 
 static void write_totals(const struct replay_image *image, uint32_t index, struct buffer *fields,
 			 struct log_writer *writer)

@@ -103,7 +103,7 @@ static struct block_figures figures_of(const struct replay_image *image,
 	if (weight->count == 0)
 		return (struct block_figures){.bytes = image->state.classes[class_index].size_bytes,
 					      .count = 1};
-	return (struct block_figures){.bytes = weight->bytes,
+	return (struct block_figures){.bytes = sample_weight_bytes(weight, born),
 				      .count = sample_weight_count(weight, born)};
 }
 

@@ -6,7 +6,7 @@
 #ifndef MEMTRACE_REPORTERS_ESTIMATES_H
 #define MEMTRACE_REPORTERS_ESTIMATES_H
 
-#include <cJSON.h>
+#include <cjson/cJSON.h>
 #include <stdio.h>
 
 #include "reader/profile.h"

@@ -119,6 +119,7 @@ static void forget_owner(struct ring_source *source)
 	source->decoder.image_serial = 0;
 	source->decoder.previous_stack = STACK_ROOT;
 	source->decoder.key = 0;
+	source->decoder.interval_bytes = 0;
 	source->frontier = 0;
 	memset(source->decoder.slots, 0, sizeof(source->decoder.slots));
 	source->is_changed = true;

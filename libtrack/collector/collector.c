@@ -34,7 +34,9 @@
 #define SAMPLES_AIM 4000u /* a long run is sampled less often: about this many rows */
 #define PROCESS_INTERVAL_US 1000u
 #define SPARE_RINGS 8u
-#define LEFTOVERS_US 200000u /* processes that outlive the program by less are waited for */
+#define PENDING_EVENT_BYTES 2u  /* of an event that is not in the log yet: more than most take */
+#define FINISHED_NODE_BYTES 24u /* that a stack node adds to the log's end: sums, names */
+#define LEFTOVERS_US 200000u    /* processes that outlive the program by less are waited for */
 
 struct collector {
 	const struct collector_options *options;
@@ -47,6 +49,7 @@ struct collector {
 	struct address_pages pages;
 	struct drain drain;
 	struct process_table processes;
+	struct sampling_control sampling;
 	struct module_files *module_files;
 	bool program_ended; /* or the launcher, without telling */
 	bool has_status;
@@ -259,6 +262,7 @@ static enum mt_status set_up(struct collector *collector, struct mt_error *error
 	header->session_flags = (clock_source_is_tsc() ? 0u : SESSION_CLOCK_STAMPS) |
 				(collector->options->no_children ? SESSION_NO_CHILDREN : 0u) |
 				(getenv(ENV_CROSS_CHECK) ? SESSION_CROSS_CHECK : 0u);
+	sampling_control_init(&collector->sampling, &collector->options->sampling, header);
 	(void)pthread_mutex_lock(&header->collector_alive); /* nobody else ever locks it */
 	collector->observer = (struct recording_observer){
 		.context = collector,
@@ -408,6 +412,17 @@ static enum mt_status end_dead_images(struct collector *collector, struct mt_err
 	return status;
 }
 
+/* What the log would be if it ended here: events wait in batches, finishing adds sums and names. */
+static uint64_t finished_log_bytes(const struct collector *collector)
+{
+	uint64_t bytes = log_writer_size(&collector->writer) +
+			 PENDING_EVENT_BYTES * recording_uncommitted_events(collector->recording);
+	const struct recorded_image *image = NULL;
+	while ((image = recording_next_image(collector->recording, image)))
+		bytes += FINISHED_NODE_BYTES * image->trie.node_count;
+	return bytes;
+}
+
 static enum mt_status commit_if_due(struct collector *collector, bool must, struct mt_error *error)
 {
 	uint64_t events = recording_uncommitted_events(collector->recording);
@@ -451,6 +466,9 @@ static enum mt_status run_round(struct collector *collector, uint64_t *ret_taken
 	if (status == MT_OK)
 		status = commit_if_due(collector, has_more, error);
 	drain_forget_committed(&collector->drain);
+	sampling_control_limit_log(&collector->sampling, finished_log_bytes(collector));
+	sampling_control_limit_overhead(&collector->sampling, &collector->processes,
+					collector->now_us);
 	*ret_taken += has_more;
 	if (status != MT_OK || collector->now_us - collector->last_process_us < PROCESS_INTERVAL_US)
 		return status;

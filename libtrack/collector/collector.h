@@ -20,6 +20,7 @@
 
 #include "common/segment.h"
 #include "common/status.h"
+#include "libtrack/collector/sampling_control.h"
 
 struct module_files;
 
@@ -28,6 +29,7 @@ struct collector_options {
 	bool overwrites; /* an existing log */
 	enum unwinder_kind unwinder;
 	bool no_children;
+	struct sampling_options sampling;
 	const char *const *arguments; /* [argument_count] of the program, for the log */
 	size_t argument_count;
 	pid_t program_pid;

@@ -9,10 +9,11 @@
 
 #include "common/counter.h"
 #include "libtrack/preload/foreign_blocks.h"
+#include "libtrack/preload/recorded_map.h"
 #include "libtrack/preload/stack_capture.h"
 #include "libtrack/preload/tracker.h"
 
-#define GROUP_OVERHEAD_WORDS 2 /* stamp, epoch */
+#define GROUP_OVERHEAD_WORDS 4 /* stamp, epoch, and a sampling interval's note */
 #define EVENT_WORDS 4          /* wide, address, w0, w1 */
 #define NO_STAMP UINT64_MAX
 
@@ -70,19 +71,38 @@ static void put_stack(struct thread_block *block, struct stack_name name)
 		thread_put(block, names->previous[i]);
 }
 
-static void record_allocation(struct thread_block *block, enum ring_record type,
-			      enum allocation_kind kind, uint64_t address, size_t size_bytes,
-			      const struct unwind_start *start)
+static void put_interval(struct thread_block *block, uint64_t interval_bytes)
+{
+	block->interval_bytes = interval_bytes;
+	thread_put(block, ring_note_word(RING_NOTE_INTERVAL, 1));
+	thread_put(block, interval_bytes);
+}
+
+/* What was made, and how it came to be recorded. */
+struct allocation {
+	enum ring_record type;
+	enum allocation_kind kind;
+	const void *address;
+	size_t size_bytes;
+	uint64_t interval_bytes;
+};
+
+static inline void record_allocation(struct thread_block *block,
+				     const struct allocation *allocation,
+				     const struct unwind_start *start)
 {
 	struct stack_name name = stack_capture(block, start);
 	uint64_t stack_words = name.is_new ? 1u + block->names.depth - name.kept : 0;
 	if (!thread_reserve(block, GROUP_OVERHEAD_WORDS + stack_words + EVENT_WORDS))
 		return;
 	group_begin(block);
+	if (__builtin_expect(block->interval_bytes != allocation->interval_bytes, 0))
+		put_interval(block, allocation->interval_bytes);
 	if (name.is_new)
 		put_stack(block, name);
-	put_event(block, type, kind, name.slot, address);
-	thread_put(block, size_bytes);
+	put_event(block, allocation->type, allocation->kind, name.slot,
+		  (uint64_t)allocation->address);
+	thread_put(block, allocation->size_bytes);
 	group_end(block, true);
 }
 
@@ -92,62 +112,108 @@ static bool is_foreign(void)
 	return __builtin_expect(thread_self.activity == THREAD_FOREIGN, 0);
 }
 
-static void record_address(enum ring_record type, enum allocation_kind kind, const void *address)
+static void skip_event(void)
 {
-	if (foreign_blocks_remove(address) || is_foreign())
+	atomic_fetch_add_explicit(&tracker.segment->images[tracker.image_index].skipped_events, 1,
+				  memory_order_relaxed);
+}
+
+#define MEASURED_CALLS 64u
+
+/* Every MEASURED_CALLSth event is timed, and stands for as many. returns 0: not this one */
+static inline uint64_t measure_begin(struct thread_block *block)
+{
+	if (__builtin_expect(!tracker.measures_overhead, 1) || ++block->call_count % MEASURED_CALLS)
+		return 0;
+	return counter_read(false, tracker.segment->session_flags & SESSION_CLOCK_STAMPS);
+}
+
+static inline void measure_end(uint64_t begin)
+{
+	if (__builtin_expect(begin == 0, 1))
 		return;
+	uint64_t end = counter_read(false, tracker.segment->session_flags & SESSION_CLOCK_STAMPS);
+	atomic_fetch_add_explicit(&tracker.segment->images[tracker.image_index].overhead_ticks,
+				  (end - begin) * MEASURED_CALLS, memory_order_relaxed);
+}
+
+static inline void record(const struct allocation *allocation, const struct unwind_start *start)
+{
+	if (is_foreign()) {
+		/* Where blocks are marked, an unmarked one is nobody's. */
+		if (!tracker.marks_blocks)
+			foreign_blocks_add(allocation->address);
+		return;
+	}
 	struct thread_block *block = thread_enter();
 	if (!block)
 		return;
-	if (thread_reserve(block, GROUP_OVERHEAD_WORDS + EVENT_WORDS)) {
-		group_begin(block);
-		put_event(block, type, kind, 0, (uint64_t)address);
-		group_end(block, type == RING_MOVE_FAILED);
-	}
+	uint64_t begin = measure_begin(block);
+	if (!tracker.marks_blocks || recorded_map_add(allocation->address))
+		record_allocation(block, allocation, start);
+	else
+		skip_event();
+	measure_end(begin);
 	thread_leave(block);
 }
 
 void recorder_allocated(enum allocation_kind kind, const void *address, size_t size_bytes,
-			const struct unwind_start *start)
+			uint64_t interval_bytes, const struct unwind_start *start)
 {
-	if (is_foreign()) {
-		foreign_blocks_add(address);
-		return;
-	}
-	struct thread_block *block = thread_enter();
-	if (!block)
-		return;
-	record_allocation(block, RING_ALLOCATE, kind, (uint64_t)address, size_bytes, start);
-	thread_leave(block);
+	const struct allocation allocation = {RING_ALLOCATE, kind, address, size_bytes,
+					      interval_bytes};
+	record(&allocation, start);
 }
 
-void recorder_moved(const void *address, size_t size_bytes, const struct unwind_start *start)
+void recorder_moved(const void *address, size_t size_bytes, uint64_t interval_bytes,
+		    const struct unwind_start *start)
 {
-	if (is_foreign()) {
-		foreign_blocks_add(address);
-		return;
-	}
+	const struct allocation allocation = {RING_MOVE_END, ALLOCATION_REALLOC, address,
+					      size_bytes, interval_bytes};
+	record(&allocation, start);
+}
+
+/* The block is in the log, and its mark is taken off. */
+static inline bool take_from_log(const void *address)
+{
+	if (tracker.marks_blocks)
+		return recorded_map_take(address);
+	return !foreign_blocks_remove(address) && !is_foreign();
+}
+
+static bool record_address(enum ring_record type, enum allocation_kind kind, const void *address)
+{
 	struct thread_block *block = thread_enter();
 	if (!block)
-		return;
-	record_allocation(block, RING_MOVE_END, ALLOCATION_REALLOC, (uint64_t)address, size_bytes,
-			  start);
+		return false;
+	uint64_t begin = measure_begin(block);
+	bool has_room = thread_reserve(block, GROUP_OVERHEAD_WORDS + EVENT_WORDS);
+	if (has_room) {
+		group_begin(block);
+		put_event(block, type, kind, 0, (uint64_t)address);
+		group_end(block, type == RING_MOVE_FAILED);
+	}
+	measure_end(begin);
 	thread_leave(block);
+	return has_room;
 }
 
 void recorder_released(enum allocation_kind kind, const void *address)
 {
-	record_address(RING_RELEASE, kind, address);
+	if (take_from_log(address))
+		(void)record_address(RING_RELEASE, kind, address); /* else: recording is over */
 }
 
-void recorder_move_begins(const void *address)
+bool recorder_move_begins(const void *address)
 {
-	record_address(RING_MOVE_BEGIN, ALLOCATION_REALLOC, address);
+	return take_from_log(address) &&
+	       record_address(RING_MOVE_BEGIN, ALLOCATION_REALLOC, address);
 }
 
 void recorder_move_failed(const void *address)
 {
-	record_address(RING_MOVE_FAILED, ALLOCATION_REALLOC, address);
+	if (!tracker.marks_blocks || recorded_map_add(address))
+		(void)record_address(RING_MOVE_FAILED, ALLOCATION_REALLOC, address);
 }
 
 static uint32_t text_words(size_t size_bytes)

@@ -16,17 +16,24 @@
 #include "libtrack/preload/thread.h"
 #include "libtrack/preload/unwind.h"
 
-/* A block of `size_bytes` requested bytes came to be at `address` (not NULL). */
+/*
+ * A block of `size_bytes` requested bytes came to be at `address` (not NULL).
+ * interval_bytes  it is a sample, taken with this mean distance; 0: all are recorded
+ */
 void recorder_allocated(enum allocation_kind kind, const void *address, size_t size_bytes,
-			const struct unwind_start *start);
+			uint64_t interval_bytes, const struct unwind_start *start);
 
 /* The block at `address` (not NULL) is about to be freed. */
 void recorder_released(enum allocation_kind kind, const void *address);
 
-/* A realloc of the block at `address` begins; then one of the two that follow, or, when it freed
- * the block, neither. */
-void recorder_move_begins(const void *address);
-void recorder_moved(const void *address, size_t size_bytes, const struct unwind_start *start);
+/*
+ * A realloc of the block at `address` begins; then one of the two that follow, or neither when it
+ * freed the block, or made one that isn't sampled.
+ * returns  false: the block isn't in the log, and none of these is to follow
+ */
+bool recorder_move_begins(const void *address);
+void recorder_moved(const void *address, size_t size_bytes, uint64_t interval_bytes,
+		    const struct unwind_start *start);
 void recorder_move_failed(const void *address);
 
 struct module_note {

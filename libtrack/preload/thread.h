@@ -19,10 +19,12 @@
 struct thread_block {
 	uint64_t *words; /* [RING_WORDS] the ring's */
 	struct ring_header *ring;
-	uint64_t head;     /* words written; published up to ring->head */
-	uint64_t limit;    /* head may grow up to here without a look at the tail */
-	uint64_t group;    /* where the record group that is being written began */
-	uint64_t epoch_us; /* last time that was written to the ring */
+	uint64_t head;           /* words written; published up to ring->head */
+	uint64_t limit;          /* head may grow up to here without a look at the tail */
+	uint64_t group;          /* where the record group that is being written began */
+	uint64_t epoch_us;       /* last time that was written to the ring */
+	uint64_t interval_bytes; /* of the last allocation that was written; 0: all are recorded */
+	uint32_t call_count;     /* for the measurement of every MEASURED_CALLSth */
 	uint32_t ring_index;
 	uint32_t next_idle;            /* ring index + 1 */
 	uint32_t generation;           /* of tracker.generation, when the names were made */
@@ -39,7 +41,10 @@ enum thread_activity {
 };
 
 struct thread_self {
+	uint64_t countdown; /* bytes up to the next sample (sampler.h); 0: look at all */
 	struct thread_block *block;
+	uint64_t interval_bytes; /* that the countdown was drawn with; 0: none was drawn */
+	uint64_t random_state;
 	uint32_t activity;    /* enum thread_activity */
 	uint32_t exit_rounds; /* how often the thread's destructor has run */
 	uint32_t has_left;    /* the block is given back: late events go to the side ring */

@@ -44,6 +44,7 @@ static bool claim_image(uint64_t parent_serial)
 		atomic_store(&slot->skipped_events, 0);
 		atomic_store(&slot->tracker_bytes, 0);
 		atomic_store(&slot->shared_bytes, 0);
+		atomic_store(&slot->overhead_ticks, 0);
 		tracker.image_serial = atomic_fetch_add(&segment->image_serial, 1) + 1;
 		atomic_store_explicit(&slot->serial, tracker.image_serial, memory_order_release);
 		atomic_fetch_add(&segment->doorbell, 1);
@@ -180,6 +181,8 @@ static bool start(void)
 	tracker.segment = map_segment(tracker.session);
 	if (!tracker.segment || atomic_load(&tracker.segment->stopped))
 		return false;
+	tracker.marks_blocks = tracker.segment->session_flags & SESSION_MAY_SAMPLE;
+	tracker.measures_overhead = tracker.segment->session_flags & SESSION_MEASURE_OVERHEAD;
 	tracker.alive = make_alive_page();
 	tracker.pid = (uint32_t)sys_call6(SYS_getpid, 0, 0, 0, 0, 0, 0);
 	identify();

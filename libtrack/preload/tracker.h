@@ -29,6 +29,8 @@ struct tracker {
 	uint32_t pid;                /* in our own pid namespace */
 	uint64_t image_serial;
 	struct segment_header *segment;
+	bool marks_blocks; /* some allocations may not be recorded (recorded_map.h) */
+	bool measures_overhead;
 	const uint32_t *alive; /* 0 in a fork's child that no fork handler told us of */
 	_Atomic(void *) chunks[SEGMENT_CHUNKS]; /* mapped chunks of the segment */
 	char session[4096];                     /* value of ENV_SESSION */

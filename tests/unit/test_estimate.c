@@ -53,7 +53,7 @@ static void sample_blocks(uint64_t size_bytes, uint64_t count, struct estimate *
 		if (block == last_block)
 			continue; /* two points in one block are one sample */
 		last_block = block;
-		bytes->value += (double)weight.bytes;
+		bytes->value += (double)sample_weight_bytes(&weight, *born);
 		bytes->variance += weight.bytes_variance;
 		bytes->sample_count++;
 		blocks->value += (double)sample_weight_count(&weight, (*born)++);

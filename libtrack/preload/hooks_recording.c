@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "libtrack/preload/hooks_recording.h"
+
+#include <errno.h>
+
+#include "libtrack/preload/real.h"
+#include "libtrack/preload/recorder.h"
+#include "libtrack/preload/sampler.h"
+#include "libtrack/preload/tracker.h"
+
+/* True when events are to be recorded; the first call starts the tracker. */
+static inline bool is_recording(void)
+{
+	uint32_t state = atomic_load_explicit(&tracker.state, memory_order_relaxed);
+	if (__builtin_expect(state == TRACKER_RECORDING, 1))
+		return true;
+	if (state == TRACKER_OFF) {
+		tracker_start();
+		state = atomic_load_explicit(&tracker.state, memory_order_relaxed);
+	}
+	if (state == TRACKER_STOPPED)
+		sampler_rest();
+	return state == TRACKER_RECORDING;
+}
+
+static inline void record(enum allocation_kind kind, const void *block, size_t size_bytes,
+			  const struct unwind_start *start)
+{
+	uint64_t interval_bytes = 0;
+	if (sampler_takes(size_bytes, &interval_bytes))
+		recorder_allocated(kind, block, size_bytes, interval_bytes, start);
+}
+
+void *recorded_malloc(size_t size_bytes)
+{
+	void *block = real.malloc(size_bytes);
+	if (block && is_recording()) {
+		struct unwind_start start = UNWIND_START();
+		record(ALLOCATION_MALLOC, block, size_bytes, &start);
+	}
+	return block;
+}
+
+/* Says whether the real free is to be called, and records the release. */
+static inline bool release(enum allocation_kind kind, void *block)
+{
+	if (__builtin_expect(is_from_bootstrap_pool(block), 0))
+		return false;
+	if (block && is_recording())
+		recorder_released(kind, block);
+	return true;
+}
+
+void recorded_free(void *block)
+{
+	if (release(ALLOCATION_MALLOC, block))
+		real.free(block);
+}
+
+void *recorded_calloc(size_t count, size_t size_bytes)
+{
+	void *block = real.calloc(count, size_bytes);
+	if (block && is_recording()) {
+		struct unwind_start start = UNWIND_START();
+		record(ALLOCATION_CALLOC, block, count * size_bytes, &start);
+	}
+	return block;
+}
+
+/* A block of the bootstrap pool that is resized moves to the real allocator. */
+static void *leave_bootstrap_pool(void *old, size_t size_bytes)
+{
+	size_t old_bytes = bootstrap_size(old);
+	void *block = real.malloc(size_bytes);
+	if (block)
+		__builtin_memcpy(block, old, old_bytes < size_bytes ? old_bytes : size_bytes);
+	return block;
+}
+
+static inline void *resize(void *old, size_t size_bytes, const struct unwind_start *start)
+{
+	uint64_t interval_bytes = 0;
+	if (__builtin_expect(is_from_bootstrap_pool(old), 0))
+		return leave_bootstrap_pool(old, size_bytes);
+	if (!is_recording())
+		return real.realloc(old, size_bytes);
+	bool is_old_recorded = old && recorder_move_begins(old);
+	void *block = real.realloc(old, size_bytes);
+	if (!block) {
+		if (is_old_recorded && size_bytes > 0)
+			recorder_move_failed(old);
+		return NULL;
+	}
+	if (!sampler_takes(size_bytes, &interval_bytes))
+		return block;
+	if (is_old_recorded)
+		recorder_moved(block, size_bytes, interval_bytes, start);
+	else
+		recorder_allocated(ALLOCATION_REALLOC, block, size_bytes, interval_bytes, start);
+	return block;
+}
+
+void *recorded_realloc(void *old, size_t size_bytes)
+{
+	struct unwind_start start = UNWIND_START();
+	return resize(old, size_bytes, &start);
+}
+
+void *recorded_reallocarray(void *old, size_t count, size_t size_bytes)
+{
+	struct unwind_start start = UNWIND_START();
+	size_t total;
+	if (__builtin_mul_overflow(count, size_bytes, &total)) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return resize(old, total, &start);
+}
+
+void *recorded_memalign(size_t alignment, size_t size_bytes)
+{
+	void *block = real.memalign(alignment, size_bytes);
+	if (block && is_recording()) {
+		struct unwind_start start = UNWIND_START();
+		record(ALLOCATION_ALIGNED, block, size_bytes, &start);
+	}
+	return block;
+}
+
+void *recorded_aligned_alloc(size_t alignment, size_t size_bytes)
+{
+	void *block = real.aligned_alloc(alignment, size_bytes);
+	if (block && is_recording()) {
+		struct unwind_start start = UNWIND_START();
+		record(ALLOCATION_ALIGNED, block, size_bytes, &start);
+	}
+	return block;
+}
+
+int recorded_posix_memalign(void **ret_block, size_t alignment, size_t size_bytes)
+{
+	int failure = real.posix_memalign(ret_block, alignment, size_bytes);
+	if (failure == 0 && *ret_block && is_recording()) {
+		struct unwind_start start = UNWIND_START();
+		record(ALLOCATION_ALIGNED, *ret_block, size_bytes, &start);
+	}
+	return failure;
+}
+
+void *recorded_valloc(size_t size_bytes)
+{
+	void *block = real.valloc(size_bytes);
+	if (block && is_recording()) {
+		struct unwind_start start = UNWIND_START();
+		record(ALLOCATION_ALIGNED, block, size_bytes, &start);
+	}
+	return block;
+}
+
+void *recorded_pvalloc(size_t size_bytes)
+{
+	void *block = real.pvalloc(size_bytes);
+	if (block && is_recording()) {
+		struct unwind_start start = UNWIND_START();
+		record(ALLOCATION_ALIGNED, block, size_bytes, &start);
+	}
+	return block;
+}
+
+void recorded_cfree(void *block)
+{
+	if (release(ALLOCATION_MALLOC, block))
+		real.cfree(block);
+}
+
+void recorded_free_sized(void *block, size_t size_bytes)
+{
+	if (!release(ALLOCATION_MALLOC, block))
+		return;
+	if (real.free_sized)
+		real.free_sized(block, size_bytes);
+	else
+		real.free(block);
+}
+
+void recorded_free_aligned_sized(void *block, size_t alignment, size_t size_bytes)
+{
+	if (!release(ALLOCATION_ALIGNED, block))
+		return;
+	if (real.free_aligned_sized)
+		real.free_aligned_sized(block, alignment, size_bytes);
+	else
+		real.free(block);
+}

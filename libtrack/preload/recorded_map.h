@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Which blocks are in the log: one bit for every 8 bytes of address space (allocators other than
+ * glibc's align small blocks to 8), so that the release of a block that was not recorded costs a
+ * look and no more.
+ *
+ *   root[address >> 28]  ->  leaf of 2^25 bits for 256 MiB of addresses, mapped when first needed
+ *
+ * A missing leaf means "look closer": so while everything is recorded and nothing may ever be
+ * sampled there are no leaves, and every release is looked at. The blocks of the bootstrap pool
+ * are marked for good. A fork's child has a copy of its own.
+ *
+ * Bits are changed with one instruction; with the lock prefix once more than one thread records.
+ */
+#ifndef MEMTRACE_PRELOAD_RECORDED_MAP_H
+#define MEMTRACE_PRELOAD_RECORDED_MAP_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define RECORDED_ADDRESS_BITS 47
+#define RECORDED_LEAF_SHIFT 28
+#define RECORDED_ROOT_ENTRIES (1u << (RECORDED_ADDRESS_BITS - RECORDED_LEAF_SHIFT))
+#define RECORDED_LEAF_WORDS (1u << (RECORDED_LEAF_SHIFT - 3 - 6))
+
+extern _Atomic(uint64_t *) recorded_root[RECORDED_ROOT_ENTRIES];
+
+/* The block is known not to be recorded. */
+static inline bool recorded_map_lacks(const void *block)
+{
+	uintptr_t address = (uintptr_t)block;
+	const uint64_t *leaf = atomic_load_explicit(
+		&recorded_root[address >> RECORDED_LEAF_SHIFT & (RECORDED_ROOT_ENTRIES - 1)],
+		memory_order_relaxed);
+	return __builtin_expect(leaf != NULL, 1) &&
+	       __builtin_expect(
+		       !(leaf[address >> 9 & (RECORDED_LEAF_WORDS - 1)] >> (address >> 3 & 63) & 1),
+		       1);
+}
+
+/* Marks a block. returns false if it can't be: it is not to be recorded then */
+bool recorded_map_add(const void *block);
+
+/* Takes the mark off. returns false if there was none: the block is not in the log */
+bool recorded_map_take(const void *block);
+
+#endif
