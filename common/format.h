@@ -88,6 +88,7 @@ enum log_loss {
 	LOG_LOSS_WRITE = 4,         /* the log could not be written: full disk, file size limit */
 	LOG_LOSS_COLLECTOR = 8,     /* the collector ended before the program did */
 	LOG_LOSS_TRUNCATED = 16,    /* the file is cut off */
+	LOG_LOSS_NONSENSE = 32,     /* a process wrote over the tracker's memory */
 };
 
 #endif

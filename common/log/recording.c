@@ -123,6 +123,19 @@ static void forget_owner(struct ring_source *source)
 	source->frontier = 0;
 	memset(source->decoder.slots, 0, sizeof(source->decoder.slots));
 	source->is_changed = true;
+	source->is_broken = false;
+}
+
+/* Drops what is there and what is to come of a ring. */
+static void give_up(struct ring_source *source)
+{
+	for (uint32_t i = 0; i < source->piece_count; i++)
+		source->decoder.position = source->pieces[i].position +
+					   source->pieces[i].word_count;
+	source->piece_count = 0;
+	source->at = 0;
+	source->is_changed = true;
+	source->is_broken = true;
 }
 
 /*
@@ -161,7 +174,18 @@ bool recording_add_piece(struct recording *recording, uint32_t ring, const uint6
 	}
 	source->pieces[source->piece_count++] = (struct ring_piece){
 		.words = words, .word_count = word_count, .position = position};
-	return source->image || adopt_ring(recording, source, ring_first_serial(words, word_count));
+	if (source->is_broken) {
+		give_up(source);
+		return true;
+	}
+	if (source->image)
+		return true;
+	uint64_t serial = ring_first_serial(words, word_count);
+	if (!adopt_ring(recording, source, serial == RING_NO_SERIAL ? 0 : serial))
+		return false;
+	if (!source->image && serial == RING_NO_SERIAL)
+		give_up(source);
+	return true;
 }
 
 void recording_set_frontier(struct recording *recording, uint32_t ring, uint64_t frontier)
@@ -192,9 +216,12 @@ uint64_t recording_committed_position(const struct recording *recording, uint32_
 void recording_release_ring(struct recording *recording, uint32_t ring)
 {
 	struct ring_source *source = recording->rings[ring];
-	if (!source || !source->image)
+	if (!source)
 		return;
-	source->image->ring_count--;
+	if (source->piece_count > 0)
+		give_up(source);
+	if (source->image)
+		source->image->ring_count--;
 	forget_owner(source);
 }
 
@@ -287,10 +314,10 @@ static enum mt_status decode_image(struct recording *recording, struct recorded_
 		for (size_t child = 1; child <= 2 && child < count; child++)
 			until = heap[child].key < until ? heap[child].key : until;
 		enum ring_decode_end end = run_ring(recording, image, heap[0].source, until);
-		if (end == RING_DECODE_BROKEN)
-			return mt_error_set(error, MT_ERR_CORRUPT,
-					    "process %u wrote records that make no sense",
-					    image->pid);
+		if (end == RING_DECODE_BROKEN) {
+			image->loss |= LOG_LOSS_NONSENSE;
+			give_up(heap[0].source);
+		}
 		if (end == RING_DECODE_FULL) {
 			enum mt_status status = recording_commit(recording, error);
 			if (status != MT_OK)
@@ -362,7 +389,7 @@ void recording_end_image(struct recording *recording, struct recorded_image *ima
 	write_events(recording, image);
 	write_threads(recording, image);
 	buffer_clear(&recording->scratch);
-	buffer_varint(&recording->scratch, loss);
+	buffer_varint(&recording->scratch, loss | image->loss);
 	buffer_varint(&recording->scratch, skipped_events);
 	recording_add_block(recording, image, LOG_BLOCK_IMAGE_END, now_us);
 	image->has_ended = true;

@@ -39,6 +39,7 @@ struct recorded_image {
 	bool is_announced; /* its IMAGE block is written */
 	bool has_ended;
 	uint64_t ring_count; /* rings that it writes to */
+	uint32_t loss;       /* enum log_loss, as far as decoding told */
 	struct stack_trie trie;
 	uint32_t stored_nodes; /* of the trie, in the log */
 	struct module_map modules;
@@ -105,10 +106,10 @@ void recording_set_frontier(struct recording *recording, uint32_t ring, uint64_t
 
 /*
  * Decodes what is there up to the least frontier of each image's rings, committing when a batch
- * is full.
+ * is full. A ring with words in it that no tracker writes is given up; its image's loss says so.
  *
  * takes_all  ignore the frontiers: no more is to come
- * returns    MT_ERR_CORRUPT: a ring is broken; or as recording_commit
+ * returns    as recording_commit
  */
 enum mt_status recording_decode(struct recording *recording, bool takes_all,
 				struct mt_error *error) MT_MUST_CHECK;
@@ -128,7 +129,8 @@ bool recording_ring_changed(const struct recording *recording, uint32_t ring);
 
 struct ring_decoder *recording_ring_decoder(struct recording *recording, uint32_t ring);
 
-/* The ring's image has ended and all of it is decoded: the next words are somebody else's. */
+/* The ring's image has ended: the next words are somebody else's. What is not decoded of it,
+ * because it makes no sense, is dropped. */
 void recording_release_ring(struct recording *recording, uint32_t ring);
 
 /* Ends an image: writes its IMAGE_END block. It must be decoded in full; its memory goes at the

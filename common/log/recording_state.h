@@ -21,6 +21,7 @@ struct ring_source {
 	uint64_t frontier;
 	uint64_t committed_position;
 	bool is_changed; /* since the last commit */
+	bool is_broken;  /* what comes is dropped, until the ring has another owner */
 };
 
 /* One ring with words left, in a heap by the stamp of its next group. */

@@ -191,19 +191,43 @@ enum ring_decode_end ring_decoder_run(struct ring_decoder *decoder, struct recor
 	return end;
 }
 
+size_t ring_record_words(uint64_t word)
+{
+	switch (word & RING_TYPE_MASK) {
+	case RING_ALLOCATE:
+	case RING_MOVE_END:
+		return 2;
+	case RING_RELEASE:
+	case RING_MOVE_BEGIN:
+	case RING_MOVE_FAILED:
+	case RING_STAMP:
+	case RING_EPOCH:
+		return 1;
+	case RING_STACK:
+		return 1 + (size_t)(word >> RING_STACK_COUNT_SHIFT) % (1u << 12);
+	case RING_NOTE:
+		return 1 + (size_t)(word >> 32);
+	case RING_WIDE:
+		word >>= 4;
+		return (word & RING_TYPE_MASK) == RING_WIDE ? 0 : 2 + ring_record_words(word);
+	}
+	return 0;
+}
+
 uint64_t ring_first_serial(const uint64_t *words, size_t word_count)
 {
 	for (size_t at = 0; at < word_count;) {
-		uint64_t word = words[at++];
+		uint64_t word = words[at];
 		unsigned type = (unsigned)(word & RING_TYPE_MASK);
-		if (type == RING_STAMP || type == RING_EPOCH)
-			continue;
-		if (type != RING_NOTE)
-			return 0;
 		enum ring_note note = (enum ring_note)(word >> 4 & 0xff);
-		if ((note == RING_NOTE_IMAGE || note == RING_NOTE_THREAD) && at < word_count)
-			return words[at];
-		at += (size_t)(word >> 32);
+		size_t length = ring_record_words(word);
+		if ((type != RING_STAMP && type != RING_EPOCH && type != RING_NOTE) ||
+		    length > word_count - at)
+			return RING_NO_SERIAL;
+		if (type == RING_NOTE && length > 1 &&
+		    (note == RING_NOTE_IMAGE || note == RING_NOTE_THREAD))
+			return words[at + 1];
+		at += length;
 	}
 	return 0;
 }

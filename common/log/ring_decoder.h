@@ -60,7 +60,12 @@ static inline uint64_t ring_next_key(const uint64_t *words, uint64_t key)
 	return (words[0] & RING_TYPE_MASK) == RING_STAMP ? words[0] >> 4 : key;
 }
 
-/* The image that the first THREAD or IMAGE note in `words` speaks of; 0 if there is none. */
+/* Words of the record that begins with `word`; 0: no tracker writes that. */
+size_t ring_record_words(uint64_t word);
+
+/* The image that the first THREAD or IMAGE note in `words` speaks of; 0: there is none yet;
+ * RING_NO_SERIAL: there is something else before it, which no tracker writes. */
+#define RING_NO_SERIAL UINT64_MAX
 uint64_t ring_first_serial(const uint64_t *words, size_t word_count);
 
 #endif

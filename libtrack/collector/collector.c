@@ -428,7 +428,7 @@ static enum mt_status commit_if_due(struct collector *collector, bool must, stru
 	uint64_t events = recording_uncommitted_events(collector->recording);
 	bool is_late = collector->now_us - collector->last_commit_us > COMMIT_INTERVAL_US;
 	bool is_spool_full = drain_spool_used(&collector->drain) >
-			     collector->segment.header->spool_bytes / 2;
+			     collector->segment.spool_bytes / 2;
 	if (!must && !is_spool_full && !(is_late && events > 0))
 		return MT_OK;
 	process_table_write_samples(&collector->processes, &collector->writer);

@@ -14,9 +14,12 @@
 #define STAMP_MARGIN (1u << 16)
 #define STUCK_US 200000u /* a thread that is stopped in the middle of a group: go on without it */
 
-static uint64_t spool_room(const struct segment_header *header)
+/* Traced processes map the header too: what is computed with is ours, and theirs is a copy. */
+static void move_spool_head(struct drain *drain, uint64_t bytes)
 {
-	return header->spool_bytes - (header->spool_head - header->spool_tail);
+	drain->spool_head += bytes;
+	atomic_store_explicit(&drain->segment->header->spool_head, drain->spool_head,
+			      memory_order_release);
 }
 
 /*
@@ -25,12 +28,12 @@ static uint64_t spool_room(const struct segment_header *header)
  */
 static struct spool_piece *spool_reserve(struct drain *drain, uint32_t word_count)
 {
-	struct segment_header *header = drain->segment->header;
+	uint64_t spool_bytes = drain->segment->spool_bytes;
 	uint64_t size_bytes = sizeof(struct spool_piece) + (uint64_t)word_count * 8;
-	uint64_t at = header->spool_head % header->spool_bytes;
-	uint64_t to_end = header->spool_bytes - at;
+	uint64_t at = drain->spool_head % spool_bytes;
+	uint64_t to_end = spool_bytes - at;
 	uint64_t skipped = to_end < size_bytes ? to_end : 0;
-	if (spool_room(header) < size_bytes + skipped)
+	if (spool_bytes - drain_spool_used(drain) < size_bytes + skipped)
 		return NULL;
 	if (skipped >= sizeof(struct spool_piece)) {
 		struct spool_piece *skip = (struct spool_piece *)(void *)(drain->segment->spool +
@@ -38,9 +41,8 @@ static struct spool_piece *spool_reserve(struct drain *drain, uint32_t word_coun
 		*skip = (struct spool_piece){.ring = SPOOL_SKIP};
 	}
 	if (skipped)
-		atomic_store_explicit(&header->spool_head, header->spool_head + skipped,
-				      memory_order_release);
-	at = header->spool_head % header->spool_bytes;
+		move_spool_head(drain, skipped);
+	at = drain->spool_head % spool_bytes;
 	return (struct spool_piece *)(void *)(drain->segment->spool + at);
 }
 
@@ -53,29 +55,79 @@ static void copy_words(uint64_t *destination, const uint64_t *ring_words, uint64
 	memcpy(destination + first, ring_words, (size_t)(count - first) * 8);
 }
 
-/* Takes what one ring holds. returns words taken, -1 if the spool has no room */
-static int64_t drain_ring(struct drain *drain, uint32_t index, struct ring_header *ring)
+/* Words that a ring may still have in the spool: its share of three quarters, so that newcomers
+ * find room too. */
+static uint64_t share_left(const struct drain *drain, uint32_t index, uint64_t tail)
 {
-	struct segment_header *header = drain->segment->header;
+	uint64_t words = drain->segment->spool_bytes / 8 / 4 * 3;
+	uint64_t share = words / (drain->ring_count ? drain->ring_count : 1);
+	uint64_t used = tail - recording_committed_position(drain->recording, index);
+	return used < share ? share - used : 0;
+}
+
+/*
+ * How much of a ring to take if no more than `limit` words may be: whole groups (from one stamp to
+ * the next), else whole records.
+ *
+ * must     take the first group even if it is longer
+ */
+static uint32_t whole_groups(const uint64_t *words, uint64_t tail, uint32_t count, uint64_t limit,
+			     bool must)
+{
+	uint32_t groups = 0;
+	uint32_t records = 0;
+	for (uint64_t at = 0; at < count;) {
+		uint64_t word = words[(tail + at) % RING_WORDS];
+		size_t length = ring_record_words(word);
+		bool begins_group = at > 0 && (word & RING_TYPE_MASK) == RING_STAMP;
+		if (length == 0 || length > count - at)
+			return count; /* nonsense: the decoder will say so */
+		if (at > limit && (records || !must))
+			break;
+		if (at > limit && begins_group)
+			return (uint32_t)at;
+		if (at <= limit)
+			records = (uint32_t)at;
+		if (at <= limit && begins_group)
+			groups = (uint32_t)at;
+		at += length;
+	}
+	if (records == 0 && must)
+		return count;
+	return groups ? groups : records;
+}
+
+/* Takes what one ring holds, or a part. returns words taken, -1 if the spool has no room */
+static int64_t drain_ring(struct drain *drain, uint32_t index, struct ring_header *ring,
+			  bool *ret_is_rest)
+{
+	const uint64_t *ring_words = segment_file_words(drain->segment, index);
 	uint64_t head = atomic_load_explicit(&ring->head, memory_order_acquire);
-	uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
+	uint64_t tail = drain->tails[index];
 	if (head == tail)
 		return 0;
 	if (head - tail > RING_WORDS)
 		return 0; /* scribbled over: the ring is given up when its process ends */
 	uint32_t count = (uint32_t)(head - tail);
+	uint64_t share = share_left(drain, index, tail);
+	if (count > share) {
+		bool has_none = tail == recording_committed_position(drain->recording, index);
+		count = whole_groups(ring_words, tail, count, share, has_none);
+		*ret_is_rest = tail + count != head;
+	}
+	if (count == 0)
+		return -1;
 	struct spool_piece *piece = spool_reserve(drain, count);
 	if (!piece)
 		return -1;
 	uint64_t *words = (uint64_t *)(piece + 1);
 	*piece = (struct spool_piece){.position = tail, .ring = index, .word_count = count};
-	copy_words(words, segment_file_words(drain->segment, index), tail, count);
+	copy_words(words, ring_words, tail, count);
 	if (!recording_add_piece(drain->recording, index, words, count, tail))
 		return -1;
-	atomic_store_explicit(&header->spool_head,
-			      header->spool_head + sizeof(*piece) + (uint64_t)count * 8,
-			      memory_order_release);
-	atomic_store_explicit(&ring->tail, head, memory_order_seq_cst);
+	move_spool_head(drain, sizeof(*piece) + (uint64_t)count * 8);
+	drain->tails[index] = tail + count;
+	atomic_store_explicit(&ring->tail, tail + count, memory_order_seq_cst);
 	if (atomic_load_explicit(&ring->waiting, memory_order_seq_cst)) {
 		atomic_fetch_add_explicit(&ring->drained, 1, memory_order_relaxed);
 		sys_futex_wake(&ring->drained);
@@ -96,24 +148,46 @@ static uint64_t frontier_of(struct drain *drain, uint32_t index, const struct ri
 	return now_us > drain->stuck_since_us[index] + STUCK_US ? stamp : 0;
 }
 
+/*
+ * Up to where a ring can be decoded of which a part was taken: to the group before the next one. It
+ * can't be told where the next words are no stamp; then up to where it was.
+ */
+static uint64_t frontier_of_rest(const struct drain *drain, uint32_t index)
+{
+	uint64_t word = segment_file_words(drain->segment, index)[drain->tails[index] % RING_WORDS];
+	return (word & RING_TYPE_MASK) == RING_STAMP && word >> 4 ? (word >> 4) - 1 : 0;
+}
+
+static uint32_t count_rings(const struct drain *drain)
+{
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < drain->segment->chunk_count * SEGMENT_CHUNK_RINGS; i++)
+		count += atomic_load_explicit(&segment_file_ring(drain->segment, i)->owner,
+					      memory_order_relaxed) != 0;
+	return count;
+}
+
 uint64_t drain_rings(struct drain *drain, uint64_t now_us, bool *ret_has_more)
 {
 	uint64_t stamp = counter_read(true, drain->uses_clock_stamps);
 	uint64_t taken = 0;
 	stamp = stamp > STAMP_MARGIN ? stamp - STAMP_MARGIN : 0;
 	*ret_has_more = false;
+	drain->ring_count = count_rings(drain);
 	for (uint32_t i = 0; i < drain->segment->chunk_count * SEGMENT_CHUNK_RINGS; i++) {
 		struct ring_header *ring = segment_file_ring(drain->segment, i);
 		if (!atomic_load_explicit(&ring->owner, memory_order_acquire))
 			continue;
 		/* In this order: stamp, busy, head. */
 		uint64_t frontier = frontier_of(drain, i, ring, stamp, now_us);
-		int64_t count = drain_ring(drain, i, ring);
-		if (count < 0) {
+		bool is_rest = false;
+		int64_t count = drain_ring(drain, i, ring, &is_rest);
+		if (count > 0)
+			taken += (uint64_t)count;
+		if (count < 0 || is_rest) {
 			*ret_has_more = true;
-			continue; /* what is left in the ring may lie below `frontier` */
+			frontier = frontier_of_rest(drain, i);
 		}
-		taken += (uint64_t)count;
 		recording_set_frontier(drain->recording, i, frontier);
 	}
 	return taken;
@@ -121,11 +195,11 @@ uint64_t drain_rings(struct drain *drain, uint64_t now_us, bool *ret_has_more)
 
 void drain_forget_committed(struct drain *drain)
 {
-	struct segment_header *header = drain->segment->header;
-	uint64_t tail = header->spool_tail;
-	while (tail != header->spool_head) {
-		uint64_t at = tail % header->spool_bytes;
-		uint64_t to_end = header->spool_bytes - at;
+	uint64_t spool_bytes = drain->segment->spool_bytes;
+	uint64_t tail = drain->spool_tail;
+	while (tail != drain->spool_head) {
+		uint64_t at = tail % spool_bytes;
+		uint64_t to_end = spool_bytes - at;
 		const struct spool_piece *piece = (const void *)(drain->segment->spool + at);
 		if (to_end < sizeof(*piece) || piece->ring == SPOOL_SKIP) {
 			tail += to_end;
@@ -136,13 +210,13 @@ void drain_forget_committed(struct drain *drain)
 			break;
 		tail += sizeof(*piece) + (uint64_t)piece->word_count * 8;
 	}
-	atomic_store_explicit(&header->spool_tail, tail, memory_order_release);
+	drain->spool_tail = tail;
+	atomic_store_explicit(&drain->segment->header->spool_tail, tail, memory_order_release);
 }
 
 uint64_t drain_spool_used(const struct drain *drain)
 {
-	const struct segment_header *header = drain->segment->header;
-	return header->spool_head - header->spool_tail;
+	return drain->spool_head - drain->spool_tail;
 }
 
 static void save(struct ring_snapshot *snapshot, const struct ring_decoder *decoder,
@@ -186,6 +260,9 @@ void drain_release_rings(struct drain *drain, uint32_t image_slot)
 			continue;
 		recording_release_ring(drain->recording, i);
 		drain->stuck_since_us[i] = 0;
+		/* As we have it: the next owner goes on from there, whatever this one did to it. */
+		atomic_store(&ring->head, drain->tails[i]);
+		atomic_store(&ring->tail, drain->tails[i]);
 		atomic_store(&ring->owner, 0);
 	}
 }

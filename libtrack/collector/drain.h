@@ -5,6 +5,10 @@
  * The spool is a circle of pieces in the segment. A ring's tail moves on when the spool holds its
  * words, a piece leaves the spool when the log holds them; so at every instant each published
  * word is in the ring, the spool or the log.
+ *
+ * Rings are merged by their stamps, so what one of them has not handed over yet can keep all that
+ * the others did from being decoded. Each ring therefore has a share of the spool: one whose share
+ * is used up waits, and the one that the rest waits for always finds room.
  */
 #ifndef MEMTRACE_COLLECTOR_DRAIN_H
 #define MEMTRACE_COLLECTOR_DRAIN_H
@@ -19,6 +23,10 @@ struct drain {
 	struct segment_file *segment;
 	struct recording *recording;
 	bool uses_clock_stamps;
+	uint64_t spool_head;
+	uint64_t spool_tail;
+	uint64_t tails[SEGMENT_RINGS];          /* of the rings */
+	uint32_t ring_count;                    /* that belonged to somebody the last time */
 	uint64_t stuck_since_us[SEGMENT_RINGS]; /* when a ring was first seen busy; 0: it isn't */
 };
 

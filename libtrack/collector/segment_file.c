@@ -88,10 +88,11 @@ static enum mt_status build(struct segment_file *segment, struct mt_error *error
 		return status;
 	header->spool_offset = segment->size_bytes;
 	header->spool_bytes = SPOOL_BYTES;
+	segment->spool_bytes = SPOOL_BYTES;
 	status = extend(segment, SPOOL_BYTES, error);
 	if (status != MT_OK)
 		return status;
-	segment->spool = map(segment, header->spool_offset, header->spool_bytes, error);
+	segment->spool = map(segment, header->spool_offset, SPOOL_BYTES, error);
 	return segment->spool ? MT_OK : MT_ERR_IO;
 }
 
@@ -192,7 +193,7 @@ void segment_file_release(struct segment_file *segment, bool removes)
 	for (uint32_t i = 0; i < segment->extent_count; i++)
 		(void)munmap(segment->extents[i], SEGMENT_EXTENT_BYTES);
 	if (segment->spool)
-		(void)munmap(segment->spool, segment->header->spool_bytes);
+		(void)munmap(segment->spool, segment->spool_bytes);
 	if (segment->header)
 		(void)munmap(segment->header, SEGMENT_HEADER_BYTES);
 	if (segment->fd >= 0)

@@ -22,7 +22,8 @@ struct segment_file {
 	bool is_memory;
 	uint64_t size_bytes;
 	struct segment_header *header;
-	uint8_t *spool; /* [header->spool_bytes] */
+	uint8_t *spool; /* [spool_bytes] */
+	uint64_t spool_bytes;
 	void *chunks[SEGMENT_CHUNKS];
 	uint32_t chunk_count;
 	void *extents[SEGMENT_EXTENTS];
