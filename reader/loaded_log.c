@@ -45,6 +45,12 @@ static enum mt_status replay_sources(struct loaded_log *log, struct mt_error *er
 	return status;
 }
 
+static bool is_asked_for(const struct loaded_log *log, const struct log_block *block)
+{
+	return log->pid == 0 || block->image >= log->info.image_count ||
+	       log->info.images[block->image].pid == log->pid;
+}
+
 static enum mt_status add_events(struct loaded_log *log, const struct log_block *block,
 				 struct byte_reader *payload, struct mt_error *error)
 {
@@ -65,7 +71,7 @@ static enum mt_status add_events(struct loaded_log *log, const struct log_block 
 	struct replay_image *image = log->replay.images[block->image];
 	enum mt_status status = event_decode(&image->state, &image->trie, payload->at,
 					     byte_reader_left(payload), &source->events, error);
-	if (status == MT_OK)
+	if (status == MT_OK && is_asked_for(log, block))
 		log->source_count++;
 	return status;
 }
@@ -122,8 +128,7 @@ static bool is_needless(const struct loaded_log *log, const struct log_block *bl
 		return true;
 	if (block->kind != LOG_BLOCK_EVENTS)
 		return false;
-	return log->has_profile || (log->pid && block->image < log->info.image_count &&
-				    log->info.images[block->image].pid != log->pid);
+	return log->has_profile || (!log->decodes_all && !is_asked_for(log, block));
 }
 
 static enum mt_status read_blocks(struct loaded_log *log, struct log_reader *reader, uint64_t end,
@@ -207,6 +212,7 @@ static enum mt_status read_all(struct loaded_log *log, struct log_reader *reader
 		return status;
 	/* Of a log that somebody writes, or that a segment goes with, what was committed counts. */
 	bool may_recover = !log->is_finished && !reader->is_live && log->commit_end > 0;
+	log->decodes_all = may_recover;
 	status = read_blocks(log, reader,
 			     reader->is_live || may_recover ? log->commit_end : UINT64_MAX, error);
 	if (status == MT_OK)

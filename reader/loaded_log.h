@@ -35,6 +35,7 @@ struct loaded_log {
 	bool ends_in_finish; /* its last block is one that finishing adds: an index is to follow */
 	bool is_live;        /* still being recorded: this is what has been committed so far */
 	bool was_recovered;  /* with its segment */
+	bool decodes_all;    /* recovery goes on from the state of every process */
 	struct buffer recovered;       /* blocks that the segment held and the log did not */
 	uint64_t size_bytes;           /* of the file */
 	uint64_t commit_end;           /* offset behind the last COMMIT block */

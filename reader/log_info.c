@@ -129,7 +129,15 @@ static int add_image(struct log_info *info, const struct log_block *block,
 	image->origin = parent ? IMAGE_FORK : IMAGE_EXEC;
 	image->parent = parent && parent <= block->image ? (uint32_t)parent - 1 : LOG_NO_IMAGE;
 	image->path = take_text(payload);
+	struct byte_reader again = *payload;
 	image->command = take_command(payload);
+	const uint8_t *arguments = byte_reader_string(&again, LIMIT_STRING_BYTES,
+						      &image->arguments_bytes);
+	image->arguments = malloc(image->arguments_bytes + 1);
+	if (!image->arguments)
+		return no_memory(error);
+	if (arguments)
+		memcpy(image->arguments, arguments, image->arguments_bytes);
 	return payload->failed ? corrupt(error, "IMAGE") : 1;
 }
 
@@ -324,6 +332,7 @@ static void release_image(struct log_image *image)
 	free(image->threads);
 	free(image->path);
 	free(image->command);
+	free(image->arguments);
 }
 
 void log_info_release(struct log_info *info)

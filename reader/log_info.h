@@ -59,7 +59,9 @@ struct log_image {
 	uint32_t loss; /* enum log_loss */
 	uint32_t skipped_events;
 	char *path;
-	char *command;
+	char *command;   /* arguments joined, as the run's */
+	char *arguments; /* [arguments_bytes] each ended by a NUL */
+	size_t arguments_bytes;
 	struct log_module *modules; /* [module_count] by index - 1 */
 	uint32_t module_count;
 	struct log_thread *threads; /* [thread_count] */

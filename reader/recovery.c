@@ -146,12 +146,13 @@ static bool find_addresses(const struct recovery *recovery, uint64_t image_seria
 static bool restore_encoder(struct recovery *recovery, uint32_t index, struct recorded_image *image)
 {
 	const struct event_state *state = &recovery->log->replay.images[index]->state;
-	struct event_state copy;
+	struct event_state copy = {0};
 	uint64_t *addresses = calloc((size_t)state->slot_count + 1, sizeof(*addresses));
 	bool is_good = addresses && event_state_copy(&copy, state) &&
 		       find_addresses(recovery, image->serial, addresses, state->slot_count) &&
 		       event_encoder_resume(&image->encoder, &copy, addresses);
 	free(addresses);
+	event_state_release(&copy); /* empty if the encoder has it */
 	return is_good;
 }
 
@@ -170,6 +171,11 @@ static bool restore_image(struct recovery *recovery, uint32_t index)
 	image->pid = logged->pid;
 	image->own_pid = logged->own_pid;
 	image->path = strdup(logged->path);
+	image->command = malloc(logged->arguments_bytes + 1);
+	if (!image->path || !image->command)
+		return false;
+	memcpy(image->command, logged->arguments, logged->arguments_bytes);
+	image->command_bytes = logged->arguments_bytes;
 	image->last_us = logged->end_us;
 	for (uint32_t node = 1; node < trie->node_count; node++) {
 		const struct stack_node *entry = &trie->nodes[node];
@@ -181,8 +187,7 @@ static bool restore_image(struct recovery *recovery, uint32_t index)
 	for (uint32_t i = 0; i < logged->thread_count; i++)
 		if (!recording_restore_thread(image, logged->threads[i].id))
 			return false;
-	return image->path && restore_modules(image, logged) &&
-	       restore_encoder(recovery, index, image);
+	return restore_modules(image, logged) && restore_encoder(recovery, index, image);
 }
 
 /* Images that are in the segment's slots and not in the log: forks since the last commit. */
@@ -272,8 +277,11 @@ static bool add_words(struct recovery *recovery, uint32_t ring, const uint64_t *
 	uint64_t next = recovery->next_position[ring];
 	if (position + count <= next)
 		return true;
-	if (position > next)
-		return false; /* a hole: nothing of the kind is ever made */
+	if (position > next) {
+		/* A hole: nothing of the kind is ever made. */
+		recovery->log->info.loss |= LOG_LOSS_NONSENSE;
+		return true;
+	}
 	uint64_t skipped = next - position;
 	recovery->next_position[ring] = position + count;
 	return recording_add_piece(recovery->recording, ring, words + skipped,
@@ -289,21 +297,23 @@ static bool add_spool(struct recovery *recovery)
 	uint64_t head = atomic_load(&header->spool_head);
 	if (!spool || spool_bytes == 0 || head < tail || head - tail > spool_bytes)
 		return false;
-	while (tail < head) {
-		uint64_t at = tail % spool_bytes;
+	for (uint64_t left = head - tail; left > 0;) {
+		uint64_t at = (head - left) % spool_bytes;
 		uint64_t to_end = spool_bytes - at;
 		const struct spool_piece *piece = (const void *)(spool + at);
 		if (to_end < sizeof(*piece) || piece->ring == SPOOL_SKIP) {
-			tail += to_end;
+			if (to_end > left)
+				return false;
+			left -= to_end;
 			continue;
 		}
 		uint64_t size_bytes = sizeof(*piece) + (uint64_t)piece->word_count * 8;
-		if (at % 8 || size_bytes > to_end || piece->ring >= recovery->ring_count ||
-		    piece->word_count > RING_WORDS ||
+		if (at % 8 || size_bytes > to_end || size_bytes > left ||
+		    piece->ring >= recovery->ring_count || piece->word_count > RING_WORDS ||
 		    !add_words(recovery, piece->ring, (const uint64_t *)(piece + 1),
 			       piece->word_count, piece->position))
 			return false;
-		tail += size_bytes;
+		left -= size_bytes;
 	}
 	return true;
 }
@@ -318,8 +328,10 @@ static bool add_ring(struct recovery *recovery, const uint8_t *chunk, uint32_t r
 	uint64_t tail = atomic_load(&header->tail);
 	if (head == tail)
 		return true;
-	if (head < tail || head - tail > RING_WORDS)
-		return false;
+	if (head - tail > RING_WORDS) {
+		recovery->log->info.loss |= LOG_LOSS_NONSENSE;
+		return true;
+	}
 	uint64_t count = head - tail;
 	uint64_t *copy = malloc(count * sizeof(*copy));
 	if (!copy)
@@ -373,9 +385,9 @@ static bool gather(struct recovery *recovery)
 static enum mt_status decode(struct recovery *recovery, struct mt_error *error)
 {
 	enum mt_status status = recording_decode(recovery->recording, true, error);
-	/* A ring with nonsense in it ends what can be recovered; what came before counts. */
-	if (status == MT_ERR_CORRUPT)
-		status = MT_OK;
+	for (const struct recorded_image *image = NULL;
+	     (image = recording_next_image(recovery->recording, image));)
+		recovery->log->info.loss |= image->loss;
 	if (status == MT_OK)
 		status = recording_commit(recovery->recording, error);
 	return status;

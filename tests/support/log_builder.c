@@ -45,7 +45,7 @@ void log_builder_init(struct log_builder *builder)
 	builder->fd = mkstemp(builder->path);
 	REQUIRE(builder->fd >= 0);
 	REQUIRE(log_writer_init(&builder->writer, builder->fd, &error) == MT_OK);
-	buffer_varint(&builder->fields, 1700000000000000000u);
+	buffer_varint(&builder->fields, LOG_BUILDER_START_NS);
 	buffer_varint(&builder->fields, 100);
 	buffer_varint(&builder->fields, 4096);
 	buffer_varint(&builder->fields, 1u << 30);

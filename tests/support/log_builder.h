@@ -11,6 +11,7 @@
 #include "common/log/stack_trie.h"
 
 #define LOG_BUILDER_IMAGES 8
+#define LOG_BUILDER_START_NS 1700000000000000000u
 
 struct log_builder {
 	char path[64];
