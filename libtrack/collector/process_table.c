@@ -10,6 +10,8 @@
 
 #define EXEC_LIMIT_US 2000000u /* an exec that takes longer has succeeded */
 #define FORK_LIMIT_US 1000000u
+/* Between taking a serial number and showing it in its slot a process may be killed. */
+#define SERIAL_LIMIT_US 1000000u
 
 static struct image_slot *slot_of(const struct process_table *table,
 				  const struct watched_image *watched)
@@ -66,7 +68,6 @@ bool process_table_find_new(struct process_table *table, uint64_t now_us)
 {
 	const struct segment_header *header = table->segment->header;
 	uint64_t last = atomic_load_explicit(&header->image_serial, memory_order_acquire);
-	uint64_t newest = table->last_serial;
 	if (last == table->last_serial)
 		return true;
 	/* In order of their serials, so that a child comes after its parent. */
@@ -76,7 +77,7 @@ bool process_table_find_new(struct process_table *table, uint64_t now_us)
 		for (uint32_t i = 0; i < SEGMENT_IMAGES; i++) {
 			uint64_t serial = atomic_load_explicit(&header->images[i].serial,
 							       memory_order_acquire);
-			if (serial > newest && serial < next_serial) {
+			if (serial && serial != table->seen[i] && serial < next_serial) {
 				next = i;
 				next_serial = serial;
 			}
@@ -85,10 +86,19 @@ bool process_table_find_new(struct process_table *table, uint64_t now_us)
 			break;
 		if (!take_up(table, next, next_serial, now_us))
 			return false;
-		newest = next_serial;
+		table->seen[next] = next_serial;
+		table->taken_count++;
 	}
-	/* A serial that was given out and is not in its slot yet is looked for again. */
-	table->last_serial = newest;
+	/* A serial that was given out and is not in its slot yet is looked for again; two processes
+	 * may show theirs in any order. */
+	if (last != table->awaited_serial) {
+		table->awaited_serial = last;
+		table->awaited_since_us = now_us;
+	}
+	if (now_us - table->awaited_since_us > SERIAL_LIMIT_US)
+		table->taken_count = last;
+	if (table->taken_count >= last)
+		table->last_serial = last;
 	return true;
 }
 

@@ -32,8 +32,12 @@ struct process_table {
 	struct watched_image *images; /* [count] */
 	size_t count;
 	size_t capacity;
-	uint64_t last_serial;  /* slots up to this serial number have been seen */
-	struct buffer samples; /* rows of the next SAMPLES block */
+	uint64_t seen[SEGMENT_IMAGES]; /* serial number that each slot was last taken up with */
+	uint64_t taken_count;          /* images taken up */
+	uint64_t last_serial;          /* all images up to this serial number were taken up */
+	uint64_t awaited_serial;       /* the last one given out ... */
+	uint64_t awaited_since_us;     /* ... which has been so since then */
+	struct buffer samples;         /* rows of the next SAMPLES block */
 	uint64_t first_sample_us;
 	uint64_t last_sample_us;
 	uint64_t peak_rss_bytes; /* of the tree at one instant, with the tracker's share */
