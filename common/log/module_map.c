@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/format.h"
+
 /* Number of modules that begin at or before `address`. */
 static size_t count_up_to(const struct module_map *map, uint64_t address)
 {
@@ -45,6 +47,8 @@ int module_map_add(struct module_map *map, const struct mapped_module *module)
 		else
 			i++;
 	}
+	if (module->index == 0 && map->last_index >= LIMIT_MODULES)
+		return 0;
 	if (map->count == map->capacity) {
 		size_t capacity = map->capacity ? map->capacity * 2 : 16;
 		struct mapped_module *grown = realloc(map->loaded, capacity * sizeof(*grown));

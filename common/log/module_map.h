@@ -35,7 +35,8 @@ const struct mapped_module *module_map_find(const struct module_map *map, uint64
  * Adds a module; those that it overlaps are gone, whether or not that was announced.
  *
  * module   start, end, bias and tracker_id are set; its index too if it is not 0 (from a log)
- * returns  the new index; 0: it is there already; -1: no memory
+ * returns  the new index; 0: it is there already, or there are LIMIT_MODULES, and its addresses are
+ * in no module; -1: no memory
  */
 int module_map_add(struct module_map *map, const struct mapped_module *module);
 

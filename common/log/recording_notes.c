@@ -232,8 +232,7 @@ static bool note_module(struct recording *recording, struct recorded_image *imag
 	module.bias = next_word(note);
 	const char *path = next_text(note, &path_bytes);
 	const char *build_id = next_text(note, &build_id_bytes);
-	if (note->failed || module.end <= module.start || build_id_bytes > LIMIT_BUILD_ID_BYTES ||
-	    image->modules.last_index >= UINT16_MAX)
+	if (note->failed || module.end <= module.start || build_id_bytes > LIMIT_BUILD_ID_BYTES)
 		return false;
 	if (path_bytes == 0 && image->path) {
 		path = image->path;
