@@ -20,6 +20,12 @@ COUNTS = ("allocations", "deallocations", "reallocations", "allocated_bytes", "l
           "live_allocations", "temporary_allocations")
 
 
+# What a shell started in the background ignores these; programs under test are to start as in a terminal.
+for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
+
+
 def program(name):
     return str(PROGRAMS / name)
 
@@ -40,10 +46,23 @@ class MemtraceTest(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.directory, ignore_errors=True)
         self.log = self.directory / "log.mtlog"
 
+    def memtrace_for(self, run_options):
+        """memtrace for another user, who may not reach the build directory: a copy in a place of its own."""
+        if "user" not in run_options:
+            return MEMTRACE
+        place = pathlib.Path(tempfile.mkdtemp(prefix="memtrace-copy-"))
+        self.addCleanup(shutil.rmtree, place, ignore_errors=True)
+        place.chmod(0o755)
+        for name in ("cmd/memtrace", "libtrack/preload/libmemtrace.so"):
+            (place / name).parent.mkdir(parents=True)
+            shutil.copy(BUILD / name, place / name)
+        return place / "cmd" / "memtrace"
+
     def record(self, *command, options=(), log=None, **run_options):
         """`memtrace run -q`; returns the finished process."""
         run_options.setdefault("cwd", self.directory)
-        return run(MEMTRACE, "run", "-q", "-o", log or self.log, *options, "--", *command, **run_options)
+        return run(self.memtrace_for(run_options), "run", "-q", "-o", log or self.log, *options, "--", *command,
+                   **run_options)
 
     def report(self, name, *options, log=None, check=True):
         done = run(MEMTRACE, name, *options, log or self.log)

@@ -13,7 +13,7 @@ from support import MEMTRACE, MemtraceTest, needs, program, run
 class Refusals(MemtraceTest):
     def refused(self, *arguments, status, says, **options):
         options.setdefault("cwd", self.directory)
-        done = run(MEMTRACE, "run", *arguments, **options)
+        done = run(self.memtrace_for(options), "run", *arguments, **options)
         self.assertEqual(done.returncode, status, done.stderr)
         self.assertEqual(done.stdout, b"")
         lines = done.stderr.decode().splitlines()
