@@ -435,11 +435,9 @@ uint32_t unwind_fast(struct unwind_state *state, const struct unwind_start *star
 	keep(state, &result);
 	uint32_t kept = put_trace(state, joined, was_truncated, (uint64_t)start->pc, names,
 				  ret_hash);
-	/* A copied stack is no stack to compare with the next time. */
-	if (UNLIKELY(origin.offset || joined + result.fresh_count >= LIMIT_FRAMES - 2)) {
+	/* A copied stack is no stack to compare with the next time; the names of its frames are. */
+	if (UNLIKELY(origin.offset || joined + result.fresh_count >= LIMIT_FRAMES - 2))
 		state->depth = 0;
-		names->depth = 0;
-	}
 	return kept;
 }
 

@@ -85,3 +85,26 @@ class Stacks(MemtraceTest):
         self.assertEqual(frames[2], ("shop::sell(int)", 21))
         self.assertEqual(frames[3][1], 27)
         self.assertEqual(frames[4], ("main", 28))
+
+
+class UnusualStacks(MemtraceTest):
+    def stacks_of(self, size):
+        return [leak["stack"] for leak in self.leaks()["leaks"] if leak["bytes"] == size * leak["blocks"]]
+
+    def test_deeper_than_a_log_keeps(self):
+        summary = self.assert_same_behaviour(program("deep_stacks"))
+        self.assertEqual(summary["allocations"], 2 * 3001 + 901 + 100)
+        # Two at the bottom of 3000 frames, which keep what is innermost, one below 900.
+        stacks = sorted(self.stacks_of(555), key=len)
+        self.assertEqual(len(stacks), 2)
+        self.assertEqual([f["function"] for f in stacks[0][:901]], ["descend"] * 901)
+        self.assertEqual(stacks[0][901]["function"], "main")
+        self.assertGreater(len(stacks[1]), 1000)
+        self.assertEqual({f["function"] for f in stacks[1][:1000]}, {"descend"})
+
+    def test_on_a_stack_of_the_programs_own(self):
+        self.record(program("deep_stacks"))
+        stacks = self.stacks_of(777)
+        self.assertEqual(len(stacks), 1)
+        names = [f["function"] for f in stacks[0]]
+        self.assertEqual(names[:32], ["leak_on_coroutine"] * 31 + ["run_coroutine"])
