@@ -214,8 +214,7 @@ static enum mt_status read_errors(struct replay_image *image, struct byte_reader
 	X(allocated_bytes)                                                                         \
 	X(temporary)                                                                               \
 	X(live_blocks)                                                                             \
-	X(live_bytes) X(peak_bytes) X(peak_us) X(inherited_frees) X(unmatched_frees)               \
-		X(overwritten)
+	X(live_bytes) X(peak_bytes) X(peak_us) X(inherited_frees) X(unmatched_frees) X(overwritten)
 
 static void write_totals(const struct replay_image *image, uint32_t index, struct buffer *fields,
 			 struct log_writer *writer)

@@ -14,7 +14,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-extern _Atomic uint32_t foreign_block_count;
+/*
+ * A bit for each hash that a foreign block ever had: nearly every release is told apart by it, and
+ * the table, which costs more, is left alone.
+ */
+#define FOREIGN_FILTER_WORDS 16u
+extern _Atomic uint64_t foreign_filter[FOREIGN_FILTER_WORDS];
+
+static inline uint32_t foreign_blocks_hash(const void *address)
+{
+	return (uint32_t)(((uintptr_t)address >> 3) * 0x9e3779b97f4a7c15u >> 40);
+}
 
 void foreign_blocks_add(const void *address);
 
@@ -23,8 +33,10 @@ bool foreign_blocks_remove_slowly(const void *address);
 
 static inline bool foreign_blocks_remove(const void *address)
 {
-	if (__builtin_expect(atomic_load_explicit(&foreign_block_count, memory_order_relaxed) == 0,
-			     1))
+	uint32_t hash = foreign_blocks_hash(address);
+	uint64_t word = atomic_load_explicit(&foreign_filter[hash / 64 % FOREIGN_FILTER_WORDS],
+					     memory_order_relaxed);
+	if (__builtin_expect(!(word >> hash % 64 & 1), 1))
 		return false;
 	return foreign_blocks_remove_slowly(address);
 }
