@@ -14,12 +14,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "libtrack/preload/hidden.h"
+
 /*
  * A bit for each hash that a foreign block ever had: nearly every release is told apart by it, and
  * the table, which costs more, is left alone.
  */
 #define FOREIGN_FILTER_WORDS 16u
-extern _Atomic uint64_t foreign_filter[FOREIGN_FILTER_WORDS];
+extern HIDDEN _Atomic uint64_t foreign_filter[FOREIGN_FILTER_WORDS];
 
 static inline uint32_t foreign_blocks_hash(const void *address)
 {

@@ -17,17 +17,18 @@
 
 struct real_functions {
 #define HOOK(result, name, parameters) result(*name) parameters;
+#include "libtrack/preload/hidden.h"
 #include "libtrack/preload/hooks.def"
 #undef HOOK
 };
 
-extern struct real_functions real;
+extern HIDDEN struct real_functions real;
 
 /* Fills the table, for hooks that have no early stand-in and may be called before constructors. */
 void real_find(void);
 
 #define BOOTSTRAP_POOL_BYTES (64u << 10)
-extern char bootstrap_pool[BOOTSTRAP_POOL_BYTES];
+extern HIDDEN char bootstrap_pool[BOOTSTRAP_POOL_BYTES];
 
 static inline bool is_from_bootstrap_pool(const void *block)
 {

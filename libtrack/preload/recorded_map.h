@@ -20,12 +20,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "libtrack/preload/hidden.h"
+
 #define RECORDED_ADDRESS_BITS 47
 #define RECORDED_LEAF_SHIFT 28
 #define RECORDED_ROOT_ENTRIES (1u << (RECORDED_ADDRESS_BITS - RECORDED_LEAF_SHIFT))
 #define RECORDED_LEAF_WORDS (1u << (RECORDED_LEAF_SHIFT - 3 - 6))
 
-extern _Atomic(uint64_t *) recorded_root[RECORDED_ROOT_ENTRIES];
+extern HIDDEN _Atomic(uint64_t *) recorded_root[RECORDED_ROOT_ENTRIES];
 
 /* The block is known not to be recorded. */
 static inline bool recorded_map_lacks(const void *block)

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "common/ring.h"
+#include "libtrack/preload/hidden.h"
 #include "libtrack/preload/stack_names.h"
 #include "libtrack/preload/unwind_fast.h"
 
@@ -50,7 +51,8 @@ struct thread_self {
 	uint32_t has_left;    /* the block is given back: late events go to the side ring */
 };
 
-extern _Thread_local struct thread_self thread_self __attribute__((tls_model("initial-exec")));
+extern HIDDEN _Thread_local struct thread_self thread_self
+	__attribute__((tls_model("initial-exec")));
 
 /*
  * Begins an event of the calling thread: finds or makes its block.

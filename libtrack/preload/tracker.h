@@ -18,6 +18,7 @@
 #include <sys/types.h>
 
 #include "common/segment.h"
+#include "libtrack/preload/hidden.h"
 
 enum tracker_state { TRACKER_OFF, TRACKER_STARTING, TRACKER_RECORDING, TRACKER_STOPPED };
 
@@ -37,7 +38,7 @@ struct tracker {
 	char library[4096];                     /* path of this library, as LD_PRELOAD named it */
 };
 
-extern struct tracker tracker;
+extern HIDDEN struct tracker tracker;
 
 /* Who we are, for the image's note: gathered at the start. */
 struct tracker_identity {
@@ -49,7 +50,7 @@ struct tracker_identity {
 	size_t command_bytes;
 };
 
-extern struct tracker_identity tracker_identity;
+extern HIDDEN struct tracker_identity tracker_identity;
 
 static inline bool tracker_records(void)
 {
