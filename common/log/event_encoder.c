@@ -46,9 +46,12 @@ static void put_class(struct event_encoder *encoder, uint32_t index)
 	encoder->class_slots[slot] = index + 1;
 }
 
-static bool grow_class_slots(struct event_encoder *encoder)
+/* Makes the table large enough for `count` classes: at most half full. */
+static bool grow_class_slots(struct event_encoder *encoder, uint32_t count)
 {
-	uint32_t mask = encoder->class_mask * 2 + 1;
+	uint32_t mask = encoder->class_mask;
+	while (count > mask / 2)
+		mask = mask * 2 + 1;
 	uint32_t *slots = calloc((size_t)mask + 1, sizeof(*slots));
 	if (!slots)
 		return false;
@@ -72,7 +75,8 @@ static uint32_t find_class(struct event_encoder *encoder, const struct event_cla
 		    class->interval_bytes == identity->interval_bytes)
 			return encoder->class_slots[slot] - 1;
 	}
-	if (state->class_count * 2 > encoder->class_mask && !grow_class_slots(encoder))
+	if (state->class_count * 2 > encoder->class_mask &&
+	    !grow_class_slots(encoder, state->class_count + 1))
 		return EVENT_NONE;
 	uint32_t index = event_state_add_class(state, identity);
 	if (index != EVENT_NONE)
@@ -86,12 +90,8 @@ bool event_encoder_resume(struct event_encoder *encoder, struct event_state *sta
 	event_state_release(&encoder->state);
 	encoder->state = *state;
 	*state = (struct event_state){0};
-	while (encoder->state.class_count * 2 > encoder->class_mask)
-		if (!grow_class_slots(encoder))
-			return false;
-	memset(encoder->class_slots, 0, ((size_t)encoder->class_mask + 1) * sizeof(uint32_t));
-	for (uint32_t i = 0; i < encoder->state.class_count; i++)
-		put_class(encoder, i);
+	if (!grow_class_slots(encoder, encoder->state.class_count))
+		return false;
 	encoder->stored_classes = encoder->state.class_count;
 	for (uint32_t slot = 0; slot < encoder->state.slot_count; slot++)
 		if (!block_map_take_page(&encoder->map, slot))
@@ -131,28 +131,37 @@ struct encoding {
 
 static bool follow_changes(struct encoding *encoding)
 {
-	struct event_encoder *encoder = encoding->encoder;
 	const struct event_batch *batch = encoding->batch;
 	(void)event_changes_follow(&batch->intervals, encoding->event, &encoding->next_interval,
 				   &encoding->interval_bytes);
-	if (event_changes_follow(&batch->times, encoding->event, &encoding->next_time,
-				 &encoding->time_us)) {
+	(void)event_changes_follow(&batch->times, encoding->event, &encoding->next_time,
+				   &encoding->time_us);
+	if (event_changes_follow(&batch->threads, encoding->event, &encoding->next_thread,
+				 &encoding->thread))
+		encoding->state = event_state_thread(&encoding->encoder->state,
+						     (uint32_t)encoding->thread);
+	return encoding->state != NULL;
+}
+
+/* With the event that they are for: one that is not written has no place in the columns. */
+static void write_changes(struct encoding *encoding)
+{
+	struct event_encoder *encoder = encoding->encoder;
+	bool is_first = encoding->count == 0;
+	if (is_first || encoding->time_us != encoding->last_time_us) {
 		buffer_varint(&encoder->times, encoding->count - encoding->last_time_at);
 		buffer_zigzag(&encoder->times,
 			      (int64_t)(encoding->time_us - encoding->last_time_us));
 		encoding->last_time_at = encoding->count;
 		encoding->last_time_us = encoding->time_us;
 	}
-	if (event_changes_follow(&batch->threads, encoding->event, &encoding->next_thread,
-				 &encoding->thread)) {
+	if (is_first || encoding->thread != encoding->last_thread) {
 		buffer_varint(&encoder->threads, encoding->count - encoding->last_thread_at);
 		buffer_zigzag(&encoder->threads,
 			      (int64_t)(encoding->thread - encoding->last_thread));
 		encoding->last_thread_at = encoding->count;
 		encoding->last_thread = encoding->thread;
-		encoding->state = event_state_thread(&encoder->state, (uint32_t)encoding->thread);
 	}
-	return encoding->state != NULL;
 }
 
 static void write_symbol(struct encoding *encoding, uint32_t class_index,
@@ -162,6 +171,7 @@ static void write_symbol(struct encoding *encoding, uint32_t class_index,
 	uint32_t symbol = class_index << 3 | (uint32_t)operation;
 	uint32_t *prediction = event_prediction(&encoder->state, encoding->state->previous);
 	encoding->state->previous = symbol + 1;
+	write_changes(encoding);
 	encoding->count++;
 	if (*prediction == symbol + 1) {
 		encoding->run++;
