@@ -245,7 +245,11 @@ enum mt_status loaded_log_read(struct loaded_log *log, const char *path,
 		status = read_all(log, &reader, error);
 		log_reader_close(&reader);
 	}
-	if (status == MT_OK && !log->info.has_run)
+	if (status == MT_OK && !log->info.has_run &&
+	    (log->damage.status == MT_ERR_CORRUPT || log->damage.status == MT_ERR_LIMIT))
+		status = mt_error_set(error, log->damage.status, "%s: the log is damaged: %s", path,
+				      log->damage.message);
+	else if (status == MT_OK && !log->info.has_run)
 		status = mt_error_set(error, MT_ERR_TRUNCATED,
 				      "%s: the log is cut off before its first block", path);
 	if (status == MT_OK)

@@ -50,7 +50,8 @@ struct loaded_log {
 /*
  * options  may be NULL
  * returns  MT_ERR_USAGE: no such process; MT_ERR_IO, MT_ERR_NOT_A_LOG, MT_ERR_VERSION,
- * MT_ERR_NO_MEMORY; MT_ERR_TRUNCATED: not even the run's first block is whole
+ * MT_ERR_NO_MEMORY; MT_ERR_TRUNCATED, MT_ERR_CORRUPT, MT_ERR_LIMIT: not even the first block can be
+ * used
  */
 enum mt_status loaded_log_read(struct loaded_log *log, const char *path,
 			       const struct loaded_log_options *options,
