@@ -7,11 +7,16 @@
 #include "reporters/estimates.h"
 #include "reporters/json.h"
 #include "reporters/reporter.h"
+#include "reporters/short_text.h"
 #include "reporters/sites.h"
 #include "reporters/text.h"
 
 #define TOP_TEXT 10u
 #define TOP_JSON 50u
+#define LINE_COLUMNS 80u
+#define TOP_COLUMNS (LINE_COLUMNS - 25u)
+#define PROCESSES_TEXT 10u
+#define UNTRACED_TEXT 5u
 
 struct summary_options {
 	bool is_json;
@@ -188,8 +193,50 @@ static void print_sampling(const struct profile *profile, FILE *output)
 	(void)fputc('\n', output);
 }
 
+static int by_program(const void *left, const void *right)
+{
+	const struct log_untraced *a = *(const struct log_untraced *const *)left;
+	const struct log_untraced *b = *(const struct log_untraced *const *)right;
+	int order = strcmp(a->path, b->path);
+	return order ? order : strcmp(a->reason, b->reason);
+}
+
+static size_t count_same_programs(const struct log_untraced *const *sorted, size_t count)
+{
+	size_t times = 1;
+	while (times < count && by_program(&sorted[0], &sorted[times]) == 0)
+		times++;
+	return times;
+}
+
+/* Programs that were not traced, each once, with the number of its runs. */
+static void print_untraced(const struct log_info *info, FILE *output)
+{
+	size_t count = info->untraced_count;
+	const struct log_untraced **sorted = calloc(count + 1, sizeof(struct log_untraced *));
+	size_t printed = 0;
+	size_t shown = 0;
+	for (size_t i = 0; sorted && i < count; i++)
+		sorted[i] = &info->untraced[i];
+	if (sorted)
+		qsort(sorted, count, sizeof(struct log_untraced *), by_program);
+	for (size_t times; sorted && shown < count && printed < UNTRACED_TEXT;
+	     shown += times, printed++) {
+		times = count_same_programs(sorted + shown, count - shown);
+		(void)fprintf(output, "  not traced    %s: %s", sorted[shown]->path,
+			      sorted[shown]->reason);
+		if (times > 1)
+			(void)fprintf(output, " (%zu times)", times);
+		(void)fputc('\n', output);
+	}
+	if (shown < count)
+		(void)fprintf(output, "  not traced    %zu more\n", count - shown);
+	free(sorted);
+}
+
 static void print_run(const struct profile *profile, FILE *output)
 {
+	char command[SHORT_TEXT_BYTES];
 	const struct log_info *info = &profile->log->info;
 	const char *reason = loaded_log_incomplete_reason(profile->log);
 	time_t start = (time_t)(info->run.start_realtime_ns / 1000000000u);
@@ -197,7 +244,7 @@ static void print_run(const struct profile *profile, FILE *output)
 	char when[32] = "";
 	if (localtime_r(&start, &local))
 		(void)strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &local);
-	(void)fprintf(output, "%s\n", info->run.command);
+	(void)fprintf(output, "%s\n", short_line(info->run.command, LINE_COLUMNS, command));
 	(void)fprintf(output, "  recorded      %s, %.2f s, %s\n", when, seconds(info->end_us),
 		      profile_mode(profile));
 	print_sampling(profile, output);
@@ -212,9 +259,7 @@ static void print_run(const struct profile *profile, FILE *output)
 		(void)fputs("  ended         in an unknown way\n", output);
 	(void)fprintf(output, "  threads       %u in %u process image%s\n", profile->thread_count,
 		      info->image_count, info->image_count == 1 ? "" : "s");
-	for (size_t i = 0; i < info->untraced_count; i++)
-		(void)fprintf(output, "  not traced    %s: %s\n", info->untraced[i].path,
-			      info->untraced[i].reason);
+	print_untraced(info, output);
 }
 
 /* The figures of the totals with what is known of their errors. */
@@ -296,6 +341,54 @@ static void print_figures(const struct profile *profile, FILE *output)
 			      text_of_count(profile->anomalies, a));
 }
 
+struct process_row {
+	uint32_t image;
+	uint64_t peak_bytes;
+};
+
+static int by_peak(const void *left, const void *right)
+{
+	const struct process_row *a = left;
+	const struct process_row *b = right;
+	if (a->peak_bytes != b->peak_bytes)
+		return a->peak_bytes < b->peak_bytes ? 1 : -1;
+	return (a->image > b->image) - (a->image < b->image);
+}
+
+static void print_process(const struct profile *profile, uint32_t image, FILE *output)
+{
+	const struct log_info *info = &profile->log->info;
+	const struct replay_totals *totals = &profile->log->replay.images[image]->totals;
+	char peak[TEXT_FIGURE_BYTES];
+	char allocations[TEXT_FIGURE_BYTES];
+	char command[SHORT_TEXT_BYTES];
+	(void)fprintf(output, "  %11s  %13s  %7u  %s\n", text_of_bytes(totals->peak_bytes, peak),
+		      text_of_count(totals->allocations, allocations), info->images[image].pid,
+		      short_line(info->images[image].command, LINE_COLUMNS - 39u, command));
+}
+
+/* The processes of a tree, those with the largest peaks first. */
+static void print_processes(const struct profile *profile, FILE *output)
+{
+	const struct log_info *info = &profile->log->info;
+	struct process_row *rows = calloc((size_t)info->image_count + 1, sizeof(*rows));
+	size_t count = 0;
+	for (uint32_t i = 0; rows && i < info->image_count; i++)
+		if (!profile->log->pid || info->images[i].pid == profile->log->pid)
+			rows[count++] = (struct process_row){
+				i, profile->log->replay.images[i]->totals.peak_bytes};
+	if (count > 1) {
+		qsort(rows, count, sizeof(*rows), by_peak);
+		(void)fputs("\n         peak    allocations      pid  command\n", output);
+		for (size_t i = 0; i < count && i < PROCESSES_TEXT; i++)
+			print_process(profile, rows[i].image, output);
+		if (count > PROCESSES_TEXT)
+			(void)fprintf(output, "  and %zu more: see 'memtrace summary --json'\n",
+				      count - PROCESSES_TEXT);
+	}
+	free(rows);
+}
+
 static void print_top(const struct profile *profile, const struct site *sites, size_t count,
 		      FILE *output)
 {
@@ -307,7 +400,7 @@ static void print_top(const struct profile *profile, const struct site *sites, s
 		(void)fprintf(output, "  %11s    %4.1f %%  ",
 			      text_of_bytes(sites[i].costs.peak_bytes, bytes),
 			      percent_of(sites[i].costs.peak_bytes, profile->totals.peak_bytes));
-		print_frame(profile, &profile->frames[sites[i].frame], output);
+		print_frame_within(profile, &profile->frames[sites[i].frame], TOP_COLUMNS, output);
 		(void)fputc('\n', output);
 	}
 }
@@ -317,6 +410,7 @@ static enum mt_status render_text(const struct profile *profile, const struct si
 {
 	print_run(profile, output);
 	print_figures(profile, output);
+	print_processes(profile, output);
 	print_top(profile, sites, site_count, output);
 	return check_output(output, error);
 }

@@ -2,7 +2,10 @@
 #include "reporters/text.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
+
+#include "reporters/short_text.h"
 
 const char *text_of_bytes(uint64_t bytes, char *text)
 {
@@ -44,15 +47,59 @@ const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
+/*
+ * Where a frame is, as it stands behind the function: "file:line", "file" or "in module".
+ *
+ * returns  text [SHORT_TEXT_BYTES], empty if nothing is known or the function's name says it
+ */
+static const char *describe_place(const struct profile *profile, const struct profile_frame *frame,
+				  bool has_directory, char *text)
+{
+	const char *function = profile_text(profile, frame->function);
+	char path[SHORT_TEXT_BYTES];
+	text[0] = '\0';
+	if (frame->file) {
+		const char *file = short_path(profile_text(profile, frame->file),
+					      profile->log->info.run.directory, path);
+		if (!has_directory)
+			file = base_name(file);
+		if (frame->line)
+			(void)snprintf(text, SHORT_TEXT_BYTES, "%s:%u", file, frame->line);
+		else
+			(void)snprintf(text, SHORT_TEXT_BYTES, "%s", file);
+	} else if (frame->module && !strstr(function, "+0x")) {
+		(void)snprintf(text, SHORT_TEXT_BYTES, "in %s",
+			       base_name(profile_text(profile, frame->module)));
+	}
+	return text;
+}
+
 void print_frame(const struct profile *profile, const struct profile_frame *frame, FILE *output)
 {
-	(void)fputs(profile_text(profile, frame->function), output);
-	if (frame->file && frame->line)
-		(void)fprintf(output, " (%s:%u)", profile_text(profile, frame->file), frame->line);
-	else if (frame->file)
-		(void)fprintf(output, " (%s)", profile_text(profile, frame->file));
-	else if (frame->module && !strstr(profile_text(profile, frame->function), "+0x"))
-		(void)fprintf(output, " (in %s)", base_name(profile_text(profile, frame->module)));
+	char name[SHORT_TEXT_BYTES];
+	char place[SHORT_TEXT_BYTES];
+	(void)fputs(short_name(profile_text(profile, frame->function), name), output);
+	if (*describe_place(profile, frame, true, place))
+		(void)fprintf(output, " (%s)", place);
+}
+
+/* Of the room for a function and its place, the function gets at least this much. */
+#define NAME_COLUMNS 24u
+
+void print_frame_within(const struct profile *profile, const struct profile_frame *frame,
+			size_t columns, FILE *output)
+{
+	char name[SHORT_TEXT_BYTES];
+	char whole_place[SHORT_TEXT_BYTES];
+	char place[SHORT_TEXT_BYTES];
+	char line[SHORT_TEXT_BYTES];
+	(void)short_name(profile_text(profile, frame->function), name);
+	(void)describe_place(profile, frame, false, whole_place);
+	(void)short_line(whole_place, columns - NAME_COLUMNS - strlen(" ()"), place);
+	size_t place_columns = *place ? strlen(place) + strlen(" ()") : 0;
+	(void)fputs(short_tail(name, columns - place_columns, line), output);
+	if (*place)
+		(void)fprintf(output, " (%s)", place);
 }
 
 enum mt_status check_output(FILE *output, struct mt_error *error)

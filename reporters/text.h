@@ -19,8 +19,12 @@ const char *text_of_count(uint64_t count, char *text);
 /* Parts in percent, 0 of nothing is 0. */
 double percent_of(uint64_t part, uint64_t whole);
 
-/* Prints "function (file:line)", "function (in module)" or "function". */
+/* Prints "function (file:line)", "function (in module)" or "function", all as in short_text.h. */
 void print_frame(const struct profile *profile, const struct profile_frame *frame, FILE *output);
+
+/* The same within `columns` (> 40) characters: of the file its name, of a long function a part. */
+void print_frame_within(const struct profile *profile, const struct profile_frame *frame,
+			size_t columns, FILE *output);
 
 /* The file name in a path. */
 const char *base_name(const char *path);

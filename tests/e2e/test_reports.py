@@ -5,7 +5,7 @@ import json
 import os
 import random
 
-from support import COUNTS, MEMTRACE, MemtraceTest, needs, program, run
+from support import COUNTS, MEMTRACE, SOURCE, MemtraceTest, program, run
 
 
 class Reports(MemtraceTest):
@@ -38,12 +38,28 @@ class Reports(MemtraceTest):
                          sorted((leak["bytes"] for leak in leaks["leaks"]), reverse=True))
         self.assertTrue(all(leak["kind"] == "unclassified" for leak in leaks["leaks"]))
 
-    def test_text_fits_into_80_columns_but_for_names(self):
+    def test_summary_fits_into_80_columns(self):
+        for command in ((program("tree"),), (program("call_sites_cxx"),), ("/bin/sh", "-c", "true \n" * 100)):
+            self.record(*command, options=["-f"])
+            for line in self.report("summary").stdout.decode().splitlines():
+                if "not traced" not in line:
+                    self.assertLessEqual(len(line), 80, line)
+
+    def test_leaks_say_how_much(self):
         self.record(program("steady"), "100", "0")
-        for line in self.report("summary").stdout.decode().splitlines():
-            if "steady" not in line and "(" not in line:
-                self.assertLessEqual(len(line), 80, line)
         self.assertIn("3.9 KiB in 100 blocks", self.report("leaks").stdout.decode())
+
+    def test_summary_lists_untraced_programs_once(self):
+        child = program("static_child")
+        self.record("/bin/sh", "-c", f"{child} one; {child} two; {child} three")
+        text = self.report("summary").stdout.decode()
+        self.assertEqual(text.count("not traced"), 1)
+        self.assertIn(f"{child}: statically linked (3 times)", text)
+
+    def test_leaks_name_files_below_the_directory_without_it(self):
+        source = SOURCE / "tests" / "e2e" / "programs" / "call_sites.c"
+        self.record(program("call_sites"), cwd=source.parent)
+        self.assertIn("inner_inlined (call_sites.c:9)", self.report("leaks").stdout.decode())
 
     def test_dump_prints_every_event(self):
         self.record(program("steady"), "100", "0")
