@@ -193,7 +193,7 @@ test("a synthetic log with everything opens in every view without a problem", as
     sampled: true,
     incomplete: true,
   });
-  const page = await Driver.open(tables);
+  const page = await Driver.open(await writePage(tables));
   const { totals } = tables.header;
   assert.equal(await page.total(), totals.peak_bytes);
   for (const view of ["callers", "table", "callees"])

@@ -19,12 +19,16 @@ export function useBrowser() {
   after(() => session.close());
 }
 
-/* A test that gets `open` and fails when a page of it had a problem. */
+/* A test that gets `open`, for descriptions and files, and fails when a page of it had a problem. */
 export function pageTest(name, body) {
   test(name, async () => {
     const opened = [];
     const open = async (description, options) => {
-      const driver = await Driver.open(tablesOf(description), options);
+      const file =
+        typeof description === "string"
+          ? description
+          : await writePage(tablesOf(description));
+      const driver = await Driver.open(file, options);
       opened.push(driver);
       return driver;
     };
@@ -48,8 +52,7 @@ export function openFile(file, options) {
 }
 
 export class Driver {
-  static async open(tables, options = {}) {
-    const file = await writePage(tables);
+  static async open(file, options = {}) {
     const driver = new Driver();
     Object.assign(driver, await openPage(session, file, options));
     await waitForPicture(driver.page);
