@@ -5,7 +5,7 @@ import os
 import subprocess
 import unittest
 
-from support import MEMTRACE, MemtraceTest, needs, program, run, valgrind_usage
+from support import MemtraceTest, needs, program, valgrind_usage
 
 SQL = """
 CREATE TABLE t(a INTEGER PRIMARY KEY, b TEXT, c REAL);
@@ -122,43 +122,6 @@ class CountsOfValgrind(MemtraceTest):
         write_c_source(source, 60)
         # Four buffers of 128 KiB that cc1 allocates when its address space is laid out as valgrind does.
         self.compare(cc1, "-quiet", "-O2", source, "-o", self.directory / "out.s", tolerance=0.001)
-
-
-class RealPrograms(MemtraceTest):
-    """Programs that nobody here wrote run unchanged, with the same output and status."""
-
-    def test_python_with_json_work(self):
-        code = ("import json; d = [{'a': i, 'b': str(i) * 3} for i in range(20000)]; "
-                "s = json.dumps(d); print(len(json.loads(s)), sum(x['a'] for x in d))")
-        summary = self.assert_same_behaviour("/usr/bin/python3", "-S", "-E", "-c", code)
-        self.assertGreater(summary["peak_bytes"], 1_000_000)
-
-    @needs("redis-server", "redis-benchmark")
-    def test_redis_server_under_its_benchmark(self):
-        port = 20000 + os.getpid() % 20000
-        server = subprocess.Popen(
-            [str(a) for a in (MEMTRACE, "run", "-q", "-o", self.log, "redis-server", "--port", port,
-                              "--bind", "127.0.0.1", "--save", "")],
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=self.directory)
-        try:
-            for _ in range(100):
-                if run("redis-cli", "-p", port, "ping").stdout.strip() == b"PONG":
-                    break
-                self.assertIsNone(server.poll(), "the server ended")
-            load = run("redis-benchmark", "-p", port, "-n", "20000", "-c", "20", "-q", "-t", "set,get,lpush,lpop")
-            self.assertEqual(load.returncode, 0)
-            self.assertIn(b"requests per second", load.stdout)
-            run("redis-cli", "-p", port, "shutdown", "nosave")
-            self.assertEqual(server.wait(timeout=30), 0)
-        finally:
-            if server.poll() is None:
-                server.kill()
-            server.wait()
-            server.stderr.close()
-        summary = self.summary()
-        self.assertTrue(summary["complete"])
-        self.assertEqual(summary["anomalies"], 0)
-        self.assertGreaterEqual(summary["threads"], 4)
 
 
 if __name__ == "__main__":
