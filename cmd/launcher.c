@@ -153,6 +153,8 @@ static bool fork_collector(struct launcher *launcher, const char *log_path, fini
 			.overwrites = options->overwrites,
 			.unwinder = options->unwinder,
 			.no_children = options->no_children,
+			.leak_check = options->leak_check,
+			.scrub = options->leak_check && !options->no_scrub,
 			.sampling = options->sampling,
 			.arguments = (const char *const *)options->arguments,
 			.argument_count = count_arguments(options->arguments),

@@ -18,6 +18,8 @@ struct launch_options {
 	bool is_quiet;
 	enum unwinder_kind unwinder;
 	bool no_children;
+	bool leak_check; /* see struct collector_options */
+	bool no_scrub;
 	struct sampling_options sampling;
 	bool no_symbols;
 };

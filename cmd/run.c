@@ -24,9 +24,11 @@
 
 enum option_key {
 	OPTION_EXACT = 256,
+	OPTION_LEAK_CHECK,
 	OPTION_MAX_LOG_SIZE,
 	OPTION_MAX_OVERHEAD,
 	OPTION_NO_CHILDREN,
+	OPTION_NO_SCRUB,
 	OPTION_NO_SYMBOLS,
 	OPTION_SAMPLE,
 	OPTION_UNWINDER,
@@ -54,6 +56,14 @@ static const struct argp_option option_rows[] = {
 	 "Sample as sparsely as it takes to keep the log below SIZE (default: 1G)", 0},
 	{"max-overhead", OPTION_MAX_OVERHEAD, "PERCENT", 0,
 	 "Sample as sparsely as it takes to slow the program down by PERCENT at most", 0},
+	{"leak-check", OPTION_LEAK_CHECK, NULL, 0,
+	 "Find out at the end of each process which blocks can't be reached any more (implies "
+	 "--exact)",
+	 0},
+	{"no-scrub", OPTION_NO_SCRUB, NULL, 0,
+	 "With --leak-check: don't zero blocks before they are freed; stale pointers may hide "
+	 "leaks",
+	 0},
 	{"no-children", OPTION_NO_CHILDREN, NULL, 0, "Record the program only, not what it starts",
 	 0},
 	{"unwinder", OPTION_UNWINDER, "NAME", 0,
@@ -113,6 +123,18 @@ static void parse_max_overhead(const char *text, struct run_options *options,
 	options->launch.sampling.max_overhead = percent / 100;
 }
 
+static void check_leak_check(struct run_options *options, const struct argp_state *state)
+{
+	if (!options->launch.leak_check && options->launch.no_scrub)
+		argp_error(state, "--no-scrub goes with --leak-check");
+	if (!options->launch.leak_check)
+		return;
+	if (options->is_sampled || options->has_max_log || options->has_max_overhead)
+		argp_error(state, "--leak-check needs every allocation: it does not go with "
+				  "--sample, --max-log-size and --max-overhead");
+	options->is_exact = true;
+}
+
 static void check_sampling(struct run_options *options, const struct argp_state *state)
 {
 	if (options->is_exact && options->is_sampled)
@@ -152,6 +174,12 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	case OPTION_MAX_OVERHEAD:
 		parse_max_overhead(argument, options, state);
 		return 0;
+	case OPTION_LEAK_CHECK:
+		launch_options->leak_check = true;
+		return 0;
+	case OPTION_NO_SCRUB:
+		launch_options->no_scrub = true;
+		return 0;
 	case OPTION_NO_CHILDREN:
 		launch_options->no_children = true;
 		return 0;
@@ -168,6 +196,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (!launch_options->arguments)
 			argp_error(state, "a program to run is missing");
+		check_leak_check(options, state);
 		check_sampling(options, state);
 		return 0;
 	}

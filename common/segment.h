@@ -118,6 +118,8 @@ enum session_flags {
 		1, /* the time-stamp counter is not usable: stamps are clock_gettime's */
 	SESSION_NO_CHILDREN = 2,        /* record the first process only */
 	SESSION_CROSS_CHECK = 4,        /* compare each stack trace with other unwinders */
+	SESSION_LEAK_CHECK = 8,         /* every process is scanned for leaks when it ends */
+	SESSION_SCRUB = 16,             /* blocks are zeroed before they are freed */
 	SESSION_MAY_SAMPLE = 64,        /* not every allocation is, or will always be, recorded */
 	SESSION_MEASURE_OVERHEAD = 128, /* add up the time that recording takes */
 };

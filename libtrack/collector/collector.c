@@ -261,6 +261,8 @@ static enum mt_status set_up(struct collector *collector, struct mt_error *error
 	header->unwinder = collector->options->unwinder;
 	header->session_flags = (clock_source_is_tsc() ? 0u : SESSION_CLOCK_STAMPS) |
 				(collector->options->no_children ? SESSION_NO_CHILDREN : 0u) |
+				(collector->options->leak_check ? SESSION_LEAK_CHECK : 0u) |
+				(collector->options->scrub ? SESSION_SCRUB : 0u) |
 				(getenv(ENV_CROSS_CHECK) ? SESSION_CROSS_CHECK : 0u);
 	sampling_control_init(&collector->sampling, &collector->options->sampling, header);
 	(void)pthread_mutex_lock(&header->collector_alive); /* nobody else ever locks it */

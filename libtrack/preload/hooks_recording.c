@@ -6,6 +6,7 @@
 #include "libtrack/preload/real.h"
 #include "libtrack/preload/recorder.h"
 #include "libtrack/preload/sampler.h"
+#include "libtrack/preload/scrub.h"
 #include "libtrack/preload/tracker.h"
 
 /* True when events are to be recorded; the first call starts the tracker. */
@@ -41,13 +42,21 @@ void *recorded_malloc(size_t size_bytes)
 	return block;
 }
 
+static inline bool scrubs(void)
+{
+	return __builtin_expect(atomic_load_explicit(&tracker.scrubs, memory_order_relaxed), 0);
+}
+
 /* Says whether the real free is to be called, and records the release. */
 static inline bool release(enum allocation_kind kind, void *block)
 {
 	if (__builtin_expect(is_from_bootstrap_pool(block), 0))
 		return false;
-	if (block && is_recording())
+	if (block && is_recording()) {
 		recorder_released(kind, block);
+		if (scrubs())
+			scrub_block(block);
+	}
 	return true;
 }
 
@@ -85,7 +94,8 @@ static inline void *resize(void *old, size_t size_bytes, const struct unwind_sta
 	if (!is_recording())
 		return real.realloc(old, size_bytes);
 	bool is_old_recorded = old && recorder_move_begins(old);
-	void *block = real.realloc(old, size_bytes);
+	void *block = old && scrubs() ? scrub_realloc(old, size_bytes)
+				      : real.realloc(old, size_bytes);
 	if (!block) {
 		if (is_old_recorded && size_bytes > 0)
 			recorder_move_failed(old);

@@ -58,6 +58,8 @@ static bool look_up(void)
 #define HOOK(result, name, parameters) found.name = (result(*) parameters)dlsym(RTLD_NEXT, #name);
 #include "libtrack/preload/hooks.def"
 #undef HOOK
+	found.malloc_usable_size = (size_t(*)(void *))dlsym(RTLD_NEXT, "malloc_usable_size");
+	found.is_glibc = (void *)found.malloc == dlsym(RTLD_NEXT, "__libc_malloc");
 	/* What libc lacks: the message of the failed look-up must not reach the program. */
 	(void)dlerror();
 	if (!found.cfree)

@@ -20,6 +20,9 @@ struct real_functions {
 #include "libtrack/preload/hidden.h"
 #include "libtrack/preload/hooks.def"
 #undef HOOK
+	/* Not a hook: for scrubbing. NULL where the allocator has none. */
+	size_t (*malloc_usable_size)(void *);
+	bool is_glibc; /* the allocator is glibc's: a block has its size and flags in front */
 };
 
 extern HIDDEN struct real_functions real;

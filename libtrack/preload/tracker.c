@@ -186,6 +186,7 @@ static bool start(void)
 	tracker.alive = make_alive_page();
 	tracker.pid = (uint32_t)sys_call6(SYS_getpid, 0, 0, 0, 0, 0, 0);
 	identify();
+	atomic_store(&tracker.scrubs, (tracker.segment->session_flags & SESSION_SCRUB) != 0);
 	return claim_image(0);
 }
 

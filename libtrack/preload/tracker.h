@@ -25,6 +25,7 @@ enum tracker_state { TRACKER_OFF, TRACKER_STARTING, TRACKER_RECORDING, TRACKER_S
 struct tracker {
 	_Atomic uint32_t state;      /* enum tracker_state */
 	_Atomic uint32_t stamping;   /* more than one thread has recorded: records carry stamps */
+	_Atomic uint32_t scrubs;     /* SESSION_SCRUB: blocks are zeroed before they are freed */
 	_Atomic uint32_t generation; /* counts unloaded modules: older stack names are void */
 	uint32_t image_index;        /* our slot in segment->images */
 	uint32_t pid;                /* in our own pid namespace */
