@@ -9,8 +9,10 @@
 #include <stdlib.h>
 
 #include "common/log/event_coder.h"
+#include "common/log/leak_marks.h"
 #include "reader/loaded_log.h"
 #include "reader/log_reader.h"
+#include "reporters/json.h"
 #include "reporters/text.h"
 
 struct dump_image {
@@ -40,6 +42,13 @@ static const char *const operation_names[] = {
 	[EVENT_MOVE_UNKNOWN] = "move-unknown", [EVENT_LOST] = "lost",
 };
 
+static const char *const leak_names[] = {
+	[LEAK_DEFINITE] = "definite",
+	[LEAK_INDIRECT] = "indirect",
+	[LEAK_POSSIBLE] = "possible",
+	[LEAK_REACHABLE] = "reachable",
+};
+
 static const char *block_name(unsigned kind)
 {
 	static const char *const names[] = {
@@ -50,6 +59,7 @@ static const char *block_name(unsigned kind)
 		[LOG_BLOCK_UNTRACED] = "untraced", [LOG_BLOCK_END] = "end",
 		[LOG_BLOCK_COMMIT] = "commit",     [LOG_BLOCK_SYMBOLS] = "symbols",
 		[LOG_BLOCK_PROFILE] = "profile",   [LOG_BLOCK_INDEX] = "index",
+		[LOG_BLOCK_LEAKS] = "leaks",
 	};
 	return kind < sizeof(names) / sizeof(names[0]) && names[kind] ? names[kind] : "unknown";
 }
@@ -75,6 +85,21 @@ static void line_address(const struct dump *dump, const char *name, uint64_t val
 static void line_word(const struct dump *dump, const char *name, const char *word)
 {
 	(void)fprintf(dump->output, dump->is_json ? ",\"%s\":\"%s\"" : " %s=%s", name, word);
+}
+
+/* A value that may need quoting. */
+static void line_text(const struct dump *dump, const char *name, const char *text)
+{
+	if (dump->is_json) {
+		(void)fprintf(dump->output, ",\"%s\":", name);
+		cJSON *item = json_string(text);
+		char *quoted = cJSON_PrintUnformatted(item);
+		(void)fputs(quoted ? quoted : "null", dump->output);
+		free(quoted);
+		cJSON_Delete(item);
+	} else {
+		(void)fprintf(dump->output, " %s='%s'", name, text);
+	}
 }
 
 static void line_end(const struct dump *dump)
@@ -123,6 +148,30 @@ static void dump_events(const struct dump *dump, uint32_t image)
 	}
 }
 
+static void dump_leaks(const struct dump *dump, uint32_t image, struct byte_reader payload)
+{
+	struct leak_marks marks = {0};
+	if (leak_marks_decode(&marks, &payload)) {
+		for (size_t i = 0; i < marks.count; i++) {
+			const struct leak_mark *mark = &marks.items[i];
+			line_begin(dump, "leak", leak_names[mark->leak_kind]);
+			line_number(dump, "image", image);
+			line_number(dump, "flags", marks.flags);
+			line_number(dump, "thread", mark->thread);
+			line_word(dump, "kind", kind_names[mark->allocation_kind]);
+			line_number(dump, "stack", mark->stack);
+			line_number(dump, "blocks", mark->blocks);
+			line_number(dump, "bytes", mark->bytes);
+			line_number(dump, "indirect_bytes", mark->indirect_bytes);
+			line_number(dump, "oldest_us", mark->oldest_us);
+			line_number(dump, "newest_us", mark->newest_us);
+			line_text(dump, "holder", mark->holder ? mark->holder : "");
+			line_end(dump);
+		}
+	}
+	leak_marks_release(&marks);
+}
+
 static enum mt_status add_image(struct dump *dump, struct mt_error *error)
 {
 	struct dump_image *grown = realloc(dump->images,
@@ -148,6 +197,8 @@ static enum mt_status dump_block(struct dump *dump, const struct log_block *bloc
 	line_end(dump);
 	if (block->kind == LOG_BLOCK_IMAGE)
 		return add_image(dump, error);
+	if (block->kind == LOG_BLOCK_LEAKS)
+		dump_leaks(dump, block->image, *payload);
 	if (block->kind != LOG_BLOCK_EVENTS || block->image >= dump->image_count)
 		return MT_OK;
 	struct dump_image *image = &dump->images[block->image];

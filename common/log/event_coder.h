@@ -21,12 +21,21 @@
 #include "common/log/stack_trie.h"
 #include "common/status.h"
 
+/* Who made a block, and when. */
+struct block_birth {
+	uint64_t time_us;
+	uint32_t thread;
+};
+
 struct event_encoder {
 	struct event_state state;
 	struct block_map map;
 	uint32_t *class_slots; /* [class_mask + 1] class + 1 by identity; 0 = empty */
 	uint32_t class_mask;
 	uint32_t stored_classes;
+	bool keeps_births;          /* for leak checks */
+	struct block_birth *births; /* [birth_capacity] by slot, if they are kept */
+	uint32_t birth_capacity;
 	struct buffer runs; /* columns of the block being made */
 	struct buffer operations;
 	struct split_writer symbols;

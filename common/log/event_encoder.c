@@ -21,6 +21,7 @@ void event_encoder_release(struct event_encoder *encoder)
 {
 	event_state_release(&encoder->state);
 	block_map_release(&encoder->map);
+	free(encoder->births);
 	free(encoder->class_slots);
 	buffer_release(&encoder->runs);
 	buffer_release(&encoder->operations);
@@ -199,6 +200,23 @@ static bool end_block(struct encoding *encoding, uint32_t slot, enum event_opera
 	return has_memory;
 }
 
+/* returns  false: no memory */
+static bool note_birth(const struct encoding *encoding, uint32_t slot)
+{
+	struct event_encoder *encoder = encoding->encoder;
+	if (slot >= encoder->birth_capacity) {
+		uint32_t capacity = slot + slot / 2 + 1024;
+		struct block_birth *grown = realloc(encoder->births, capacity * sizeof(*grown));
+		if (!grown)
+			return false;
+		encoder->births = grown;
+		encoder->birth_capacity = capacity;
+	}
+	encoder->births[slot] = (struct block_birth){.time_us = encoding->time_us,
+						     .thread = (uint32_t)encoding->thread};
+	return true;
+}
+
 static bool make_block(struct encoding *encoding, uint64_t address, uint32_t class_index,
 		       enum event_operation operation)
 {
@@ -210,7 +228,8 @@ static bool make_block(struct encoding *encoding, uint64_t address, uint32_t cla
 			return false;
 	}
 	uint32_t slot = event_state_make(&encoder->state, class_index);
-	if (slot == EVENT_NONE || !block_map_add(&encoder->map, address, slot))
+	if (slot == EVENT_NONE || !block_map_add(&encoder->map, address, slot) ||
+	    (encoder->keeps_births && !note_birth(encoding, slot)))
 		return false;
 	write_symbol(encoding, operation == EVENT_MOVE_FAILED ? 0 : class_index, operation);
 	return true;

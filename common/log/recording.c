@@ -84,9 +84,15 @@ struct recorded_image *recording_image(struct recording *recording, uint64_t ser
 		return NULL;
 	}
 	image->serial = serial;
+	image->encoder.keeps_births = recording->keeps_births;
 	image->stored_nodes = 1;
 	recording->images[recording->image_slots++] = image;
 	return image;
+}
+
+void recording_keep_births(struct recording *recording)
+{
+	recording->keeps_births = true;
 }
 
 struct recorded_image *recording_next_image(struct recording *recording,

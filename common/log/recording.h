@@ -75,6 +75,10 @@ struct recording_observer {
 
 struct recording;
 
+/* Keeps, from now on, who made each live block and when: for leak checks. Images made before it
+ * don't. */
+void recording_keep_births(struct recording *recording);
+
 /* writer, observer, pages  borrowed. returns NULL if there is no memory */
 struct recording *recording_new(struct log_writer *writer,
 				const struct recording_observer *observer,

@@ -39,6 +39,7 @@ struct recording {
 	size_t image_capacity;
 	uint32_t image_count; /* announced: indexes given out */
 	uint64_t commit_count;
+	bool keeps_births;
 	struct buffer scratch; /* fields of the block being made */
 	struct ring_source *rings[SEGMENT_RINGS];
 	uint32_t ring_end;                    /* rings from here on are NULL */

@@ -22,6 +22,7 @@
 #include "common/sys.h"
 #include "libtrack/collector/address_pages.h"
 #include "libtrack/collector/drain.h"
+#include "libtrack/collector/leak_scans.h"
 #include "libtrack/collector/module_files.h"
 #include "libtrack/collector/process_table.h"
 #include "libtrack/collector/segment_file.h"
@@ -50,6 +51,7 @@ struct collector {
 	struct drain drain;
 	struct process_table processes;
 	struct sampling_control sampling;
+	struct leak_scans leak_scans;
 	struct module_files *module_files;
 	bool program_ended; /* or the launcher, without telling */
 	bool has_status;
@@ -287,6 +289,13 @@ static enum mt_status set_up(struct collector *collector, struct mt_error *error
 		.segment = &collector->segment,
 		.recording = collector->recording,
 	};
+	collector->leak_scans = (struct leak_scans){
+		.segment = &collector->segment,
+		.recording = collector->recording,
+		.processes = &collector->processes,
+	};
+	if (collector->options->leak_check)
+		recording_keep_births(collector->recording);
 	write_run(collector);
 	return recording_commit(collector->recording, error);
 }
@@ -471,6 +480,8 @@ static enum mt_status run_round(struct collector *collector, uint64_t *ret_taken
 	sampling_control_limit_log(&collector->sampling, finished_log_bytes(collector));
 	sampling_control_limit_overhead(&collector->sampling, &collector->processes,
 					collector->now_us);
+	if (status == MT_OK)
+		status = leak_scans_step(&collector->leak_scans, collector->now_us, error);
 	*ret_taken += has_more;
 	if (status != MT_OK || collector->now_us - collector->last_process_us < PROCESS_INTERVAL_US)
 		return status;
@@ -587,6 +598,7 @@ static void end_early(struct collector *collector, const struct mt_error *error,
 	collector->loss |= LOG_LOSS_WRITE;
 	result->is_cut = true;
 	(void)snprintf(result->message, sizeof(result->message), "%s", error->message);
+	leak_scans_release(&collector->leak_scans);
 	await_end(collector);
 	process_table_release(&collector->processes);
 	if (finish_cut(collector, &ignored) != MT_OK)
@@ -600,6 +612,7 @@ static void release(struct collector *collector, bool removes_log)
 						 : collector->options->log_path);
 		(void)close(collector->log_fd);
 	}
+	leak_scans_release(&collector->leak_scans);
 	process_table_release(&collector->processes);
 	recording_free(collector->recording);
 	log_writer_release(&collector->writer);

@@ -33,3 +33,12 @@ bool foreign_blocks_remove_slowly(const void *block)
 	}
 	return false;
 }
+
+void foreign_blocks_each(void (*visit)(void *context, void *block), void *context)
+{
+	for (size_t i = 0; i < SLOTS; i++) {
+		uintptr_t address = atomic_load_explicit(&slots[i], memory_order_relaxed);
+		if (address)
+			visit(context, (void *)address);
+	}
+}

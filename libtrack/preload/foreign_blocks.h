@@ -33,6 +33,9 @@ void foreign_blocks_add(const void *address);
 /* Takes a block out. returns false if it is not there */
 bool foreign_blocks_remove_slowly(const void *address);
 
+/* Calls `visit` for each block that is there. */
+void foreign_blocks_each(void (*visit)(void *context, void *block), void *context);
+
 static inline bool foreign_blocks_remove(const void *address)
 {
 	uint32_t hash = foreign_blocks_hash(address);

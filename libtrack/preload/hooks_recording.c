@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "libtrack/preload/leak_park.h"
 #include "libtrack/preload/real.h"
 #include "libtrack/preload/recorder.h"
 #include "libtrack/preload/sampler.h"
@@ -86,13 +87,9 @@ static void *leave_bootstrap_pool(void *old, size_t size_bytes)
 	return block;
 }
 
-static inline void *resize(void *old, size_t size_bytes, const struct unwind_start *start)
+static inline void *move_block(void *old, size_t size_bytes, const struct unwind_start *start)
 {
 	uint64_t interval_bytes = 0;
-	if (__builtin_expect(is_from_bootstrap_pool(old), 0))
-		return leave_bootstrap_pool(old, size_bytes);
-	if (!is_recording())
-		return real.realloc(old, size_bytes);
 	bool is_old_recorded = old && recorder_move_begins(old);
 	void *block = old && scrubs() ? scrub_realloc(old, size_bytes)
 				      : real.realloc(old, size_bytes);
@@ -107,6 +104,21 @@ static inline void *resize(void *old, size_t size_bytes, const struct unwind_sta
 		recorder_moved(block, size_bytes, interval_bytes, start);
 	else
 		recorder_allocated(ALLOCATION_REALLOC, block, size_bytes, interval_bytes, start);
+	return block;
+}
+
+static inline void *resize(void *old, size_t size_bytes, const struct unwind_start *start)
+{
+	if (__builtin_expect(is_from_bootstrap_pool(old), 0))
+		return leave_bootstrap_pool(old, size_bytes);
+	if (!is_recording())
+		return real.realloc(old, size_bytes);
+	/* To a leak scan neither block is live while it is moving. */
+	thread_self.is_moving = 1;
+	void *block = move_block(old, size_bytes, start);
+	thread_self.is_moving = 0;
+	if (__builtin_expect(thread_self.park_wanted, 0))
+		leak_park_deferred();
 	return block;
 }
 

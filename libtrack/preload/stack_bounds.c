@@ -39,22 +39,50 @@ static bool looks_right(const uintptr_t *words, uintptr_t sp, uintptr_t thread)
 	       thread >= base && thread - base < size && guard < size && guard % SEGMENT_PAGE == 0;
 }
 
-static bool find_thread_stack(struct stack_bounds *bounds, uintptr_t sp, uintptr_t thread)
+static _Atomic uint32_t known_place; /* + 1; the same in every thread */
+
+/* returns  the word of struct pthread with the base, + 1; 0: there is none that looks right */
+static uint32_t find_place(uintptr_t sp, uintptr_t thread)
 {
-	static _Atomic uint32_t known_place; /* + 1; the same in every thread */
 	const uintptr_t *words = (const uintptr_t *)thread;
 	uint32_t place = atomic_load_explicit(&known_place, memory_order_relaxed);
-	if (!place || !looks_right(words + place - 1, sp, thread)) {
-		place = 0;
-		for (uint32_t i = 0; i + 3 <= PTHREAD_WORDS && !place; i++)
-			place = looks_right(words + i, sp, thread) ? i + 1 : 0;
+	if (place)
+		return looks_right(words + place - 1, sp, thread) ? place : 0;
+	for (uint32_t i = 0; i + 3 <= PTHREAD_WORDS && !place; i++)
+		place = looks_right(words + i, sp, thread) ? i + 1 : 0;
+	if (place)
 		atomic_store_explicit(&known_place, place, memory_order_relaxed);
-	}
+	return place;
+}
+
+static bool find_thread_stack(struct stack_bounds *bounds, uintptr_t sp, uintptr_t thread)
+{
+	const uintptr_t *words = (const uintptr_t *)thread;
+	uint32_t place = find_place(sp, thread);
 	if (!place)
 		return false;
 	bounds->low = words[place - 1] + words[place + 1];
 	bounds->high = thread;
 	return true;
+}
+
+bool stack_bounds_whole(struct stack_bounds *ret_whole)
+{
+	uintptr_t thread = (uintptr_t)pthread_self();
+	const uintptr_t *words = (const uintptr_t *)thread;
+	/* The stack pointer may be on another stack; the thread's own struct is always on its own.
+	 */
+	uint32_t place = find_place(thread, thread);
+	if (!place)
+		return false;
+	ret_whole->low = words[place - 1] + words[place + 1];
+	ret_whole->high = words[place - 1] + words[place];
+	return true;
+}
+
+uint32_t stack_bounds_place(void)
+{
+	return atomic_load_explicit(&known_place, memory_order_relaxed);
 }
 
 void stack_bounds_init(struct stack_bounds *bounds)

@@ -23,6 +23,15 @@ struct stack_bounds {
 /* Finds out the calling thread's own stack. */
 void stack_bounds_init(struct stack_bounds *bounds);
 
+/*
+ * The calling thread's own stack in full, with its TLS and struct pthread. ret_whole is set on
+ * success. returns  false: the main thread's, or one that is not known
+ */
+bool stack_bounds_whole(struct stack_bounds *ret_whole);
+
+/* Which word of struct pthread holds the stack's base, + 1; 0: not known yet. */
+uint32_t stack_bounds_place(void);
+
 static inline bool stack_bounds_contain(const struct stack_bounds *bounds, uintptr_t sp)
 {
 	return sp - bounds->low < bounds->high - bounds->low;

@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 
 #include "common/sys.h"
+#include "libtrack/preload/leak_park.h"
 #include "libtrack/preload/recorder.h"
 #include "libtrack/preload/tracker.h"
 
@@ -44,7 +45,7 @@ static inline void pause_briefly(void)
 #endif
 }
 
-static void wake_collector(void)
+void thread_wake_collector(void)
 {
 	struct segment_header *segment = tracker.segment;
 	atomic_fetch_add_explicit(&segment->doorbell, 1, memory_order_release);
@@ -61,7 +62,7 @@ static bool is_collector_dead(void)
 	return *word & FUTEX_OWNER_DIED;
 }
 
-static bool may_go_on(void)
+bool thread_may_go_on(void)
 {
 	return tracker_records() && !is_collector_dead() &&
 	       !atomic_load_explicit(&tracker.segment->stopped, memory_order_relaxed);
@@ -83,18 +84,18 @@ bool thread_reserve_slowly(struct thread_block *block, uint64_t word_count)
 			uint64_t half = block->head + word_count + RING_WORDS / 2;
 			block->limit = half < tail + RING_WORDS ? half : tail + RING_WORDS;
 			if (block->head - tail >= RING_WORDS / 4)
-				wake_collector();
+				thread_wake_collector();
 			return true;
 		}
 		steps = tail == last_tail ? steps + 1 : 0;
 		last_tail = tail;
-		if (steps > WAIT_STEPS || !may_go_on()) {
+		if (steps > WAIT_STEPS || !thread_may_go_on()) {
 			tracker_stop(IMAGE_LOST_BACK_PRESSURE);
 			return false;
 		}
 		uint32_t drained = atomic_load_explicit(&ring->drained, memory_order_relaxed);
 		atomic_store_explicit(&ring->waiting, 1, memory_order_seq_cst);
-		wake_collector();
+		thread_wake_collector();
 		if (atomic_load_explicit(&ring->tail, memory_order_seq_cst) == tail)
 			sys_futex_wait(&ring->drained, drained, WAIT_STEP_NS);
 		atomic_store_explicit(&ring->waiting, 0, memory_order_relaxed);
@@ -148,14 +149,14 @@ static int claim_free_ring(void)
 
 static int claim_ring(void)
 {
-	for (int steps = 0; steps < WAIT_STEPS && may_go_on(); steps++) {
+	for (int steps = 0; steps < WAIT_STEPS && thread_may_go_on(); steps++) {
 		uint32_t count = atomic_load_explicit(&tracker.segment->chunk_count,
 						      memory_order_acquire);
 		int index = claim_free_ring();
 		if (index != -1)
 			return index;
 		atomic_store_explicit(&tracker.segment->chunk_wanted, 1, memory_order_release);
-		wake_collector();
+		thread_wake_collector();
 		sys_futex_wait(&tracker.segment->chunk_count, count, WAIT_STEP_NS);
 	}
 	return -1;
@@ -303,6 +304,18 @@ void thread_leave(struct thread_block *block)
 	}
 	atomic_signal_fence(memory_order_seq_cst);
 	thread_self.activity = THREAD_OUTSIDE;
+	if (__builtin_expect(thread_self.park_wanted, 0) && !thread_self.is_moving)
+		leak_park_deferred();
+}
+
+void thread_each_block(void (*visit)(void *context, const void *pages, size_t size_bytes),
+		       void *context)
+{
+	for (uint32_t i = 0; i < SEGMENT_RINGS; i++) {
+		const struct thread_block *block = atomic_load(&threads.blocks[i]);
+		if (block)
+			visit(context, block, sizeof(*block));
+	}
 }
 
 /*

@@ -10,6 +10,7 @@
 #define MEMTRACE_PRELOAD_THREAD_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/ring.h"
@@ -49,6 +50,8 @@ struct thread_self {
 	uint32_t activity;    /* enum thread_activity */
 	uint32_t exit_rounds; /* how often the thread's destructor has run */
 	uint32_t has_left;    /* the block is given back: late events go to the side ring */
+	uint32_t is_moving;   /* in a realloc: must not be parked (leak_park.h) ... */
+	uint32_t park_wanted; /* ... though it was asked to */
 };
 
 extern HIDDEN _Thread_local struct thread_self thread_self
@@ -80,6 +83,14 @@ static inline void thread_put(struct thread_block *block, uint64_t word)
 {
 	block->words[block->head++ & (RING_WORDS - 1)] = word;
 }
+
+/* The collector is there and takes what is written. */
+bool thread_may_go_on(void);
+void thread_wake_collector(void);
+
+/* Calls `visit` for each piece of memory that the tracker has mapped for threads. */
+void thread_each_block(void (*visit)(void *context, const void *pages, size_t size_bytes),
+		       void *context);
 
 /* Sets up what threads need in this process; `after_fork` drops what the parent had. */
 void thread_start_process(bool after_fork);

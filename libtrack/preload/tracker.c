@@ -7,6 +7,7 @@
 
 #include "common/sys.h"
 #include "libtrack/preload/environment.h"
+#include "libtrack/preload/leak_check.h"
 #include "libtrack/preload/modules.h"
 #include "libtrack/preload/real.h"
 #include "libtrack/preload/thread.h"
@@ -45,6 +46,9 @@ static bool claim_image(uint64_t parent_serial)
 		atomic_store(&slot->tracker_bytes, 0);
 		atomic_store(&slot->shared_bytes, 0);
 		atomic_store(&slot->overhead_ticks, 0);
+		atomic_store(&slot->scan_turn, 0);
+		atomic_store(&slot->scan_wanted, 0);
+		atomic_store(&slot->scan_done, 0);
 		tracker.image_serial = atomic_fetch_add(&segment->image_serial, 1) + 1;
 		atomic_store_explicit(&slot->serial, tracker.image_serial, memory_order_release);
 		atomic_fetch_add(&segment->doorbell, 1);
@@ -172,6 +176,7 @@ void tracker_enter_child(uint32_t pid)
 	atomic_store(&tracker.stamping, 0);
 	thread_start_process(true);
 	tracker.alive = make_alive_page();
+	leak_check_enter_child();
 }
 
 static bool start(void)
@@ -201,6 +206,7 @@ void tracker_start(void)
 	bool is_started = start();
 	if (is_started) {
 		thread_start_process(false);
+		leak_check_start();
 		(void)pthread_atfork(before_fork, NULL,
 				     after_fork_in_child); /* else: the alive page */
 	}

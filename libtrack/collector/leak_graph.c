@@ -1,0 +1,549 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A word is looked up in three steps: the span of all blocks; the region of 2 MiB, in a hash table,
+ * which tells the blocks that begin in its page; a search among these. Blocks that are longer than
+ * a region are few, and are searched where the word's region has no other blocks.
+ */
+#include "libtrack/collector/leak_graph.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define REGION_BITS 21u
+#define PAGE_BITS 12u
+#define REGION_PAGES (1u << (REGION_BITS - PAGE_BITS))
+#define READ_RANGES 1024u /* blocks that are read at a time */
+#define OFFERS_PER_NODE 64u
+#define NOBODY UINT32_MAX
+
+struct leak_region {
+	uint64_t number;                  /* address >> REGION_BITS */
+	uint32_t first[REGION_PAGES + 1]; /* the first node that begins in the page or behind it */
+};
+
+static int compare_nodes(const void *left, const void *right)
+{
+	const struct leak_node *a = left;
+	const struct leak_node *b = right;
+	return a->address < b->address ? -1 : a->address > b->address;
+}
+
+static uint64_t end_of(const struct leak_node *node)
+{
+	return node->address + (node->size_bytes ? node->size_bytes : 1);
+}
+
+static uint32_t region_slot(const struct leak_graph *graph, uint64_t number)
+{
+	return (uint32_t)((number * 0x9e3779b97f4a7c15u) >> 32) & graph->region_mask;
+}
+
+static struct leak_region *find_region(const struct leak_graph *graph, uint64_t number)
+{
+	uint32_t slot = region_slot(graph, number);
+	while (graph->regions[slot] && graph->regions[slot]->number != number)
+		slot = (slot + 1) & graph->region_mask;
+	return graph->regions[slot];
+}
+
+static void put_region(struct leak_graph *graph, struct leak_region *region)
+{
+	uint32_t slot = region_slot(graph, region->number);
+	while (graph->regions[slot])
+		slot = (slot + 1) & graph->region_mask;
+	graph->regions[slot] = region;
+}
+
+static bool grow_regions(struct leak_graph *graph)
+{
+	struct leak_region **old = graph->regions;
+	uint32_t old_mask = graph->region_mask;
+	uint32_t mask = old ? old_mask * 2 + 1 : 255;
+	graph->regions = calloc((size_t)mask + 1, sizeof(struct leak_region *));
+	if (!graph->regions) {
+		graph->regions = old;
+		return false;
+	}
+	graph->region_mask = mask;
+	for (uint32_t slot = 0; old && slot <= old_mask; slot++)
+		if (old[slot])
+			put_region(graph, old[slot]);
+	free(old);
+	return true;
+}
+
+/* A region where no node begins in or behind its pages yet. */
+static bool add_region(struct leak_graph *graph, uint64_t number, uint32_t next_node)
+{
+	if (graph->regions && find_region(graph, number))
+		return true;
+	if ((!graph->regions || graph->region_count * 2 > graph->region_mask) &&
+	    !grow_regions(graph))
+		return false;
+	struct leak_region *region = malloc(sizeof(*region));
+	if (!region)
+		return false;
+	region->number = number;
+	for (uint32_t page = 0; page <= REGION_PAGES; page++)
+		region->first[page] = next_node;
+	put_region(graph, region);
+	graph->region_count++;
+	return true;
+}
+
+/*
+ * Nodes are entered from the last to the first, so that a page's entry ends up as its first node.
+ * A region's entries behind the node's page keep the nodes entered before.
+ */
+static bool index_node(struct leak_graph *graph, uint32_t index)
+{
+	const struct leak_node *node = &graph->nodes[index];
+	uint64_t first = node->address >> REGION_BITS;
+	uint64_t last = (end_of(node) - 1) >> REGION_BITS;
+	if (last > first + 1)
+		graph->large[graph->large_count++] = index;
+	else if (last > first && !add_region(graph, last, index + 1))
+		return false;
+	if (!add_region(graph, first, index + 1))
+		return false;
+	struct leak_region *region = find_region(graph, first);
+	uint32_t page = (uint32_t)(node->address >> PAGE_BITS) % REGION_PAGES;
+	for (uint32_t before = 0; before <= page; before++)
+		region->first[before] = index;
+	return true;
+}
+
+static bool build_index(struct leak_graph *graph)
+{
+	uint64_t high = 0;
+	graph->large = malloc(((size_t)graph->count + 1) * sizeof(*graph->large));
+	graph->queue = malloc(((size_t)graph->count + 1) * sizeof(*graph->queue));
+	if (!graph->large || !graph->queue || !grow_regions(graph))
+		return false;
+	for (uint32_t i = graph->count; i-- > 0;)
+		if (!index_node(graph, i))
+			return false;
+	for (uint32_t i = 0; i < graph->large_count / 2; i++) {
+		uint32_t other = graph->large[i];
+		graph->large[i] = graph->large[graph->large_count - 1 - i];
+		graph->large[graph->large_count - 1 - i] = other;
+	}
+	for (uint32_t i = 0; i < graph->count; i++)
+		high = end_of(&graph->nodes[i]) > high ? end_of(&graph->nodes[i]) : high;
+	graph->low = graph->count ? graph->nodes[0].address : 0;
+	graph->span = high - graph->low;
+	return true;
+}
+
+bool leak_graph_init(struct leak_graph *graph, struct leak_node *taken_nodes, uint32_t count)
+{
+	*graph = (struct leak_graph){
+		.nodes = taken_nodes, .count = count, .reaching = LEAK_REACHABLE};
+	qsort(taken_nodes, count, sizeof(*taken_nodes), compare_nodes);
+	for (uint32_t i = 0; i < count; i++) {
+		taken_nodes[i].kind = LEAK_DEFINITE;
+		taken_nodes[i].holder = LEAK_HOLDER_NONE;
+	}
+	if (build_index(graph))
+		return true;
+	leak_graph_release(graph);
+	return false;
+}
+
+void leak_graph_release(struct leak_graph *graph)
+{
+	for (uint32_t slot = 0; graph->regions && slot <= graph->region_mask; slot++)
+		free(graph->regions[slot]);
+	free(graph->regions);
+	free(graph->nodes);
+	free(graph->large);
+	free(graph->queue);
+	free(graph->offers);
+	free(graph->edges);
+	*graph = (struct leak_graph){0};
+}
+
+/* The last of nodes [first, end) that begins at or before `address`, `first` - 1 if none does. */
+static uint32_t last_before(const struct leak_graph *graph, uint32_t first, uint32_t end,
+			    uint64_t address)
+{
+	while (first < end) {
+		uint32_t middle = first + (end - first) / 2;
+		if (graph->nodes[middle].address <= address)
+			first = middle + 1;
+		else
+			end = middle;
+	}
+	return first - 1;
+}
+
+static uint32_t find_large(const struct leak_graph *graph, uint64_t address)
+{
+	uint32_t first = 0;
+	uint32_t end = graph->large_count;
+	while (first < end) {
+		uint32_t middle = first + (end - first) / 2;
+		if (graph->nodes[graph->large[middle]].address <= address)
+			first = middle + 1;
+		else
+			end = middle;
+	}
+	return first ? graph->large[first - 1] : NOBODY;
+}
+
+uint32_t leak_graph_find(const struct leak_graph *graph, uint64_t address)
+{
+	if (address - graph->low >= graph->span)
+		return NOBODY;
+	const struct leak_region *region = find_region(graph, address >> REGION_BITS);
+	uint32_t found;
+	if (region) {
+		uint32_t page = (uint32_t)(address >> PAGE_BITS) % REGION_PAGES;
+		found = last_before(graph, region->first[page], region->first[page + 1], address);
+	} else {
+		found = find_large(graph, address);
+	}
+	if (found >= graph->count || address >= end_of(&graph->nodes[found]))
+		return NOBODY;
+	return found;
+}
+
+static bool grow(void **items, size_t count, size_t *capacity, size_t item_bytes)
+{
+	if (count < *capacity)
+		return true;
+	size_t larger = *capacity ? *capacity * 2 : 1024;
+	void *grown = realloc(*items, larger * item_bytes);
+	if (!grown)
+		return false;
+	*items = grown;
+	*capacity = larger;
+	return true;
+}
+
+static void reach(struct leak_graph *graph, uint32_t index, uint32_t holder, uint64_t held_at)
+{
+	struct leak_node *node = &graph->nodes[index];
+	node->kind = graph->reaching;
+	node->holder = holder;
+	node->held_at = held_at;
+	graph->queue[graph->queued++] = index;
+}
+
+/* A pointer into a block, which heuristics may explain when all else is known. */
+static void offer(struct leak_graph *graph, uint32_t index, uint64_t offset, uint32_t holder,
+		  uint64_t held_at)
+{
+	struct leak_node *node = &graph->nodes[index];
+	if (node->offered == OFFERS_PER_NODE)
+		return;
+	for (size_t i = graph->offer_count; i > 0 && graph->offer_count - i < 4; i--)
+		if (graph->offers[i - 1].node == index && graph->offers[i - 1].offset == offset)
+			return;
+	if (!grow((void **)&graph->offers, graph->offer_count, &graph->offer_capacity,
+		  sizeof(*graph->offers))) {
+		graph->is_failed = true;
+		return;
+	}
+	node->offered++;
+	graph->offers[graph->offer_count++] = (struct leak_offer){
+		.node = index, .offset = offset, .held_at = held_at, .holder = holder};
+}
+
+/*
+ * glibc's arenas name free chunks by the address 8 bytes before the end of the usable part of the
+ * block in front of them, which lies in the block if all of that was asked for.
+ */
+static bool looks_like_bin(const struct leak_node *node, uint64_t offset)
+{
+	uint64_t chunk_bytes = (node->size_bytes + 8 + 15) & ~15ull;
+	chunk_bytes = chunk_bytes < 32 ? 32 : chunk_bytes;
+	return offset == chunk_bytes - 16 || offset == chunk_bytes;
+}
+
+static void visit(struct leak_graph *graph, uint32_t holder, uint64_t address,
+		  const uint64_t *words, size_t word_count)
+{
+	uint64_t low = graph->low;
+	uint64_t span = graph->span;
+	for (size_t i = 0; i < word_count; i++) {
+		if (__builtin_expect(words[i] - low >= span, 1))
+			continue;
+		uint32_t index = leak_graph_find(graph, words[i]);
+		if (index == NOBODY || graph->nodes[index].kind != LEAK_DEFINITE)
+			continue;
+		uint64_t offset = words[i] - graph->nodes[index].address;
+		if (graph->skips_bins && offset && looks_like_bin(&graph->nodes[index], offset))
+			continue;
+		if (offset == 0 || graph->reaching == LEAK_POSSIBLE)
+			reach(graph, index, holder, address + i * 8);
+		else
+			offer(graph, index, offset, holder, address + i * 8);
+	}
+}
+
+void leak_graph_visit_root(struct leak_graph *graph, uint32_t root, uint64_t address,
+			   const uint64_t *words, size_t word_count)
+{
+	visit(graph, LEAK_HOLDER_ROOT | root, address, words, word_count);
+}
+
+void leak_graph_mark(struct leak_graph *graph, uint32_t node, uint32_t root)
+{
+	if (graph->nodes[node].kind == LEAK_DEFINITE)
+		reach(graph, node, LEAK_HOLDER_ROOT | root, 0);
+}
+
+/* Blocks [count] that are being read. */
+struct reading {
+	struct leak_graph *graph;
+	const uint32_t *indexes;
+};
+
+static void visit_block(void *context, size_t range, uint64_t address, const uint64_t *words,
+			size_t word_count)
+{
+	struct reading *reading = context;
+	visit(reading->graph, reading->indexes[range], address, words, word_count);
+}
+
+static void read_blocks(struct leak_graph *graph, const struct leak_memory *memory,
+			const uint32_t *indexes, size_t count, leak_words_function *give)
+{
+	struct leak_range ranges[READ_RANGES];
+	struct reading reading = {.graph = graph, .indexes = indexes};
+	for (size_t i = 0; i < count; i++) {
+		const struct leak_node *node = &graph->nodes[indexes[i]];
+		uint64_t first = (node->address + 7) & ~7ull;
+		uint64_t end = (node->address + node->size_bytes) & ~7ull;
+		ranges[i] = (struct leak_range){.address = first,
+						.size_bytes = end > first ? end - first : 0};
+	}
+	memory->read(memory->context, ranges, count, give, &reading);
+}
+
+/* Reads what was reached until nothing new is. */
+static void flood(struct leak_graph *graph, const struct leak_memory *memory)
+{
+	uint32_t batch[READ_RANGES];
+	while (graph->taken < graph->queued) {
+		uint32_t count = graph->queued - graph->taken;
+		count = count < READ_RANGES ? count : READ_RANGES;
+		memcpy(batch, graph->queue + graph->taken, count * sizeof(*batch));
+		graph->taken += count;
+		read_blocks(graph, memory, batch, count, visit_block);
+	}
+}
+
+/*
+ * Heuristics, memcheck's: what a pointer into a block may be that keeps all of it in use.
+ */
+struct offer_words {
+	uint64_t front[2]; /* the first words of the block */
+	uint64_t inner;    /* the word that the pointer points to */
+};
+
+static void take_words(void *context, size_t range, uint64_t address, const uint64_t *words,
+		       size_t word_count)
+{
+	struct offer_words *taken = context;
+	(void)address;
+	uint64_t *destination = range % 2 ? &taken[range / 2].inner : taken[range / 2].front;
+	memcpy(destination, words, word_count * sizeof(*words));
+}
+
+/* libstdc++'s shared strings: length, capacity and count in front of the characters. */
+static bool is_shared_string(const struct offer_words *words, uint64_t offset, uint64_t size_bytes)
+{
+	return offset == 24 && size_bytes >= 24 && 24 + words->front[1] + 1 == size_bytes &&
+	       words->front[0] <= words->front[1];
+}
+
+/* A block that begins with the size of the rest. */
+static bool has_length(const struct offer_words *words, uint64_t offset, uint64_t size_bytes)
+{
+	return offset == 8 && words->front[0] > 0 && size_bytes - 8 == words->front[0];
+}
+
+/* new[] of objects with destructors: their number comes first. */
+static bool is_new_array(const struct offer_words *words, uint64_t offset, uint64_t size_bytes)
+{
+	return offset == 8 && words->front[0] > 0 && (size_bytes - 8) % words->front[0] == 0;
+}
+
+/* A pointer to a base class that is not the first: it and the object begin with tables. */
+static bool is_base_class(const struct offer_words *words, uint64_t offset,
+			  const struct leak_memory *memory)
+{
+	return offset % 8 == 0 && memory->is_vtable && words->inner && words->front[0] &&
+	       memory->is_vtable(memory->context, words->inner) &&
+	       memory->is_vtable(memory->context, words->front[0]);
+}
+
+static bool explains(const struct leak_graph *graph, const struct leak_offer *offer,
+		     const struct offer_words *words, const struct leak_memory *memory)
+{
+	uint64_t size_bytes = graph->nodes[offer->node].size_bytes;
+	return is_shared_string(words, offer->offset, size_bytes) ||
+	       has_length(words, offer->offset, size_bytes) ||
+	       is_new_array(words, offer->offset, size_bytes) ||
+	       is_base_class(words, offer->offset, memory);
+}
+
+#define OFFERS_AT_A_TIME (READ_RANGES / 2)
+
+static void judge_offers(struct leak_graph *graph, const struct leak_memory *memory,
+			 const size_t *offers, size_t count)
+{
+	struct leak_range ranges[READ_RANGES];
+	struct offer_words words[OFFERS_AT_A_TIME];
+	memset(words, 0, sizeof(words));
+	for (size_t i = 0; i < count; i++) {
+		const struct leak_offer *offer = &graph->offers[offers[i]];
+		const struct leak_node *node = &graph->nodes[offer->node];
+		bool has_inner = offer->offset % 8 == 0 && node->address % 8 == 0 &&
+				 offer->offset + 8 <= node->size_bytes;
+		uint64_t front = node->size_bytes / 8 * 8;
+		ranges[2 * i] = (struct leak_range){node->address, front < 16 ? front : 16};
+		ranges[2 * i + 1] = (struct leak_range){node->address + offer->offset,
+							has_inner ? 8 : 0};
+	}
+	memory->read(memory->context, ranges, 2 * count, take_words, words);
+	for (size_t i = 0; i < count; i++) {
+		const struct leak_offer *offer = &graph->offers[offers[i]];
+		if (graph->nodes[offer->node].kind == LEAK_DEFINITE &&
+		    explains(graph, offer, &words[i], memory))
+			reach(graph, offer->node, offer->holder, offer->held_at);
+	}
+}
+
+/* What heuristics explain is reachable, and what that leads to; which may bring new offers. */
+static void use_heuristics(struct leak_graph *graph, const struct leak_memory *memory)
+{
+	size_t chosen[OFFERS_AT_A_TIME];
+	size_t next = 0;
+	while (next < graph->offer_count) {
+		size_t count = 0;
+		for (; next < graph->offer_count && count < OFFERS_AT_A_TIME; next++)
+			if (graph->nodes[graph->offers[next].node].kind == LEAK_DEFINITE)
+				chosen[count++] = next;
+		if (count > 0)
+			judge_offers(graph, memory, chosen, count);
+		flood(graph, memory);
+	}
+}
+
+static void flood_possible(struct leak_graph *graph, const struct leak_memory *memory)
+{
+	graph->reaching = LEAK_POSSIBLE;
+	for (size_t i = 0; i < graph->offer_count; i++) {
+		const struct leak_offer *offer = &graph->offers[i];
+		if (graph->nodes[offer->node].kind == LEAK_DEFINITE)
+			reach(graph, offer->node, offer->holder, offer->held_at);
+	}
+	flood(graph, memory);
+}
+
+static bool is_last_edge(const struct leak_graph *graph, uint32_t from, uint32_t to)
+{
+	if (graph->edge_count == 0)
+		return false;
+	const struct leak_edge *last = &graph->edges[graph->edge_count - 1];
+	return last->from == from && last->to == to;
+}
+
+static void note_edges(void *context, size_t range, uint64_t address, const uint64_t *words,
+		       size_t word_count)
+{
+	struct reading *reading = context;
+	struct leak_graph *graph = reading->graph;
+	uint32_t from = reading->indexes[range];
+	for (size_t i = 0; i < word_count; i++) {
+		if (words[i] - graph->low >= graph->span)
+			continue;
+		uint32_t to = leak_graph_find(graph, words[i]);
+		if (to == NOBODY || to == from || graph->nodes[to].kind != LEAK_DEFINITE)
+			continue;
+		if (is_last_edge(graph, from, to))
+			continue;
+		if (!grow((void **)&graph->edges, graph->edge_count, &graph->edge_capacity,
+			  sizeof(*graph->edges))) {
+			graph->is_failed = true;
+			return;
+		}
+		graph->edges[graph->edge_count++] = (struct leak_edge){.from = from, .to = to};
+		graph->nodes[to].held_at = address + i * 8;
+		graph->nodes[to].holder = from;
+	}
+}
+
+static void find_edges(struct leak_graph *graph, const struct leak_memory *memory)
+{
+	uint32_t batch[READ_RANGES];
+	uint32_t next = 0;
+	while (next < graph->count) {
+		uint32_t count = 0;
+		for (; next < graph->count && count < READ_RANGES; next++)
+			if (graph->nodes[next].kind == LEAK_DEFINITE)
+				batch[count++] = next;
+		if (count > 0)
+			read_blocks(graph, memory, batch, count, note_edges);
+	}
+}
+
+/* Where the edges of each node begin. returns NULL: no memory */
+static size_t *edge_starts(const struct leak_graph *graph)
+{
+	size_t *starts = malloc(((size_t)graph->count + 1) * sizeof(*starts));
+	size_t edge = 0;
+	for (uint32_t node = 0; starts && node <= graph->count; node++) {
+		while (edge < graph->edge_count && graph->edges[edge].from < node)
+			edge++;
+		starts[node] = edge;
+	}
+	return starts;
+}
+
+/* All that `leader` leads to becomes indirect, earlier leaders and what they led to included. */
+static void gather_clique(struct leak_graph *graph, const size_t *starts, uint32_t leader)
+{
+	uint32_t *stack = graph->queue;
+	uint32_t depth = 0;
+	stack[depth++] = leader;
+	while (depth > 0) {
+		uint32_t node = stack[--depth];
+		for (size_t edge = starts[node]; edge < starts[node + 1]; edge++) {
+			uint32_t to = graph->edges[edge].to;
+			struct leak_node *lost = &graph->nodes[to];
+			if (to == leader || lost->kind != LEAK_DEFINITE)
+				continue;
+			lost->kind = LEAK_INDIRECT;
+			graph->nodes[leader].indirect_bytes += lost->size_bytes +
+							       lost->indirect_bytes;
+			lost->indirect_bytes = 0;
+			stack[depth++] = to;
+		}
+	}
+}
+
+static bool choose_leaders(struct leak_graph *graph)
+{
+	size_t *starts = edge_starts(graph);
+	if (!starts)
+		return false;
+	for (uint32_t node = 0; node < graph->count; node++)
+		if (graph->nodes[node].kind == LEAK_DEFINITE)
+			gather_clique(graph, starts, node);
+	free(starts);
+	return true;
+}
+
+bool leak_graph_classify(struct leak_graph *graph, const struct leak_memory *memory)
+{
+	graph->skips_bins = false;
+	flood(graph, memory);
+	use_heuristics(graph, memory);
+	flood_possible(graph, memory);
+	find_edges(graph, memory);
+	return !graph->is_failed && choose_leaders(graph);
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Which live blocks can still be reached: memcheck's four kinds, as an algorithm on words.
+ *
+ * The nodes are the live blocks of a process, the edges the pointers in them. Words of the roots
+ * are given by the owner (leak_graph_visit_root), words of the blocks are read through struct
+ * leak_memory, every block once:
+ *
+ *   reachable   a chain of pointers to the beginnings of blocks leads from a root to it; a pointer
+ *               into a block counts as one to its beginning where a heuristic explains it
+ *   possible    a chain leads to it in which some pointer is into a block
+ *   definite    none does, and no other lost block that is not part of its own cycle points to it
+ *   indirect    none does, but a definitely lost block leads to it
+ *
+ * Of a cycle of lost blocks that nothing else leads to, the one with the lowest address is the
+ * definite one, unless a later one leads to it: as memcheck does it.
+ */
+#ifndef MEMTRACE_COLLECTOR_LEAK_GRAPH_H
+#define MEMTRACE_COLLECTOR_LEAK_GRAPH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/format.h"
+
+#define LEAK_HOLDER_NONE UINT32_MAX
+#define LEAK_HOLDER_ROOT 0x80000000u /* the rest is the number of a root; else of a node */
+
+struct leak_node {
+	uint64_t address;
+	uint64_t size_bytes;     /* as requested */
+	uint64_t indirect_bytes; /* of a definite one: what is lost only through it */
+	uint64_t held_at;        /* where the pointer to it was found */
+	uint32_t holder;         /* and in what: LEAK_HOLDER_* */
+	uint32_t slot;           /* the owner's */
+	uint8_t kind;            /* enum leak_kind; LEAK_DEFINITE until something leads to it */
+	uint8_t offered;         /* interior pointers to it that wait for the heuristics */
+	bool is_ignored;         /* the program says that it is no leak: reachable */
+};
+
+struct leak_range {
+	uint64_t address;
+	uint64_t size_bytes;
+};
+
+/* Words [word_count] of range number `range`; a long range comes in pieces. */
+typedef void leak_words_function(void *context, size_t range, uint64_t address,
+				 const uint64_t *words, size_t word_count);
+
+/* The memory of the process. What can't be read is zero. */
+struct leak_memory {
+	void *context;
+	/* Reads the aligned words of ranges [count] in order. */
+	void (*read)(void *context, const struct leak_range *ranges, size_t count,
+		     leak_words_function *give, void *give_context);
+	/* Whether there is a C++ virtual function table at `address`. */
+	bool (*is_vtable)(void *context, uint64_t address);
+};
+
+struct leak_region;
+
+struct leak_offer {
+	uint32_t node;
+	uint64_t offset; /* of the pointer into it */
+	uint64_t held_at;
+	uint32_t holder;
+};
+
+struct leak_edge {
+	uint32_t from;
+	uint32_t to;
+};
+
+struct leak_graph {
+	struct leak_node *nodes; /* [count] by ascending address, not overlapping */
+	uint32_t count;
+	uint64_t low; /* words in [low, low + span) may be pointers */
+	uint64_t span;
+	struct leak_region **regions; /* [region_mask + 1] hash table by address */
+	uint32_t region_mask;
+	uint32_t region_count;
+	uint32_t *large; /* [large_count] nodes too long for regions, ascending */
+	uint32_t large_count;
+	uint32_t *queue; /* [queued] nodes that were reached; those before `taken` are read */
+	uint32_t queued;
+	uint32_t taken;
+	struct leak_offer *offers; /* [offer_count] */
+	size_t offer_count;
+	size_t offer_capacity;
+	struct leak_edge *edges; /* [edge_count] between lost blocks, ascending */
+	size_t edge_count;
+	size_t edge_capacity;
+	uint8_t reaching; /* enum leak_kind that the flood gives: reachable or possible */
+	bool is_failed;   /* no memory: the kinds mean nothing */
+	bool skips_bins;  /* leave out what looks like glibc's pointers to free chunks */
+};
+
+/*
+ * taken_nodes  [count] of malloc, in any order; the graph's from now on
+ * returns      false: no memory, the nodes are freed
+ */
+bool leak_graph_init(struct leak_graph *graph, struct leak_node *taken_nodes, uint32_t count);
+void leak_graph_release(struct leak_graph *graph);
+
+/* The node that an address lies in, UINT32_MAX: none. A block of no bytes counts as one byte. */
+uint32_t leak_graph_find(const struct leak_graph *graph, uint64_t address);
+
+/* Words of a root, found at `address`. */
+void leak_graph_visit_root(struct leak_graph *graph, uint32_t root, uint64_t address,
+			   const uint64_t *words, size_t word_count);
+
+/* Says that a node is reachable for a reason that is not in memory. */
+void leak_graph_mark(struct leak_graph *graph, uint32_t node, uint32_t root);
+
+/* When all roots are visited: gives every node its kind. returns false: no memory */
+bool leak_graph_classify(struct leak_graph *graph, const struct leak_memory *memory);
+
+#endif

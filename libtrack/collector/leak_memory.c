@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "libtrack/collector/leak_memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/leak_scan.h"
+#include "common/sys.h"
+
+#define WAIT_STEP_NS 10000000L
+#define PAGE_IS_THERE (3ull << 62) /* present, or swapped out */
+/* Shorter ranges are read whole: asking what is there costs as much. */
+#define SPARSE_BYTES (1u << 20)
+
+/* Hands the request over, and waits for the contents. */
+static bool await_contents(struct process_memory *memory)
+{
+	_Atomic uint32_t *turn = &memory->slot->scan_turn;
+	const struct leak_scan_request *request = (const void *)memory->words;
+	atomic_store(turn, LEAK_SCAN_TURN_READ);
+	sys_futex_wake(turn);
+	for (;;) {
+		uint32_t now = atomic_load(turn);
+		if (now == LEAK_SCAN_TURN_GIVEN)
+			break;
+		if (now != LEAK_SCAN_TURN_READ || atomic_load(memory->is_ended)) {
+			memory->is_failed = true;
+			return false;
+		}
+		sys_futex_wait(turn, now, WAIT_STEP_NS);
+	}
+	if (request->count == UINT32_MAX)
+		memory->is_failed = true;
+	return !memory->is_failed;
+}
+
+/* A request being filled: piece i of it is of range ranges[i]. */
+struct batch {
+	struct leak_scan_request *request;
+	uint64_t *contents;
+	uint64_t word_count;
+	size_t ranges[LEAK_SCAN_RANGES];
+};
+
+static void give_batch(struct process_memory *memory, struct batch *batch,
+		       leak_words_function *give, void *give_context)
+{
+	const struct leak_scan_request *request = batch->request;
+	uint32_t count = request->count;
+	const uint64_t *words = batch->contents;
+	if (count == 0 || memory->is_failed || !await_contents(memory))
+		return;
+	/* The other side may write to the request: only what was asked for is used. */
+	for (uint32_t i = 0; i < count && words < batch->contents + batch->word_count; i++) {
+		uint64_t left = (uint64_t)(batch->contents + batch->word_count - words);
+		uint64_t piece = request->ranges[i].size_bytes / 8;
+		piece = piece < left ? piece : left;
+		give(give_context, batch->ranges[i], request->ranges[i].address, words, piece);
+		words += piece;
+	}
+	batch->request->count = 0;
+	batch->word_count = 0;
+}
+
+void process_memory_read(struct process_memory *memory, const struct leak_range *ranges,
+			 size_t count, leak_words_function *give, void *give_context)
+{
+	struct batch batch = {
+		.request = (void *)memory->words,
+		.contents = memory->words + LEAK_SCAN_REQUEST_WORDS,
+	};
+	batch.request->kind = LEAK_SCAN_MEMORY;
+	batch.request->count = 0;
+	for (size_t i = 0; i < count && !memory->is_failed; i++) {
+		uint64_t address = ranges[i].address;
+		uint64_t left = ranges[i].size_bytes / 8;
+		while (left > 0 && !memory->is_failed) {
+			uint64_t room = LEAK_SCAN_CONTENT_WORDS - batch.word_count;
+			uint64_t piece = left < room ? left : room;
+			uint32_t at = batch.request->count++;
+			batch.request->ranges[at].address = address;
+			batch.request->ranges[at].size_bytes = piece * 8;
+			batch.ranges[at] = i;
+			batch.word_count += piece;
+			address += piece * 8;
+			left -= piece;
+			if (batch.word_count == LEAK_SCAN_CONTENT_WORDS ||
+			    batch.request->count == LEAK_SCAN_RANGES)
+				give_batch(memory, &batch, give, give_context);
+		}
+	}
+	give_batch(memory, &batch, give, give_context);
+}
+
+struct copy {
+	uint64_t address; /* of the range */
+	uint64_t *words;
+};
+
+static void copy_words(void *context, size_t range, uint64_t address, const uint64_t *words,
+		       size_t word_count)
+{
+	struct copy *copy = context;
+	(void)range;
+	memcpy(copy->words + (address - copy->address) / 8, words, word_count * 8);
+}
+
+bool process_memory_copy(struct process_memory *memory, uint64_t address, size_t size_bytes,
+			 void *destination)
+{
+	uint64_t first = address & ~7ull;
+	struct leak_range range = {first, (address + size_bytes + 7 - first) & ~7ull};
+	struct copy copy = {.address = first, .words = malloc(range.size_bytes + 8)};
+	if (!copy.words) {
+		memory->is_failed = true;
+		return false;
+	}
+	process_memory_read(memory, &range, 1, copy_words, &copy);
+	if (!memory->is_failed)
+		memcpy(destination, (const char *)copy.words + (address - first), size_bytes);
+	free(copy.words);
+	return !memory->is_failed;
+}
+
+/* What is there of some pages, as runs. */
+static void read_runs(struct process_memory *memory, uint64_t address, const uint64_t *pages,
+		      size_t page_count, leak_words_function *give, void *give_context)
+{
+	for (size_t page = 0; page < page_count;) {
+		size_t end = page + 1;
+		if (!(pages[page] & PAGE_IS_THERE)) {
+			page++;
+			continue;
+		}
+		while (end < page_count && pages[end] & PAGE_IS_THERE)
+			end++;
+		struct leak_range run = {address + page * SEGMENT_PAGE,
+					 (end - page) * SEGMENT_PAGE};
+		process_memory_read(memory, &run, 1, give, give_context);
+		page = end;
+	}
+}
+
+#define PAGES_AT_A_TIME 8192u
+
+void process_memory_read_present(struct process_memory *memory, const struct leak_range *range,
+				 leak_words_function *give, void *give_context)
+{
+	struct leak_scan_request *request = (void *)memory->words;
+	const uint64_t *contents = memory->words + LEAK_SCAN_REQUEST_WORDS;
+	uint64_t at = range->address;
+	uint64_t left = range->size_bytes;
+	bool is_whole_pages = at % SEGMENT_PAGE == 0 && left % SEGMENT_PAGE == 0;
+	uint64_t *pages = left > SPARSE_BYTES && is_whole_pages
+				  ? malloc(PAGES_AT_A_TIME * sizeof(*pages))
+				  : NULL;
+	while (pages && left > 0 && !memory->is_failed) {
+		uint64_t count = left / SEGMENT_PAGE;
+		count = count < PAGES_AT_A_TIME ? count : PAGES_AT_A_TIME;
+		request->kind = LEAK_SCAN_PAGEMAP;
+		request->count = 1;
+		request->ranges[0].address = at;
+		request->ranges[0].size_bytes = count * sizeof(*pages);
+		if (!await_contents(memory)) {
+			/* Without a pagemap everything is read. */
+			memory->is_failed = atomic_load(memory->is_ended);
+			break;
+		}
+		memcpy(pages, contents, count * sizeof(*pages));
+		read_runs(memory, at, pages, count, give, give_context);
+		at += count * SEGMENT_PAGE;
+		left -= count * SEGMENT_PAGE;
+	}
+	free(pages);
+	struct leak_range rest = {at, left};
+	if (left > 0)
+		process_memory_read(memory, &rest, 1, give, give_context);
+}

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "libtrack/collector/leak_scan.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "libtrack/collector/leak_graph.h"
+#include "libtrack/collector/leak_memory.h"
+#include "libtrack/collector/leak_roots.h"
+
+#define HOLDERS_SHOWN 4u /* blocks of a chain that are named, from either end */
+
+struct leak_scan {
+	pthread_t thread;
+	_Atomic bool is_cancelled;
+	_Atomic bool is_over;
+	struct image_slot *slot;
+	uint64_t *words;
+	struct leak_graph graph;
+	struct leak_mark *blocks; /* [block_count] what is to be said of each, by leak_node.slot */
+	uint32_t block_count;
+	struct leak_marks marks;
+};
+
+static bool is_scanned(const struct event_class *class)
+{
+	/* What the program maps itself is no block that could be lost, but memory like its data. */
+	return class->kind != ALLOCATION_MMAP && class->kind != ALLOCATION_BRK;
+}
+
+/* Takes down the live blocks of an image. returns NULL: no memory */
+static struct leak_node *list_blocks(const struct recorded_image *image, struct leak_scan *scan)
+{
+	const struct event_state *state = &image->encoder.state;
+	struct leak_node *nodes = malloc(((size_t)state->live_count + 1) * sizeof(*nodes));
+	scan->blocks = malloc(((size_t)state->live_count + 1) * sizeof(*scan->blocks));
+	for (uint32_t c = 0; nodes && scan->blocks && c < state->class_count; c++) {
+		const struct event_class *class = &state->classes[c];
+		for (uint32_t local = 0; is_scanned(class) && local < class->used; local++) {
+			uint32_t slot = class->locals[local];
+			if (slot & LOCAL_FREE)
+				continue;
+			struct block_birth birth = {0};
+			if (slot < image->encoder.birth_capacity)
+				birth = image->encoder.births[slot];
+			uint32_t index = scan->block_count++;
+			nodes[index] = (struct leak_node){
+				.address = block_map_address(&image->encoder.map, slot),
+				.size_bytes = class->size_bytes,
+				.slot = index,
+			};
+			scan->blocks[index] = (struct leak_mark){
+				.stack = class->stack,
+				.thread = birth.thread,
+				.allocation_kind = class->kind,
+				.blocks = 1,
+				.bytes = class->size_bytes,
+				.oldest_us = birth.time_us,
+				.newest_us = birth.time_us,
+			};
+		}
+	}
+	if (nodes && scan->blocks)
+		return nodes;
+	free(nodes);
+	return NULL;
+}
+
+static void append_block(char *text, size_t capacity, const struct leak_node *node)
+{
+	size_t used = strlen(text);
+	(void)snprintf(text + used, capacity - used, "%sblock of %llu bytes", used ? " > " : "",
+		       (unsigned long long)node->size_bytes);
+}
+
+/*
+ * Where a pointer to a block was found: the root, then the blocks on the way from there, outermost
+ * first: "data of prog+0x4010 > block of 64 bytes > block of 32 bytes".
+ */
+static void describe_holder(const struct leak_graph *graph, const struct leak_roots *roots,
+			    uint32_t node, char *text, size_t capacity)
+{
+	uint32_t outer[HOLDERS_SHOWN]; /* nearest the root, from the last on */
+	uint32_t inner[HOLDERS_SHOWN]; /* nearest the block */
+	uint32_t count = 0;
+	uint64_t held_at = graph->nodes[node].held_at;
+	uint32_t holder = graph->nodes[node].holder;
+	for (; !(holder & LEAK_HOLDER_ROOT) && count < graph->count; count++) {
+		if (count < HOLDERS_SHOWN)
+			inner[count] = holder;
+		outer[count % HOLDERS_SHOWN] = holder;
+		held_at = graph->nodes[holder].held_at;
+		holder = graph->nodes[holder].holder;
+	}
+	text[0] = '\0';
+	if (holder & LEAK_HOLDER_ROOT && holder != LEAK_HOLDER_NONE)
+		leak_root_describe(roots, holder & ~LEAK_HOLDER_ROOT, held_at, text, capacity);
+	uint32_t first = count > 2 * HOLDERS_SHOWN ? HOLDERS_SHOWN : count;
+	for (uint32_t i = 0; i < first; i++) {
+		uint32_t at = count - 1 - i;
+		uint32_t block = at < HOLDERS_SHOWN ? inner[at] : outer[at % HOLDERS_SHOWN];
+		append_block(text, capacity, &graph->nodes[block]);
+	}
+	if (first == count)
+		return;
+	size_t used = strlen(text);
+	(void)snprintf(text + used, capacity - used, " > %u more", count - 2 * HOLDERS_SHOWN);
+	for (uint32_t i = HOLDERS_SHOWN; i-- > 0;)
+		append_block(text, capacity, &graph->nodes[inner[i]]);
+}
+
+/* Groups by what a mark is of; a hash table of mark numbers. */
+struct groups {
+	uint32_t *slots; /* [mask + 1] number + 1; 0: free */
+	uint32_t mask;
+};
+
+static bool is_same_group(const struct leak_mark *a, const struct leak_mark *b)
+{
+	return a->stack == b->stack && a->thread == b->thread &&
+	       a->allocation_kind == b->allocation_kind && a->leak_kind == b->leak_kind;
+}
+
+static uint32_t group_hash(const struct leak_mark *mark)
+{
+	uint64_t key = (uint64_t)mark->stack << 32 | mark->thread << 8 |
+		       mark->allocation_kind << 3 | mark->leak_kind;
+	return (uint32_t)((key * 0x9e3779b97f4a7c15u) >> 32);
+}
+
+/* The group's mark; NULL: there is none yet, and *ret_slot is its place. */
+static struct leak_mark *find_group(const struct leak_marks *marks, const struct groups *groups,
+				    const struct leak_mark *mark, uint32_t *ret_slot)
+{
+	uint32_t slot = group_hash(mark) & groups->mask;
+	for (; groups->slots[slot]; slot = (slot + 1) & groups->mask)
+		if (is_same_group(&marks->items[groups->slots[slot] - 1], mark))
+			return &marks->items[groups->slots[slot] - 1];
+	*ret_slot = slot;
+	return NULL;
+}
+
+static void merge(struct leak_mark *group, const struct leak_mark *mark)
+{
+	group->blocks += mark->blocks;
+	group->bytes += mark->bytes;
+	group->indirect_bytes += mark->indirect_bytes;
+	group->oldest_us = mark->oldest_us < group->oldest_us ? mark->oldest_us : group->oldest_us;
+	group->newest_us = mark->newest_us > group->newest_us ? mark->newest_us : group->newest_us;
+}
+
+static bool add_block(struct leak_scan *scan, const struct leak_roots *roots, struct groups *groups,
+		      uint32_t index)
+{
+	const struct leak_node *node = &scan->graph.nodes[index];
+	struct leak_mark *mark = &scan->blocks[node->slot];
+	char holder[512] = "";
+	uint32_t slot;
+	mark->leak_kind = node->kind;
+	mark->indirect_bytes = node->kind == LEAK_DEFINITE ? node->indirect_bytes : 0;
+	struct leak_mark *group = find_group(&scan->marks, groups, mark, &slot);
+	if (group) {
+		merge(group, mark);
+		return true;
+	}
+	if (node->kind == LEAK_POSSIBLE || node->kind == LEAK_REACHABLE)
+		describe_holder(&scan->graph, roots, index, holder, sizeof(holder));
+	mark->holder = holder[0] ? holder : NULL;
+	if (!leak_marks_add(&scan->marks, mark))
+		return false;
+	groups->slots[slot] = (uint32_t)scan->marks.count;
+	return true;
+}
+
+static bool make_marks(struct leak_scan *scan, const struct leak_roots *roots)
+{
+	struct groups groups = {.mask = 1023};
+	while (groups.mask < scan->graph.count * 2)
+		groups.mask = groups.mask * 2 + 1;
+	groups.slots = calloc((size_t)groups.mask + 1, sizeof(*groups.slots));
+	bool is_good = groups.slots != NULL;
+	for (uint32_t i = 0; i < scan->graph.count && is_good; i++)
+		is_good = add_block(scan, roots, &groups, i);
+	free(groups.slots);
+	return is_good;
+}
+
+/* Finds tables of virtual functions: memory of a file that can't be written, which holds addresses
+ * of code, or 0. */
+struct table_search {
+	struct process_memory *memory;
+	const struct leak_maps *maps;
+	uint64_t known[64]; /* by hash: address | 1 if it is one; 0: not known */
+};
+
+#define TABLE_WORDS 20u
+#define TABLE_FUNCTIONS 2u /* that make it one */
+
+static bool reads_like_table(struct table_search *search, uint64_t address)
+{
+	uint64_t words[TABLE_WORDS] = {0};
+	uint32_t functions = 0;
+	const struct leak_mapping *mapping = leak_maps_find(search->maps, address);
+	if (!mapping || !mapping->module[0] || !mapping->is_readable)
+		return false;
+	uint64_t left = (mapping->end - address) / 8;
+	size_t count = left < TABLE_WORDS ? left : TABLE_WORDS;
+	if (!process_memory_copy(search->memory, address, count * 8, words))
+		return false;
+	for (size_t i = 0; i < count && functions < TABLE_FUNCTIONS; i++) {
+		if (words[i] == 0)
+			continue;
+		const struct leak_mapping *code = leak_maps_find(search->maps, words[i]);
+		if (!code || !code->is_executable || !code->module[0])
+			return false;
+		functions++;
+	}
+	return functions == TABLE_FUNCTIONS;
+}
+
+static bool is_vtable(void *context, uint64_t address)
+{
+	struct table_search *search = context;
+	uint64_t *known = &search->known[(address >> 3) * 0x9e3779b1u >> 7 & 63];
+	if (address < SEGMENT_PAGE || address % 8 != 0)
+		return false;
+	if ((*known & ~1ull) != address)
+		*known = address | (reads_like_table(search, address) ? 1u : 0u);
+	return *known & 1;
+}
+
+static void read_words(void *context, const struct leak_range *ranges, size_t count,
+		       leak_words_function *give, void *give_context)
+{
+	struct table_search *search = context;
+	process_memory_read(search->memory, ranges, count, give, give_context);
+}
+
+static bool examine(struct leak_scan *scan, struct leak_roots *roots, struct process_memory *memory)
+{
+	struct table_search search = {.memory = memory, .maps = &roots->maps};
+	struct leak_memory blocks = {
+		.context = &search, .read = read_words, .is_vtable = is_vtable};
+	if (!leak_roots_find(roots, memory, atomic_load(&scan->slot->scan_area), &scan->graph) ||
+	    !leak_roots_visit(roots, memory, &scan->graph) ||
+	    !leak_graph_classify(&scan->graph, &blocks) || memory->is_failed)
+		return false;
+	for (size_t i = 0; i < roots->thread_count; i++)
+		if (!roots->threads[i].is_parked)
+			scan->marks.flags |= LEAK_SCAN_THREAD_NOT_PARKED;
+	if (roots->area.flags & LEAK_SCAN_AREA_REQUESTED)
+		scan->marks.flags |= LEAK_SCAN_ON_REQUEST;
+	return !(roots->area.flags & LEAK_SCAN_AREA_UNREADABLE) && make_marks(scan, roots);
+}
+
+static void *work(void *context)
+{
+	struct leak_scan *scan = context;
+	struct leak_roots roots = {0};
+	struct process_memory memory = {
+		.slot = scan->slot, .words = scan->words, .is_ended = &scan->is_cancelled};
+	if (!examine(scan, &roots, &memory)) {
+		leak_marks_release(&scan->marks);
+		scan->marks.flags = LEAK_SCAN_INCOMPLETE;
+	}
+	leak_roots_release(&roots);
+	atomic_store(&scan->is_over, true);
+	return NULL;
+}
+
+static void scan_free(struct leak_scan *scan)
+{
+	leak_graph_release(&scan->graph);
+	free(scan->blocks);
+	free(scan);
+}
+
+struct leak_scan *leak_scan_start(const struct recorded_image *image, struct image_slot *slot,
+				  uint64_t *words)
+{
+	struct leak_scan *scan = calloc(1, sizeof(*scan));
+	if (!scan)
+		return NULL;
+	scan->slot = slot;
+	scan->words = words;
+	struct leak_node *nodes = list_blocks(image, scan);
+	if (nodes && leak_graph_init(&scan->graph, nodes, scan->block_count) &&
+	    pthread_create(&scan->thread, NULL, work, scan) == 0)
+		return scan;
+	scan_free(scan);
+	return NULL;
+}
+
+void leak_scan_cancel(struct leak_scan *scan)
+{
+	atomic_store(&scan->is_cancelled, true);
+}
+
+bool leak_scan_is_over(const struct leak_scan *scan)
+{
+	return atomic_load(&scan->is_over);
+}
+
+struct leak_marks leak_scan_finish(struct leak_scan *taken_scan)
+{
+	(void)pthread_join(taken_scan->thread, NULL); /* a joinable thread of ours */
+	struct leak_marks marks = taken_scan->marks;
+	scan_free(taken_scan);
+	return marks;
+}

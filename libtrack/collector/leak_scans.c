@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "libtrack/collector/leak_scans.h"
+
+#include <stdlib.h>
+
+#include "common/leak_scan.h"
+#include "common/log/recording_state.h"
+#include "common/sys.h"
+#include "libtrack/collector/leak_scan.h"
+
+/* Threads that could not be parked may keep a ring from being decoded in full. */
+#define DECODE_LIMIT_US 500000u
+
+struct running_scan {
+	uint64_t serial; /* of the image */
+	uint32_t slot;
+	uint64_t asked_us;
+	struct leak_scan *scan; /* NULL: not started yet */
+};
+
+static struct image_slot *slot_of(const struct leak_scans *scans, uint32_t index)
+{
+	return &scans->segment->header->images[index];
+}
+
+static void answer(const struct leak_scans *scans, uint32_t slot)
+{
+	_Atomic uint32_t *turn = &slot_of(scans, slot)->scan_turn;
+	atomic_store(turn, LEAK_SCAN_TURN_OVER);
+	sys_futex_wake(turn);
+}
+
+static struct running_scan *find(const struct leak_scans *scans, uint64_t serial)
+{
+	for (size_t i = 0; i < scans->count; i++)
+		if (scans->items[i].serial == serial)
+			return &scans->items[i];
+	return NULL;
+}
+
+/* returns  false: no memory */
+static bool add(struct leak_scans *scans, const struct watched_image *watched, uint64_t now_us)
+{
+	if (scans->count == scans->capacity) {
+		size_t capacity = scans->capacity ? scans->capacity * 2 : 8;
+		struct running_scan *grown = realloc(scans->items, capacity * sizeof(*grown));
+		if (!grown)
+			return false;
+		scans->items = grown;
+		scans->capacity = capacity;
+	}
+	scans->items[scans->count++] = (struct running_scan){
+		.serial = watched->serial, .slot = watched->slot, .asked_us = now_us};
+	return true;
+}
+
+/* All that the image has published is decoded. */
+static bool is_decoded(const struct leak_scans *scans, uint32_t slot)
+{
+	for (uint32_t i = 0; i < scans->segment->chunk_count * SEGMENT_CHUNK_RINGS; i++) {
+		const struct ring_header *ring = segment_file_ring(scans->segment, i);
+		if (atomic_load(&ring->owner) == slot + 1 &&
+		    recording_decoded_position(scans->recording, i) < atomic_load(&ring->head))
+			return false;
+	}
+	return true;
+}
+
+/* The ring that carries the memory; NULL: the process named one that is not its own, or in use. */
+static uint64_t *carrier(const struct leak_scans *scans, uint32_t slot)
+{
+	uint32_t index = atomic_load(&slot_of(scans, slot)->scan_ring);
+	if (index >= scans->segment->chunk_count * SEGMENT_CHUNK_RINGS)
+		return NULL;
+	const struct ring_header *ring = segment_file_ring(scans->segment, index);
+	if (atomic_load(&ring->owner) != slot + 1 ||
+	    atomic_load(&ring->head) != atomic_load(&ring->tail))
+		return NULL;
+	return segment_chunk_words(scans->segment->chunks[index / SEGMENT_CHUNK_RINGS],
+				   index % SEGMENT_CHUNK_RINGS);
+}
+
+static enum mt_status start(struct leak_scans *scans, struct running_scan *running,
+			    const struct recorded_image *image, struct mt_error *error)
+{
+	/* Releases are matched with their allocations when events are encoded. */
+	enum mt_status status = recording_commit(scans->recording, error);
+	uint64_t *words = carrier(scans, running->slot);
+	if (status == MT_OK && words)
+		running->scan = leak_scan_start(image, slot_of(scans, running->slot), words);
+	return status;
+}
+
+static enum mt_status write_marks(struct leak_scans *scans, const struct recorded_image *image,
+				  struct leak_marks *marks, uint64_t now_us, struct mt_error *error)
+{
+	struct buffer *payload = &scans->recording->scratch;
+	buffer_clear(payload);
+	leak_marks_encode(marks, payload);
+	if (payload->failed || payload->size_bytes > LIMIT_BLOCK_BYTES) {
+		leak_marks_release(marks);
+		marks->flags = LEAK_SCAN_INCOMPLETE;
+		buffer_clear(payload);
+		leak_marks_encode(marks, payload);
+	}
+	recording_add_block(scans->recording, image, LOG_BLOCK_LEAKS, now_us);
+	return recording_commit(scans->recording, error);
+}
+
+/* Ends a scan. image  NULL: it is gone, nothing is written */
+static enum mt_status finish(struct leak_scans *scans, struct running_scan *running,
+			     const struct recorded_image *image, uint64_t now_us,
+			     struct mt_error *error)
+{
+	enum mt_status status = MT_OK;
+	struct leak_marks marks = {.flags = LEAK_SCAN_INCOMPLETE};
+	if (running->scan)
+		marks = leak_scan_finish(running->scan);
+	running->scan = NULL;
+	if (image)
+		status = write_marks(scans, image, &marks, now_us, error);
+	leak_marks_release(&marks);
+	if (image)
+		answer(scans, running->slot);
+	*running = scans->items[--scans->count];
+	return status;
+}
+
+static const struct watched_image *find_living(const struct leak_scans *scans, uint64_t serial)
+{
+	for (size_t i = 0; i < scans->processes->count; i++) {
+		const struct watched_image *watched = &scans->processes->images[i];
+		if (watched->serial == serial && !watched->is_dead)
+			return watched;
+	}
+	return NULL;
+}
+
+static enum mt_status step(struct leak_scans *scans, struct running_scan *running, uint64_t now_us,
+			   struct mt_error *error)
+{
+	const struct watched_image *watched = find_living(scans, running->serial);
+	if (!watched) {
+		if (running->scan)
+			leak_scan_cancel(running->scan);
+		if (!running->scan || leak_scan_is_over(running->scan))
+			return finish(scans, running, NULL, now_us, error);
+		return MT_OK;
+	}
+	if (running->scan)
+		return leak_scan_is_over(running->scan)
+			       ? finish(scans, running, watched->image, now_us, error)
+			       : MT_OK;
+	bool is_late = now_us - running->asked_us > DECODE_LIMIT_US;
+	if (!is_late && !is_decoded(scans, running->slot))
+		return MT_OK;
+	enum mt_status status = start(scans, running, watched->image, error);
+	if (status == MT_OK && !running->scan)
+		status = finish(scans, running, watched->image, now_us, error);
+	return status;
+}
+
+enum mt_status leak_scans_step(struct leak_scans *scans, uint64_t now_us, struct mt_error *error)
+{
+	for (size_t i = 0; i < scans->processes->count; i++) {
+		const struct watched_image *watched = &scans->processes->images[i];
+		uint32_t turn = atomic_load(&slot_of(scans, watched->slot)->scan_turn);
+		if (watched->is_dead || turn != LEAK_SCAN_TURN_ASKED ||
+		    find(scans, watched->serial))
+			continue;
+		if (!add(scans, watched, now_us))
+			answer(scans, watched->slot);
+	}
+	enum mt_status status = MT_OK;
+	for (size_t i = scans->count; i-- > 0 && status == MT_OK;)
+		status = step(scans, &scans->items[i], now_us, error);
+	return status;
+}
+
+bool leak_scans_are_on(const struct leak_scans *scans)
+{
+	return scans->count > 0;
+}
+
+void leak_scans_release(struct leak_scans *scans)
+{
+	for (size_t i = 0; i < scans->count; i++) {
+		if (!scans->items[i].scan)
+			continue;
+		leak_scan_cancel(scans->items[i].scan);
+		struct leak_marks marks = leak_scan_finish(scans->items[i].scan);
+		leak_marks_release(&marks);
+	}
+	free(scans->items);
+	*scans = (struct leak_scans){0};
+}

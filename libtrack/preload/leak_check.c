@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A process is scanned once at its end: by an exit handler that was registered first and so runs
+ * last, or at _exit, whichever comes first. An abort is scanned before it is known whether the
+ * program survives it; a later scan replaces that one.
+ */
+#include "libtrack/preload/leak_check.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "common/leak_scan.h"
+#include "common/sys.h"
+#include "libtrack/preload/foreign_blocks.h"
+#include "libtrack/preload/leak_park.h"
+#include "libtrack/preload/real.h"
+#include "libtrack/preload/stack_bounds.h"
+#include "libtrack/preload/thread.h"
+#include "libtrack/preload/tracker.h"
+
+#define EXPORT __attribute__((visibility("default")))
+#define WAIT_STEP_NS 10000000L
+#define STALLED_STEPS 100 /* the collector's clock stands still: one second */
+#define MAPS_BYTES_FIRST (256u << 10)
+#define RANGES_MAX 16384u
+
+enum scan_moment { AT_EXIT, AT_ABORT, ON_REQUEST };
+
+static struct {
+	_Atomic uint32_t running; /* id of the thread that scans; 0: none */
+	_Atomic uint32_t is_done; /* the scan at the end was made */
+} check;
+
+static struct image_slot *own_image(void)
+{
+	return &tracker.segment->images[tracker.image_index];
+}
+
+/* Everything that the collector is told, on pages of our own. */
+struct preparation {
+	struct leak_scan_area area;
+	struct leak_park park;
+	size_t maps_mapped_bytes;
+	struct iovec remote[LEAK_SCAN_RANGES];
+	uint32_t range_count;
+	struct leak_scan_range ranges[RANGES_MAX];
+};
+
+static void add_range(struct preparation *preparation, const void *address, size_t size_bytes,
+		      enum leak_scan_range_kind kind)
+{
+	if (preparation->range_count < RANGES_MAX)
+		preparation->ranges[preparation->range_count++] = (struct leak_scan_range){
+			.address = (uint64_t)address, .size_bytes = size_bytes, .kind = kind};
+}
+
+/* What tracker code has allocated may hold what belongs to the program: thread-specific data. */
+static void add_foreign_block(void *context, void *block)
+{
+	if (real.malloc_usable_size)
+		add_range(context, block, real.malloc_usable_size(block), LEAK_SCAN_ROOT);
+}
+
+extern char __bss_start[] __attribute__((visibility("hidden")));
+extern char _end[] __attribute__((visibility("hidden")));
+
+static void add_thread_block(void *context, const void *pages, size_t size_bytes)
+{
+	add_range(context, pages, size_bytes, LEAK_SCAN_OWN);
+}
+
+static void add_ranges(struct preparation *preparation)
+{
+	add_range(preparation, preparation, sizeof(*preparation), LEAK_SCAN_OWN);
+	add_range(preparation, preparation->park.threads, preparation->park.mapped_bytes,
+		  LEAK_SCAN_OWN);
+	add_range(preparation, (const void *)preparation->area.maps, preparation->maps_mapped_bytes,
+		  LEAK_SCAN_OWN);
+	add_range(preparation, __bss_start, (size_t)(_end - __bss_start), LEAK_SCAN_OWN);
+	add_range(preparation, bootstrap_pool, BOOTSTRAP_POOL_BYTES, LEAK_SCAN_ROOT);
+	thread_each_block(add_thread_block, preparation);
+	foreign_blocks_each(add_foreign_block, preparation);
+}
+
+/* Reads a whole file of /proc to pages of our own. returns NULL: it can't be had */
+static char *read_maps(size_t *ret_bytes, size_t *ret_mapped_bytes)
+{
+	for (size_t capacity = MAPS_BYTES_FIRST; capacity <= LEAK_SCAN_MAPS_BYTES_MAX;
+	     capacity *= 4) {
+		char *text = sys_pages(capacity);
+		int fd = sys_open("/proc/self/maps", O_RDONLY);
+		size_t used = 0;
+		long count = fd >= 0 && text ? 1 : -1;
+		while (count > 0 && used < capacity) {
+			count = sys_read(fd, text + used, capacity - used);
+			used += count > 0 ? (size_t)count : 0;
+		}
+		if (fd >= 0)
+			sys_close(fd);
+		if (count == 0) {
+			*ret_bytes = used;
+			*ret_mapped_bytes = capacity;
+			return text;
+		}
+		if (text)
+			sys_munmap(text, capacity);
+		if (count < 0)
+			break;
+	}
+	return NULL;
+}
+
+/*
+ * Reads ranges of our own memory, one after the other, to `words`.
+ * returns  false: this system call is not to be had
+ */
+static bool read_memory(struct preparation *preparation, const struct leak_scan_request *request,
+			char *contents)
+{
+	struct iovec *remote = preparation->remote;
+	size_t count = 0;
+	size_t first = 0;
+	size_t left = 0;
+	for (uint32_t i = 0; i < request->count; i++) {
+		if (request->ranges[i].size_bytes == 0)
+			continue;
+		remote[count].iov_base = (void *)request->ranges[i].address;
+		remote[count].iov_len = request->ranges[i].size_bytes;
+		left += remote[count++].iov_len;
+	}
+	while (left > 0) {
+		struct iovec local = {.iov_base = contents, .iov_len = left};
+		long done = sys_call6(SYS_process_vm_readv, (long)tracker.pid, (long)&local, 1,
+				      (long)(remote + first), (long)(count - first), 0);
+		if (sys_failed(done) && done != -EFAULT)
+			return false;
+		size_t used = done > 0 ? (size_t)done : 0;
+		contents += used;
+		left -= used;
+		while (first < count && used >= remote[first].iov_len)
+			used -= remote[first++].iov_len;
+		if (first == count)
+			break;
+		remote[first].iov_base = (char *)remote[first].iov_base + used;
+		remote[first].iov_len -= used;
+		/* A page that can't be read. */
+		uintptr_t at = (uintptr_t)remote[first].iov_base;
+		size_t gap = SEGMENT_PAGE - at % SEGMENT_PAGE;
+		gap = gap < remote[first].iov_len ? gap : remote[first].iov_len;
+		memset(contents, 0, gap);
+		contents += gap;
+		left -= gap;
+		remote[first].iov_base = (void *)(at + gap);
+		remote[first].iov_len -= gap;
+		if (remote[first].iov_len == 0)
+			first++;
+	}
+	return true;
+}
+
+static bool read_pagemap(const struct leak_scan_request *request, uint64_t *contents)
+{
+	int fd = sys_open("/proc/self/pagemap", O_RDONLY);
+	if (fd < 0)
+		return false;
+	long wanted = (long)request->ranges[0].size_bytes;
+	long offset = (long)(request->ranges[0].address / SEGMENT_PAGE * 8);
+	long count = sys_call6(SYS_pread64, fd, (long)contents, wanted, offset, 0, 0);
+	sys_close(fd);
+	return count == wanted;
+}
+
+/* Does what the collector asks for. */
+static void serve(struct preparation *preparation, uint64_t *words)
+{
+	struct leak_scan_request *request = (void *)words;
+	uint64_t *contents = words + LEAK_SCAN_REQUEST_WORDS;
+	uint64_t total = 0;
+	bool is_good = request->count <= LEAK_SCAN_RANGES;
+	for (uint32_t i = 0; is_good && i < request->count; i++) {
+		uint64_t size_bytes = request->ranges[i].size_bytes;
+		is_good = size_bytes % 8 == 0 && size_bytes <= LEAK_SCAN_CONTENT_WORDS * 8;
+		total += size_bytes;
+	}
+	is_good = is_good && total <= LEAK_SCAN_CONTENT_WORDS * 8;
+	if (is_good && request->kind == LEAK_SCAN_PAGEMAP)
+		is_good = request->count == 1 && read_pagemap(request, contents);
+	else if (is_good)
+		is_good = read_memory(preparation, request, (char *)contents);
+	if (!is_good)
+		request->count = UINT32_MAX;
+}
+
+/* The collector's turn, until it is over or the collector is. */
+static void attend(struct preparation *preparation, struct thread_block *block)
+{
+	struct image_slot *slot = own_image();
+	uint64_t last_us = 0;
+	int stalled = 0;
+	for (;;) {
+		uint32_t turn = atomic_load(&slot->scan_turn);
+		if (turn == LEAK_SCAN_TURN_OVER)
+			return;
+		if (turn == LEAK_SCAN_TURN_READ) {
+			serve(preparation, block->words);
+			atomic_store(&slot->scan_turn, LEAK_SCAN_TURN_GIVEN);
+			sys_futex_wake(&slot->scan_turn);
+			continue;
+		}
+		uint64_t us = atomic_load_explicit(&tracker.segment->elapsed_us,
+						   memory_order_relaxed);
+		stalled = us == last_us ? stalled + 1 : 0;
+		last_us = us;
+		if (!thread_may_go_on() || stalled > STALLED_STEPS)
+			return;
+		sys_futex_wait(&slot->scan_turn, turn, WAIT_STEP_NS);
+	}
+}
+
+static void ask_collector(struct preparation *preparation, struct thread_block *block)
+{
+	struct image_slot *slot = own_image();
+	atomic_store(&slot->scan_ring, block->ring_index);
+	atomic_store(&slot->scan_area, (uint64_t)&preparation->area);
+	atomic_store(&slot->scan_turn, LEAK_SCAN_TURN_ASKED);
+	thread_wake_collector();
+	attend(preparation, block);
+	atomic_store(&slot->scan_turn, LEAK_SCAN_TURN_NONE);
+}
+
+static void scan_parked(struct preparation *preparation, struct thread_block *block,
+			enum scan_moment moment)
+{
+	struct leak_scan_area *area = &preparation->area;
+	size_t maps_bytes = 0;
+	size_t mapped_bytes = 0;
+	char *maps = read_maps(&maps_bytes, &mapped_bytes);
+	area->maps = (uint64_t)maps;
+	area->maps_bytes = maps_bytes;
+	preparation->maps_mapped_bytes = mapped_bytes;
+	add_ranges(preparation);
+	area->threads = (uint64_t)preparation->park.threads;
+	area->thread_count = preparation->park.count;
+	area->ranges = (uint64_t)preparation->ranges;
+	area->range_count = preparation->range_count;
+	area->pthread_stack_place = stack_bounds_place();
+	area->flags = (real.is_glibc ? LEAK_SCAN_AREA_GLIBC : 0u) |
+		      (own_image()->parent_serial ? LEAK_SCAN_AREA_FORKED : 0u) |
+		      (moment == ON_REQUEST ? LEAK_SCAN_AREA_REQUESTED : 0u) |
+		      (maps && preparation->park.is_complete ? 0u : LEAK_SCAN_AREA_UNREADABLE);
+	ask_collector(preparation, block);
+	if (maps)
+		sys_munmap(maps, mapped_bytes);
+}
+
+static bool is_wanted(void)
+{
+	return tracker_records() && tracker.segment->session_flags & SESSION_LEAK_CHECK &&
+	       (uint32_t)sys_call6(SYS_getpid, 0, 0, 0, 0, 0, 0) == tracker.pid;
+}
+
+static bool scan(enum scan_moment moment, uintptr_t stack_pointer)
+{
+	uint64_t all = UINT64_MAX;
+	uint64_t before = 0;
+	(void)sys_call6(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&before, 8, 0, 0);
+	struct preparation *preparation = sys_pages(sizeof(*preparation));
+	struct thread_block *block = preparation ? thread_enter() : NULL;
+	bool is_made = false;
+	if (block && leak_park_begin(&preparation->park, stack_pointer)) {
+		scan_parked(preparation, block, moment);
+		leak_park_end(&preparation->park);
+		is_made = true;
+	}
+	if (block)
+		thread_leave(block);
+	if (preparation)
+		sys_munmap(preparation, sizeof(*preparation));
+	(void)sys_call6(SYS_rt_sigprocmask, SIG_SETMASK, (long)&before, 0, 8, 0, 0);
+	return is_made;
+}
+
+/* One thread scans at a time; another one that wants to end the process waits for it. */
+static bool take_turn(void)
+{
+	uint32_t own = (uint32_t)sys_call6(SYS_gettid, 0, 0, 0, 0, 0, 0);
+	for (;;) {
+		uint32_t running = 0;
+		if (atomic_compare_exchange_strong(&check.running, &running, own))
+			return true;
+		if (running == own)
+			return false; /* a signal handler that interrupted the scan's end */
+		sys_futex_wait(&check.running, running, WAIT_STEP_NS);
+	}
+}
+
+static bool check_leaks(enum scan_moment moment, uintptr_t stack_pointer)
+{
+	bool is_made = false;
+	if (!is_wanted() || !take_turn())
+		return false;
+	int saved_errno = errno;
+	if (!atomic_load(&check.is_done)) {
+		if (moment == AT_EXIT)
+			atomic_store(&check.is_done, 1);
+		is_made = scan(moment, stack_pointer);
+	}
+	errno = saved_errno;
+	atomic_store(&check.running, 0);
+	sys_futex_wake_all(&check.running);
+	return is_made;
+}
+
+/*
+ * The caller's stack: all of it is in use, from where this frame begins. Registers that the caller
+ * expects to find again are saved right below.
+ */
+#define CALLERS_STACK() ((uintptr_t)__builtin_frame_address(0) - 12 * sizeof(uintptr_t))
+
+__attribute__((noinline)) static void check_at_exit(void *unused)
+{
+	(void)unused;
+	__builtin_unwind_init();
+	(void)check_leaks(AT_EXIT, CALLERS_STACK());
+}
+
+extern int __cxa_atexit(void (*function)(void *), void *argument, void *library);
+extern int __cxa_at_quick_exit(void (*function)(void *), void *library);
+
+void leak_check_start(void)
+{
+	if (!(tracker.segment->session_flags & SESSION_LEAK_CHECK))
+		return;
+	/* No memory: then the process ends without a scan, which the reader sees. */
+	(void)!__cxa_atexit(check_at_exit, NULL, NULL);
+	(void)!__cxa_at_quick_exit(check_at_exit, NULL);
+}
+
+void leak_check_enter_child(void)
+{
+	atomic_store(&check.running, 0);
+	atomic_store(&check.is_done, 0);
+	leak_park_reset();
+}
+
+EXPORT _Noreturn void _exit(int status)
+{
+	__builtin_unwind_init();
+	if (tracker_records())
+		(void)check_leaks(AT_EXIT, CALLERS_STACK());
+	if (real._exit)
+		real._exit(status);
+	for (;;)
+		(void)sys_call6(SYS_exit_group, status, 0, 0, 0, 0, 0);
+}
+
+EXPORT _Noreturn void _Exit(int status)
+{
+	__builtin_unwind_init();
+	if (tracker_records())
+		(void)check_leaks(AT_EXIT, CALLERS_STACK());
+	if (real._Exit)
+		real._Exit(status);
+	for (;;)
+		(void)sys_call6(SYS_exit_group, status, 0, 0, 0, 0, 0);
+}
+
+EXPORT _Noreturn void abort(void)
+{
+	__builtin_unwind_init();
+	if (tracker_records())
+		(void)check_leaks(AT_ABORT, CALLERS_STACK());
+	if (!real.abort)
+		real_find();
+	real.abort();
+	for (;;)
+		__builtin_trap();
+}
