@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/leak_scan.h"
@@ -25,7 +26,7 @@
 
 #define EXPORT __attribute__((visibility("default")))
 #define WAIT_STEP_NS 10000000L
-#define STALLED_STEPS 100 /* the collector's clock stands still: one second */
+#define STALLED_NS 3000000000ull /* the collector's clock stands still */
 #define MAPS_BYTES_FIRST (256u << 10)
 #define RANGES_MAX 16384u
 
@@ -93,7 +94,7 @@ static char *read_maps(size_t *ret_bytes, size_t *ret_mapped_bytes)
 	for (size_t capacity = MAPS_BYTES_FIRST; capacity <= LEAK_SCAN_MAPS_BYTES_MAX;
 	     capacity *= 4) {
 		char *text = sys_pages(capacity);
-		int fd = sys_open("/proc/self/maps", O_RDONLY);
+		int fd = sys_open("/proc/thread-self/maps", O_RDONLY);
 		size_t used = 0;
 		long count = fd >= 0 && text ? 1 : -1;
 		while (count > 0 && used < capacity) {
@@ -123,6 +124,8 @@ static bool read_memory(struct preparation *preparation, const struct leak_scan_
 			char *contents)
 {
 	struct iovec *remote = preparation->remote;
+	/* By the thread: the process has no memory any more when its first thread has ended. */
+	long own = sys_call6(SYS_gettid, 0, 0, 0, 0, 0, 0);
 	size_t count = 0;
 	size_t first = 0;
 	size_t left = 0;
@@ -135,7 +138,7 @@ static bool read_memory(struct preparation *preparation, const struct leak_scan_
 	}
 	while (left > 0) {
 		struct iovec local = {.iov_base = contents, .iov_len = left};
-		long done = sys_call6(SYS_process_vm_readv, (long)tracker.pid, (long)&local, 1,
+		long done = sys_call6(SYS_process_vm_readv, own, (long)&local, 1,
 				      (long)(remote + first), (long)(count - first), 0);
 		if (sys_failed(done) && done != -EFAULT)
 			return false;
@@ -165,7 +168,7 @@ static bool read_memory(struct preparation *preparation, const struct leak_scan_
 
 static bool read_pagemap(const struct leak_scan_request *request, uint64_t *contents)
 {
-	int fd = sys_open("/proc/self/pagemap", O_RDONLY);
+	int fd = sys_open("/proc/thread-self/pagemap", O_RDONLY);
 	if (fd < 0)
 		return false;
 	long wanted = (long)request->ranges[0].size_bytes;
@@ -196,12 +199,19 @@ static void serve(struct preparation *preparation, uint64_t *words)
 		request->count = UINT32_MAX;
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
 /* The collector's turn, until it is over or the collector is. */
 static void attend(struct preparation *preparation, struct thread_block *block)
 {
 	struct image_slot *slot = own_image();
 	uint64_t last_us = 0;
-	int stalled = 0;
+	uint64_t progress_ns = now_ns();
 	for (;;) {
 		uint32_t turn = atomic_load(&slot->scan_turn);
 		if (turn == LEAK_SCAN_TURN_OVER)
@@ -212,11 +222,14 @@ static void attend(struct preparation *preparation, struct thread_block *block)
 			sys_futex_wake(&slot->scan_turn);
 			continue;
 		}
+		/* While it lives and runs, its clock advances. */
 		uint64_t us = atomic_load_explicit(&tracker.segment->elapsed_us,
 						   memory_order_relaxed);
-		stalled = us == last_us ? stalled + 1 : 0;
+		uint64_t now = now_ns();
+		if (us != last_us)
+			progress_ns = now;
 		last_us = us;
-		if (!thread_may_go_on() || stalled > STALLED_STEPS)
+		if (!thread_may_go_on() || now - progress_ns > STALLED_NS)
 			return;
 		sys_futex_wait(&slot->scan_turn, turn, WAIT_STEP_NS);
 	}

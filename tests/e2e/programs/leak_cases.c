@@ -1,0 +1,572 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One case for each kind of leak, each root and each trap of leak scans: leak_cases CASE. The sizes
+ * of the blocks, from 7000 on, say which is which; test_leak_scan.py knows their kinds.
+ */
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#define NOINLINE __attribute__((noinline))
+
+static void *volatile held;
+static void *volatile held_inside;
+static void *volatile in_data = (void *)&held; /* not in .bss */
+static __thread void *volatile in_tls;
+
+/* A block that holds nothing. */
+static NOINLINE void *make(size_t size)
+{
+	return memset(malloc(size), 0, size);
+}
+
+/* Overwrites what earlier calls have left on the stack. */
+static NOINLINE void clear_stack(void)
+{
+	volatile char bytes[16384];
+	memset((char *)bytes, 0, sizeof(bytes));
+	__asm__ volatile("" ::: "memory");
+}
+
+static NOINLINE void lose(size_t size)
+{
+	(void)make(size);
+	clear_stack();
+}
+
+/* --- kinds --- */
+
+static NOINLINE void build_kinds(void)
+{
+	lose(7001);
+	void **first = make(7002);
+	void **second = make(7003);
+	*first = second; /* a cycle: one is definite, the other indirect */
+	*second = first;
+	void **top = make(7004);
+	top[0] = make(7005); /* a tree */
+	top[1] = make(7006);
+	void **chained = make(7008);
+	held = chained;
+	chained[3] = make(7009);
+	void **inside = make(7007);
+	held_inside = (char *)inside + 500;
+	inside[0] = make(7010); /* possible, since its holder is */
+	*(void **)make(7011) = NULL;
+	void **self = make(7012);
+	*self = self;
+	void **outer = make(7013);
+	*outer = (char *)make(7014) + 16; /* indirect, whatever the pointer */
+}
+
+static void kinds(void)
+{
+	build_kinds();
+	clear_stack();
+}
+
+/* --- roots --- */
+
+static void *in_thread_stack(void *unused)
+{
+	void *volatile mine = make(7105);
+	(void)unused;
+	for (;;)
+		pause();
+	return mine;
+}
+
+static void *in_loop(void *unused)
+{
+	void *mine = make(7106);
+	(void)unused;
+	/* In a register, never in memory. */
+	for (;;)
+		__asm__ volatile("" : "+r"(mine)::"memory");
+}
+
+static void *in_other_tls(void *unused)
+{
+	(void)unused;
+	in_tls = make(7107);
+	clear_stack();
+	for (;;)
+		pause();
+}
+
+static NOINLINE void fill_roots(void)
+{
+	pthread_key_t key;
+	pthread_key_t keys[40];
+	in_data = make(7101);
+	in_tls = make(7102);
+	(void)pthread_key_create(&key, NULL);
+	(void)pthread_setspecific(key, make(7103));
+	for (int i = 0; i < 40; i++)
+		(void)pthread_key_create(&keys[i], NULL);
+	(void)pthread_setspecific(keys[39], make(7104));
+	void **mapped = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			     0);
+	mapped[700] = make(7108);
+	void **shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	shared[7] = make(7109);
+	pthread_t thread;
+	(void)pthread_create(&thread, NULL, in_thread_stack, NULL);
+	(void)pthread_create(&thread, NULL, in_loop, NULL);
+	(void)pthread_create(&thread, NULL, in_other_tls, NULL);
+	(void)usleep(50000);
+}
+
+static void roots(void)
+{
+	fill_roots();
+	clear_stack();
+	lose(7110);
+	/* exit() is called below: main's frames are in use. */
+	void *volatile mine = make(7111);
+	exit(mine == NULL);
+}
+
+static void library(void)
+{
+	void *handle = dlopen(getenv("LEAK_LIBRARY"), RTLD_NOW);
+	if (!handle) {
+		(void)fprintf(stderr, "%s\n", dlerror());
+		exit(1);
+	}
+	void **data = dlsym(handle, "library_data");
+	*data = make(7120);
+	void **(*tls)(void) = (void **(*)(void))dlsym(handle, "library_tls");
+	*tls() = make(7121);
+	data = NULL;
+	clear_stack();
+	lose(7122);
+}
+
+/* --- signal stacks --- */
+
+static char signal_stack[65536];
+
+static void end_in_handler(int number)
+{
+	void *volatile mine = make(7131);
+	exit(number == 0 || mine == NULL);
+}
+
+static NOINLINE void raise_deeply(void)
+{
+	void *volatile mine = make(7132);
+	(void)raise(SIGUSR1);
+	(void)mine;
+}
+
+static void alternate(void)
+{
+	stack_t stack = {.ss_sp = signal_stack, .ss_size = sizeof(signal_stack)};
+	struct sigaction action = {.sa_handler = end_in_handler, .sa_flags = SA_ONSTACK};
+	(void)sigaltstack(&stack, NULL);
+	(void)sigaction(SIGUSR1, &action, NULL);
+	lose(7133);
+	raise_deeply();
+}
+
+static void leave_on_stack(int number)
+{
+	void *volatile mine = make(7134);
+	(void)number;
+	(void)mine;
+}
+
+/* What a handler has left on its stack is as dead as what lies below a stack pointer. */
+static void idle_alternate(void)
+{
+	stack_t stack = {.ss_sp = signal_stack, .ss_size = sizeof(signal_stack)};
+	struct sigaction action = {.sa_handler = leave_on_stack, .sa_flags = SA_ONSTACK};
+	(void)sigaltstack(&stack, NULL);
+	(void)sigaction(SIGUSR1, &action, NULL);
+	(void)raise(SIGUSR1);
+	clear_stack();
+}
+
+/* --- traps --- */
+
+static NOINLINE void descend(int depth)
+{
+	void *volatile mine = depth == 0 ? make(7201) : NULL;
+	volatile char pad[512];
+	pad[0] = 0;
+	if (depth > 0)
+		descend(depth - 1);
+	(void)mine;
+}
+
+/* Far below the stack pointer. */
+static void dead_stack(void)
+{
+	descend(60);
+}
+
+static void *end_at_once(void *unused)
+{
+	void *volatile mine = make(7202);
+	(void)unused;
+	(void)mine;
+	return NULL;
+}
+
+static void ended_thread(void)
+{
+	pthread_t thread;
+	(void)pthread_create(&thread, NULL, end_at_once, NULL);
+	(void)pthread_join(thread, NULL);
+	clear_stack();
+}
+
+/* The block's usable part ends where the arena says that free memory begins. */
+static void bins(void)
+{
+	void *guards[200];
+	for (int i = 0; i < 200; i++)
+		guards[i] = malloc(7208);
+	for (int i = 0; i < 200; i += 2)
+		free(guards[i]);
+	memset(guards, 0, sizeof(guards));
+	clear_stack();
+	(void)malloc(7240);
+	clear_stack();
+}
+
+/* Blocks that are used again hold what others have left in them. */
+static void stale(void)
+{
+	static void *volatile kept[100];
+	for (int i = 0; i < 100; i++) {
+		void **holder = malloc(64);
+		holder[5] = make(7204);
+		free(holder);
+		kept[i] = malloc(64);
+	}
+	clear_stack();
+}
+
+static void stale_realloc(void)
+{
+	static void *volatile kept[100];
+	for (int i = 0; i < 100; i++) {
+		void **holder = malloc(64);
+		void *barrier = malloc(64); /* it can't grow in place */
+		holder[5] = make(7205);
+		holder = realloc(holder, 200);
+		holder[5] = NULL;
+		kept[i] = malloc(64);
+		holder = realloc(holder, 24);
+		free(barrier);
+		free(holder);
+	}
+	clear_stack();
+}
+
+/* A table that is always moving must never look lost. */
+static void *volatile moving_table;
+
+static void *move_table(void *unused)
+{
+	void **table = malloc(800);
+	(void)unused;
+	for (int i = 0; i < 100; i++)
+		table[i] = make(7206);
+	for (size_t size = 800;; size = size == 800 ? 200000 : 800) {
+		table = realloc(table, size);
+		moving_table = table;
+	}
+}
+
+static void moving(void)
+{
+	pthread_t thread;
+	for (int i = 0; i < 3; i++)
+		(void)pthread_create(&thread, NULL, move_table, NULL);
+	(void)usleep(100000);
+}
+
+/* --- threads --- */
+
+static int never[2];
+
+static void *wait_somehow(void *argument)
+{
+	intptr_t number = (intptr_t)argument;
+	void *volatile mine = make(7301);
+	char byte;
+	sigset_t all;
+	if (number % 4 == 0) {
+		(void)sigfillset(&all);
+		(void)pthread_sigmask(SIG_BLOCK, &all, NULL);
+	}
+	if (number % 4 == 1)
+		for (;;)
+			__asm__ volatile("" ::: "memory");
+	while (read(never[0], &byte, 1) != 1 || mine)
+		(void)sleep(100);
+	return NULL;
+}
+
+static void threads(void)
+{
+	pthread_attr_t attributes;
+	pthread_t thread;
+	(void)!pipe(never);
+	(void)pthread_attr_init(&attributes);
+	(void)pthread_attr_setstacksize(&attributes, 128 << 10);
+	/* Few that run all the time: the machine is not ours alone. */
+	for (intptr_t i = 0; i < 200; i++)
+		(void)pthread_create(&thread, &attributes, wait_somehow,
+				     (void *)(i % 4 == 1 && i > 8 ? i + 1 : i));
+	(void)usleep(200000);
+	lose(7302);
+}
+
+static void *block_all(void *unused)
+{
+	void *volatile mine = make(7303);
+	uint64_t all = UINT64_MAX;
+	(void)unused;
+	/* What libc's functions refuse to do. */
+	(void)syscall(SYS_rt_sigprocmask, SIG_BLOCK, &all, NULL, 8);
+	for (;;)
+		pause();
+	return mine;
+}
+
+static void unparked(void)
+{
+	pthread_t thread;
+	(void)pthread_create(&thread, NULL, block_all, NULL);
+	(void)usleep(50000);
+	lose(7304);
+}
+
+static void *end_process(void *unused)
+{
+	(void)unused;
+	(void)usleep(50000);
+	lose(7305);
+	return NULL;
+}
+
+static void main_ends(void)
+{
+	pthread_t thread;
+	(void)pthread_create(&thread, NULL, end_process, NULL);
+	clear_stack();
+	pthread_exit(NULL);
+}
+
+/* --- ends --- */
+
+static void *volatile freed_at_exit;
+
+static void free_it(void)
+{
+	free(freed_at_exit);
+	freed_at_exit = NULL;
+	lose(7402);
+}
+
+static void by_handlers(void)
+{
+	freed_at_exit = make(7401);
+	(void)atexit(free_it);
+}
+
+static void by_underscore(void)
+{
+	freed_at_exit = make(7403);
+	(void)atexit(free_it);
+	lose(7404);
+	_exit(0);
+}
+
+static void by_c99(void)
+{
+	lose(7405);
+	_Exit(0);
+}
+
+static void by_quick_exit(void)
+{
+	freed_at_exit = make(7406);
+	(void)at_quick_exit(free_it);
+	lose(7407);
+	quick_exit(0);
+}
+
+static void by_abort(void)
+{
+	struct rlimit none = {0};
+	(void)setrlimit(RLIMIT_CORE, &none);
+	lose(7408);
+	abort();
+}
+
+static jmp_buf back;
+
+static void jump(int number)
+{
+	(void)number;
+	longjmp(back, 1);
+}
+
+/* The scan at the abort is replaced by the one at the end. */
+static void survives_abort(void)
+{
+	(void)signal(SIGABRT, jump);
+	held = make(7409);
+	if (setjmp(back) == 0)
+		abort();
+	free(held);
+	held = NULL;
+	lose(7410);
+}
+
+static void by_signal(void)
+{
+	struct rlimit none = {0};
+	(void)setrlimit(RLIMIT_CORE, &none);
+	lose(7411);
+	(void)raise(SIGSEGV);
+}
+
+static void by_kill(void)
+{
+	lose(7412);
+	(void)raise(SIGKILL);
+}
+
+static void forks(void)
+{
+	void **before = make(7413);
+	held = before;
+	lose(7414);
+	pid_t child = fork();
+	if (child == 0) {
+		/* Held by a block that it has from its parent. */
+		before[5] = make(7415);
+		before = NULL;
+		lose(7416);
+		exit(0);
+	}
+	(void)waitpid(child, NULL, 0);
+	before = NULL;
+	clear_stack();
+	child = vfork();
+	if (child == 0)
+		_exit(0);
+	(void)waitpid(child, NULL, 0);
+	lose(7417);
+}
+
+static void closes_all(void)
+{
+	for (int fd = 0; fd < 1024; fd++)
+		(void)close(fd);
+	lose(7418);
+}
+
+/* No longer its own master: /proc/self belongs to root then. */
+static void drops_rights(void)
+{
+	if (setgid(65534) != 0 || setuid(65534) != 0)
+		exit(77);
+	lose(7419);
+}
+
+static void big_hole(void)
+{
+	size_t size = (size_t)1 << 40;
+	void **hole = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (hole == MAP_FAILED)
+		exit(77);
+	hole[size / 16] = make(7501);
+	lose(7502);
+}
+
+static ucontext_t main_context;
+static ucontext_t other_context;
+
+static void run_coroutine(void)
+{
+	void *volatile mine = make(7601);
+	(void)swapcontext(&other_context, &main_context);
+	(void)mine;
+}
+
+/* Its stack is a block, which the context in our data points to. */
+static void coroutine(void)
+{
+	(void)getcontext(&other_context);
+	other_context.uc_stack.ss_size = 65536;
+	other_context.uc_stack.ss_sp = make(65536);
+	other_context.uc_link = &main_context;
+	makecontext(&other_context, run_coroutine, 0);
+	(void)swapcontext(&main_context, &other_context);
+	clear_stack();
+	lose(7602);
+}
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+} cases[] = {
+	{"kinds", kinds},
+	{"roots", roots},
+	{"library", library},
+	{"alternate", alternate},
+	{"idle-alternate", idle_alternate},
+	{"dead-stack", dead_stack},
+	{"ended-thread", ended_thread},
+	{"bins", bins},
+	{"stale", stale},
+	{"stale-realloc", stale_realloc},
+	{"moving", moving},
+	{"threads", threads},
+	{"unparked", unparked},
+	{"main-ends", main_ends},
+	{"handlers", by_handlers},
+	{"_exit", by_underscore},
+	{"_Exit", by_c99},
+	{"quick_exit", by_quick_exit},
+	{"abort", by_abort},
+	{"survives-abort", survives_abort},
+	{"signal", by_signal},
+	{"kill", by_kill},
+	{"forks", forks},
+	{"closes-all", closes_all},
+	{"drops-rights", drops_rights},
+	{"big-hole", big_hole},
+	{"coroutine", coroutine},
+};
+
+int main(int argc, char **argv)
+{
+	for (size_t i = 0; argc > 1 && i < sizeof(cases) / sizeof(cases[0]); i++) {
+		if (strcmp(cases[i].name, argv[1]) == 0) {
+			cases[i].run();
+			return 0;
+		}
+	}
+	return 2;
+}

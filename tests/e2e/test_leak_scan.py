@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Leak scans: which blocks of known sizes are lost, for each kind, root, trap and way to end."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import unittest
+
+from support import MEMTRACE, PROGRAMS, MemtraceTest, program, run, shell_status
+
+SCRUBBED = ("--leak-check",)
+THREAD_NOT_PARKED = 1
+INCOMPLETE = 2
+
+
+class LeakScanTest(MemtraceTest):
+    def scan(self, *command, options=SCRUBBED, status=0, **run_options):
+        """Records with a leak check; returns the kinds by block size, for each image."""
+        self.log.unlink(missing_ok=True)
+        done = self.record(*command, options=options, **run_options)
+        self.assertEqual(done.returncode, status, done.stderr.decode(errors="replace"))
+        return self.marks()
+
+    def marks(self):
+        """{image: {size: {kind: blocks}}} of the subject's blocks, from the last scan of each image."""
+        lines = [json.loads(line) for line in self.report("dump", "--json").stdout.splitlines()]
+        images = {}
+        self.flags = {}
+        self.holders = {}
+        for line in lines:
+            if line["line"] == "block" and line["what"] == "leaks":
+                images[line["image"]] = {}
+                self.flags[line["image"]] = 0
+            if line["line"] != "leak":
+                continue
+            self.flags[line["image"]] = line["flags"]
+            size = line["bytes"] // line["blocks"]
+            if 7000 <= size < 9000:
+                kinds = images[line["image"]].setdefault(size, {})
+                kinds[line["what"]] = kinds.get(line["what"], 0) + line["blocks"]
+                self.holders[size] = line["holder"]
+        return images
+
+    def case(self, name, status=0, **options):
+        """The kinds of the first image: {size: kind}, all blocks of a size being of one kind."""
+        images = self.scan(program("leak_cases"), name, status=status, **options)
+        self.assertIn(0, images, "there was no scan")
+        self.assertFalse(self.flags[0] & INCOMPLETE)
+        return self.single(images[0])
+
+    def single(self, sizes):
+        for size, kinds in sizes.items():
+            self.assertEqual(len(kinds), 1, f"blocks of {size} bytes are {kinds}")
+        return {size: next(iter(kinds)) for size, kinds in sizes.items()}
+
+
+class Kinds(LeakScanTest):
+    def test_each_kind(self):
+        found = self.case("kinds")
+        cycle = {found.pop(7002), found.pop(7003)}
+        self.assertEqual(cycle, {"definite", "indirect"})
+        self.assertEqual(found, {
+            7001: "definite", 7004: "definite", 7005: "indirect", 7006: "indirect", 7007: "possible",
+            7008: "reachable", 7009: "reachable", 7010: "possible", 7011: "definite", 7012: "definite",
+            7013: "definite", 7014: "indirect"})
+        self.assertRegex(self.holders[7008], r"^data of leak_cases\+0x[0-9a-f]+$")
+        self.assertRegex(self.holders[7009], r"^data of leak_cases\+0x[0-9a-f]+ > block of 7008 bytes$")
+
+    def test_pointers_that_cxx_code_keeps_into_its_blocks(self):
+        images = self.scan(program("leak_cases_cxx"), "leave")
+        sizes = images[0]
+        found = {size: kind for size, kind in self.single(sizes).items()}
+        self.assertEqual(found.pop(7300), "possible")
+        self.assertEqual(set(found.values()), {"reachable"})
+        self.assertGreaterEqual(len(found), 4)
+
+    def test_blocks_that_static_destructors_free_are_no_leaks(self):
+        images = self.scan(program("leak_cases_cxx"), "destructors")
+        self.assertNotIn(7801, images[0])
+
+
+class Roots(LeakScanTest):
+    def test_each_root(self):
+        found = self.case("roots")
+        lost = {size for size, kind in found.items() if kind != "reachable"}
+        self.assertEqual(found.pop(7110), "definite")
+        self.assertEqual(set(found), {7101, 7102, 7103, 7104, 7105, 7106, 7107, 7108, 7109, 7111})
+        self.assertEqual(lost, {7110})
+        self.assertRegex(self.holders[7105], "^stack of thread [0-9]+$")
+
+    def test_data_and_tls_of_a_loaded_library(self):
+        environment = dict(os.environ, LEAK_LIBRARY=str(PROGRAMS / "libleak_library.so"))
+        found = self.case("library", env=environment)
+        self.assertEqual(found, {7120: "reachable", 7121: "reachable", 7122: "definite"})
+        self.assertRegex(self.holders[7120], r"^data of libleak_library\.so\+0x")
+
+    def test_a_handler_on_an_alternate_stack_and_what_it_interrupted(self):
+        found = self.case("alternate")
+        self.assertEqual(found, {7131: "reachable", 7132: "reachable", 7133: "definite"})
+
+    def test_an_alternate_stack_that_nobody_is_on_is_no_root(self):
+        self.assertEqual(self.case("idle-alternate"), {7134: "definite"})
+
+    def test_a_mapping_of_a_terabyte_that_was_hardly_touched(self):
+        self.assertEqual(self.case("big-hole"), {7501: "reachable", 7502: "definite"})
+
+    def test_the_stack_of_a_coroutine(self):
+        self.assertEqual(self.case("coroutine"), {7601: "reachable", 7602: "definite"})
+
+
+class Traps(LeakScanTest):
+    def test_what_lies_below_the_stack_pointer_is_dead(self):
+        self.assertEqual(self.case("dead-stack"), {7201: "definite"})
+
+    def test_stacks_of_ended_threads_are_dead(self):
+        self.assertEqual(self.case("ended-thread"), {7202: "definite"})
+
+    def test_what_malloc_knows_of_free_memory_is_no_pointer(self):
+        images = self.scan(program("leak_cases"), "bins")
+        self.assertEqual(images[0], {7208: {"definite": 100}, 7240: {"definite": 1}})
+
+    def test_stale_words_in_blocks_used_again(self):
+        images = self.scan(program("leak_cases"), "stale")
+        self.assertEqual(images[0], {7204: {"definite": 100}})
+
+    def test_without_scrubbing_stale_words_hide_leaks(self):
+        images = self.scan(program("leak_cases"), "stale", options=("--leak-check", "--no-scrub"))
+        self.assertGreater(images[0][7204].get("reachable", 0), 50)
+
+    def test_stale_words_that_a_realloc_leaves_behind(self):
+        images = self.scan(program("leak_cases"), "stale-realloc")
+        self.assertEqual(images[0], {7205: {"definite": 100}})
+
+    def test_tables_that_are_being_moved_keep_their_blocks(self):
+        for _ in range(3):
+            images = self.scan(program("leak_cases"), "moving")
+            self.assertEqual(images[0], {7206: {"reachable": 300}})
+
+
+class Threads(LeakScanTest):
+    def test_two_hundred_threads_that_run_block_signals_or_wait(self):
+        images = self.scan(program("leak_cases"), "threads")
+        self.assertEqual(images[0], {7301: {"reachable": 200}, 7302: {"definite": 1}})
+        self.assertEqual(self.flags[0], 0)
+
+    def test_a_thread_that_cannot_be_parked_keeps_what_is_on_its_stack(self):
+        images = self.scan(program("leak_cases"), "unparked")
+        self.assertEqual(images[0], {7303: {"reachable": 1}, 7304: {"definite": 1}})
+        self.assertEqual(self.flags[0], THREAD_NOT_PARKED)
+
+    def test_the_main_thread_may_have_ended(self):
+        self.assertEqual(self.case("main-ends"), {7305: "definite"})
+        self.assertEqual(self.flags[0], 0)
+
+
+class Ends(LeakScanTest):
+    def test_exit_handlers_come_first(self):
+        self.assertEqual(self.case("handlers"), {7402: "definite"})
+
+    def test_underscore_exit_runs_no_handlers(self):
+        self.assertEqual(self.case("_exit"), {7403: "reachable", 7404: "definite"})
+
+    def test_underscore_exit_of_c99(self):
+        self.assertEqual(self.case("_Exit"), {7405: "definite"})
+
+    def test_quick_exit_runs_its_own_handlers_first(self):
+        self.assertEqual(self.case("quick_exit"), {7402: "definite", 7407: "definite"})
+
+    def test_abort(self):
+        self.assertEqual(self.case("abort", status=128 + signal.SIGABRT), {7408: "definite"})
+
+    def test_an_abort_that_the_program_survives(self):
+        self.assertEqual(self.case("survives-abort"), {7410: "definite"})
+
+    def test_no_scan_after_a_fatal_signal(self):
+        for name, number in (("signal", signal.SIGSEGV), ("kill", signal.SIGKILL)):
+            self.assertEqual(self.scan(program("leak_cases"), name, status=128 + number), {})
+
+    def test_forked_children_have_their_own_leaks(self):
+        images = self.scan(program("leak_cases"), "forks")
+        self.assertEqual(len(images), 2)
+        self.assertEqual(self.single(images[0]), {7413: "reachable", 7414: "definite", 7417: "definite"})
+        self.assertEqual(self.single(images[1]), {7415: "reachable", 7416: "definite"})
+
+    def test_a_program_that_closes_all_descriptors(self):
+        self.assertEqual(self.case("closes-all"), {7418: "definite"})
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root")
+    def test_a_program_that_has_become_another_user(self):
+        self.assertEqual(self.case("drops-rights"), {7419: "definite"})
+
+    def test_without_a_leak_check_there_is_no_scan(self):
+        self.assertEqual(self.scan(program("leak_cases"), "kinds", options=()), {})
+
+
+if __name__ == "__main__":
+    unittest.main()
