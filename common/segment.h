@@ -68,7 +68,7 @@ struct image_slot {
 		differing_stacks;        /* ... that differed without being marked as guessed ... */
 	_Atomic uint64_t guessed_stacks; /* ... and that were marked */
 	_Atomic uint64_t overhead_ticks; /* SESSION_MEASURE_OVERHEAD: of the stamps' counter */
-	_Atomic uint32_t scan_turn;      /* futex: enum leak_scan_turn, common/leak_scan.h */
+	_Atomic uint32_t scan_turn;      /* futex: enum leak_scan_turn, common/leak_protocol.h */
 	_Atomic uint32_t scan_ring;      /* index of the ring whose words carry the memory */
 	_Atomic uint64_t scan_area;      /* where struct leak_scan_area is in the process */
 	_Atomic uint32_t scan_wanted;    /* a scan on request: number of the request */

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/leak_scan.h"
+#include "common/leak_protocol.h"
 #include "common/sys.h"
 
 #define WAIT_STEP_NS 10000000L

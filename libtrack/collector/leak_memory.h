@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The memory of a process that waits for its leak scan: read through the thread that asked for it
- * (common/leak_scan.h).
+ * (common/leak_protocol.h).
  */
 #ifndef MEMTRACE_COLLECTOR_LEAK_MEMORY_H
 #define MEMTRACE_COLLECTOR_LEAK_MEMORY_H

@@ -284,6 +284,13 @@ static bool is_of_unparked(const struct leak_roots *roots, const uint64_t *words
 	return false;
 }
 
+/* The table of a thread's TLS blocks, which its struct pthread names by its second entry. */
+static void add_tls(struct leak_roots *roots, uint64_t thread_pointer)
+{
+	struct leak_root root = {.kind = LEAK_ROOT_TLS};
+	add_root(roots, &root, thread_pointer + 8, thread_pointer + 16);
+}
+
 /*
  * glibc keeps the stacks of threads that have ended. At a stack's end is its struct pthread, which
  * knows its own address and the stack's base and size.
@@ -309,6 +316,7 @@ static void spare_if_ended(struct leak_roots *roots, struct process_memory *memo
 		    size_bytes > mapping->end - base || is_thread_pointer(roots, address) ||
 		    is_of_unparked(roots, words + i, searched - i))
 			continue;
+		add_tls(roots, address);
 		spare(roots, base > mapping->start ? base : mapping->start, base + size_bytes);
 	}
 }
@@ -383,7 +391,9 @@ static void add_thread(struct leak_roots *roots, struct process_memory *memory, 
 	if (high > low)
 		add_stack(roots, index, low, high, pointer);
 	struct leak_root registers = {.kind = LEAK_ROOT_REGISTERS, .thread = index};
-	add_root(roots, &registers, 8, 16); /* not memory: see visit_thread */
+	add_root(roots, &registers, 8, 16); /* not memory: see visit_registers */
+	if (thread->thread_pointer)
+		add_tls(roots, thread->thread_pointer);
 }
 
 static int compare_ranges(const void *left, const void *right)
@@ -513,25 +523,26 @@ static void visit_words(void *context, size_t range, uint64_t address, const uin
 	leak_graph_visit_root(visiting->graph, visiting->root, address, words, word_count);
 }
 
-/*
- * A thread's struct pthread points to its table of TLS blocks 16 bytes behind its beginning; what a
- * stack pointer points into is in use as a stack.
- */
-static void visit_thread(const struct leak_roots *roots, struct process_memory *memory,
-			 struct leak_graph *graph, const struct visiting *visiting)
+/* What a stack pointer points into is in use as a stack. */
+static void visit_registers(const struct leak_roots *roots, struct leak_graph *graph,
+			    const struct visiting *visiting)
 {
 	const struct leak_scan_thread *thread =
 		&roots->threads[roots->items[visiting->root].thread];
-	uint64_t table = 0;
 	leak_graph_visit_root(graph, visiting->root, 0, thread->registers, thread->register_count);
 	uint32_t stack = leak_graph_find(graph, thread->stack_pointer);
 	if (stack != UINT32_MAX)
 		leak_graph_mark(graph, stack, visiting->root);
-	if (thread->thread_pointer &&
-	    process_memory_copy(memory, thread->thread_pointer + 8, sizeof(table), &table)) {
-		uint64_t block = table - 16;
-		leak_graph_visit_root(graph, visiting->root, 0, &block, 1);
-	}
+}
+
+static void visit_tls(const struct leak_root *root, struct process_memory *memory,
+		      struct leak_graph *graph, const struct visiting *visiting)
+{
+	uint64_t table = 0;
+	if (!process_memory_copy(memory, root->range.address, sizeof(table), &table))
+		return;
+	table -= 16;
+	leak_graph_visit_root(graph, visiting->root, root->range.address, &table, 1);
 }
 
 bool leak_roots_visit(const struct leak_roots *roots, struct process_memory *memory,
@@ -542,7 +553,9 @@ bool leak_roots_visit(const struct leak_roots *roots, struct process_memory *mem
 		struct visiting visiting = {.graph = graph, .root = i};
 		graph->skips_bins = root->may_be_bins;
 		if (root->kind == LEAK_ROOT_REGISTERS) {
-			visit_thread(roots, memory, graph, &visiting);
+			visit_registers(roots, graph, &visiting);
+		} else if (root->kind == LEAK_ROOT_TLS) {
+			visit_tls(root, memory, graph, &visiting);
 		} else if (root->kind == LEAK_ROOT_IGNORED) {
 			uint32_t node = leak_graph_find(graph, root->range.address);
 			if (node != UINT32_MAX)
@@ -589,6 +602,9 @@ void leak_root_describe(const struct leak_roots *roots, size_t root, uint64_t ad
 		break;
 	case LEAK_ROOT_INHERITED:
 		(void)snprintf(text, capacity, "a block of the parent process");
+		break;
+	case LEAK_ROOT_TLS:
+		(void)snprintf(text, capacity, "thread-local storage");
 		break;
 	case LEAK_ROOT_IGNORED:
 		(void)snprintf(text, capacity, "ignored by the program");

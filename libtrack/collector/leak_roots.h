@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/leak_scan.h"
+#include "common/leak_protocol.h"
 #include "libtrack/collector/leak_graph.h"
 #include "libtrack/collector/leak_maps.h"
 #include "libtrack/collector/leak_memory.h"
@@ -22,6 +22,7 @@ enum leak_root_kind {
 	LEAK_ROOT_MAPPING,   /* data of a module, or other memory of the program */
 	LEAK_ROOT_STACK,     /* of a thread */
 	LEAK_ROOT_REGISTERS, /* of a thread */
+	LEAK_ROOT_TLS,       /* of a thread, through the table that ld.so keeps */
 	LEAK_ROOT_TRACKER,   /* named by the tracker */
 	LEAK_ROOT_INHERITED, /* the heap that a fork's child has from its parent */
 	LEAK_ROOT_IGNORED,   /* the program says that the block is no leak */

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "common/leak_scan.h"
+#include "common/leak_protocol.h"
 #include "common/log/recording_state.h"
 #include "common/sys.h"
 #include "libtrack/collector/leak_scan.h"

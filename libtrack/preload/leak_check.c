@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/leak_scan.h"
+#include "common/leak_protocol.h"
 #include "common/sys.h"
 #include "libtrack/preload/foreign_blocks.h"
 #include "libtrack/preload/leak_park.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The tracker's part of a leak scan: when one is made, and what the collector is given to see.
- * Protocol and division of labour: common/leak_scan.h.
+ * Protocol and division of labour: common/leak_protocol.h.
  */
 #ifndef MEMTRACE_PRELOAD_LEAK_CHECK_H
 #define MEMTRACE_PRELOAD_LEAK_CHECK_H

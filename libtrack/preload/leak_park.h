@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/leak_scan.h"
+#include "common/leak_protocol.h"
 
 struct leak_park {
 	struct leak_scan_thread *threads; /* [count] pages of our own, the calling thread first */

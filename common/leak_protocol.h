@@ -17,8 +17,8 @@
  * bytes (struct leak_scan_request); the process puts the contents, rounded up to words each, behind
  * the request. What can't be read is zero.
  */
-#ifndef MEMTRACE_COMMON_LEAK_SCAN_H
-#define MEMTRACE_COMMON_LEAK_SCAN_H
+#ifndef MEMTRACE_COMMON_LEAK_PROTOCOL_H
+#define MEMTRACE_COMMON_LEAK_PROTOCOL_H
 
 #include <assert.h>
 #include <stdint.h>
