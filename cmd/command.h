@@ -16,13 +16,20 @@ struct command {
 	int (*run)(int argument_count, char **arguments); /* arguments[0]: "memtrace NAME" */
 };
 
+extern const struct command command_check;
 extern const struct command command_dump;
+extern const struct command command_leaks;
 extern const struct command command_run;
 
 /* Of `run` and `check`, as env, nohup and time have them. */
 #define EXIT_TRACER_FAILED 125
 #define EXIT_NOT_EXECUTABLE 126
 #define EXIT_NOT_FOUND 127
+
+/* Of `check` and `leaks`: a limit is passed (LeakSanitizer's number), and no verdict is possible.
+ */
+#define EXIT_LIMIT_PASSED 23
+#define EXIT_NO_VERDICT 3
 
 /* Of the reports. */
 #define EXIT_FILE 1

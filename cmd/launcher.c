@@ -21,6 +21,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cmd/command.h"
@@ -240,21 +241,56 @@ static void await_program(struct launcher *launcher)
 	}
 }
 
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* it exists */
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* Whether somebody wants the launcher to end. */
+static bool is_interrupted(const struct launcher *launcher)
+{
+	static const struct timespec at_once = {0};
+	int number;
+	while ((number = sigtimedwait(&launcher->signals, NULL, &at_once)) > 0)
+		if (number == SIGINT || number == SIGTERM || number == SIGHUP || number == SIGQUIT)
+			return true;
+	return false;
+}
+
+/* returns  whether there is news before `deadline_ms`, and nobody interrupts */
+static bool await_news(const struct launcher *launcher, uint64_t deadline_ms)
+{
+	struct pollfd control = {.fd = launcher->control_fd, .events = POLLIN};
+	while (now_ms() < deadline_ms && !is_interrupted(launcher))
+		if (poll(&control, 1, 100) > 0)
+			return true;
+	return false;
+}
+
 /*
- * Waits for the collector to finish the log, or to say that other processes of the tree go on.
+ * Waits for the collector to finish the log, or to say that other processes of the tree go on; for
+ * those too, as long as was asked for.
  */
 static void await_collector(struct launcher *launcher, struct collector_news *ret_news)
 {
+	uint64_t deadline_ms = now_ms() + launcher->options->tree_wait_s * UINT64_C(1000);
 	*ret_news = (struct collector_news){.event = RECORDING_LOST};
 	for (;;) {
 		struct collector_news news;
+		if (ret_news->event == RECORDING_GOES_ON && !await_news(launcher, deadline_ms))
+			return;
 		ssize_t count = recv(launcher->control_fd, &news, sizeof(news), 0);
 		if (count < 0 && errno == EINTR)
 			continue;
-		if (count != (ssize_t)sizeof(news))
+		if (count != (ssize_t)sizeof(news)) {
+			ret_news->event = RECORDING_LOST;
 			return;
+		}
 		*ret_news = news;
-		if (news.event != RECORDING_OVER)
+		if (news.event == LOG_FINISHED ||
+		    (news.event == RECORDING_GOES_ON && launcher->options->tree_wait_s == 0))
 			return;
 	}
 }

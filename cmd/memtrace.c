@@ -11,10 +11,13 @@
 /* Beside the reports, which are commands of their own: reporters/registry.c. */
 static const struct command *const commands[] = {
 	&command_run,
+	&command_check,
+	&command_leaks,
 	&command_dump,
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
+#define RECORDER_COUNT 2 /* the first ones record; in the help the reports come after them */
 
 void print_error(const char *format, ...)
 {
@@ -32,10 +35,11 @@ static int print_help(FILE *output)
 		"Usage: memtrace COMMAND [OPTION...] ...\n"
 		"Find out where a program's memory comes from: run it, then look at the log.\n\n",
 		output);
-	(void)fprintf(output, "  %-12s %s\n", commands[0]->name, commands[0]->summary);
+	for (size_t i = 0; i < RECORDER_COUNT; i++)
+		(void)fprintf(output, "  %-12s %s\n", commands[i]->name, commands[i]->summary);
 	for (const struct reporter *const *reporter = reporters; *reporter; reporter++)
 		(void)fprintf(output, "  %-12s %s\n", (*reporter)->name, (*reporter)->summary);
-	for (size_t i = 1; i < COMMAND_COUNT; i++)
+	for (size_t i = RECORDER_COUNT; i < COMMAND_COUNT; i++)
 		(void)fprintf(output, "  %-12s %s\n", commands[i]->name, commands[i]->summary);
 	(void)fputs("\n'memtrace COMMAND --help' tells a command's options.\n", output);
 	return fflush(output) == 0 && !ferror(output) ? EXIT_SUCCESS : EXIT_FILE;

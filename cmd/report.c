@@ -4,14 +4,12 @@
 
 #include <argp.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "cmd/command.h"
+#include "cmd/output_file.h"
 #include "reader/loaded_log.h"
 #include "reader/profile.h"
 
@@ -99,44 +97,16 @@ static char *derive_path(const char *log_path, const char *extension)
 	return asprintf(&path, "%.*s.%s", (int)length, log_path, extension) < 0 ? NULL : path;
 }
 
-static mode_t umask_of_process(void)
-{
-	mode_t mask = umask(0);
-	(void)umask(mask);
-	return mask;
-}
-
-/*
- * Writes a report to a file that appears, whole, at the end: what fails in between leaves nothing,
- * and an existing file as it was.
- */
 static enum mt_status render_to_file(const struct report_options *options,
 				     const struct profile *profile, const char *path,
 				     struct mt_error *error)
 {
-	struct stat target;
-	char *draft;
-	bool is_special = stat(path, &target) == 0 && !S_ISREG(target.st_mode);
-	if (!options->overwrites && !is_special && access(path, F_OK) == 0)
-		return mt_error_set(error, MT_ERR_IO, "%s exists: use -f to overwrite it", path);
-	if (asprintf(&draft, is_special ? "%s" : "%s.XXXXXX", path) < 0)
-		return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory");
-	/* A device or pipe is written to directly. */
-	int fd = is_special ? open(draft, O_WRONLY | O_CLOEXEC) : mkostemp(draft, O_CLOEXEC);
-	FILE *output = fd < 0 ? NULL : fdopen(fd, "w");
-	enum mt_status status = output ? options->reporter->render(
-						 profile, options->reporter_options, output, error)
-				       : mt_error_set_errno(error, errno, "cannot write %s", path);
-	if (output && !is_special)
-		(void)fchmod(fd, 0666 & ~umask_of_process()); /* at worst the file stays private */
-	if (output && fclose(output) != 0 && status == MT_OK)
-		status = mt_error_set_errno(error, errno, "cannot write %s", path);
-	if (status == MT_OK && !is_special && rename(draft, path) != 0)
-		status = mt_error_set_errno(error, errno, "cannot write %s", path);
-	if (status != MT_OK && fd >= 0 && !is_special)
-		(void)unlink(draft); /* what was begun */
-	free(draft);
-	return status;
+	struct output_file file;
+	enum mt_status status = output_file_open(&file, path, options->overwrites, error);
+	if (status != MT_OK)
+		return status;
+	status = options->reporter->render(profile, options->reporter_options, file.stream, error);
+	return output_file_close(&file, status, error);
 }
 
 static enum mt_status render(const struct report_options *options, const struct profile *profile,

@@ -229,6 +229,21 @@ static int add_image_end(struct log_info *info, const struct log_block *block,
 	return payload->failed ? corrupt(error, "IMAGE_END") : 1;
 }
 
+static int add_leaks(struct log_info *info, const struct log_block *block,
+		     struct byte_reader *payload, struct mt_error *error)
+{
+	struct log_image *image = image_of(info, block);
+	struct leak_marks marks = {.time_us = block->last_us};
+	if (!image || !leak_marks_decode(&marks, payload)) {
+		leak_marks_release(&marks);
+		return corrupt(error, "LEAKS");
+	}
+	leak_marks_release(&image->leak_marks);
+	image->leak_marks = marks;
+	image->has_leak_marks = true;
+	return 1;
+}
+
 static int add_untraced(struct log_info *info, const struct log_block *block,
 			struct byte_reader *payload, struct mt_error *error)
 {
@@ -313,6 +328,8 @@ int log_info_add(struct log_info *info, const struct log_block *block, struct by
 		return add_image_end(info, block, payload, error);
 	case LOG_BLOCK_UNTRACED:
 		return add_untraced(info, block, payload, error);
+	case LOG_BLOCK_LEAKS:
+		return add_leaks(info, block, payload, error);
 	case LOG_BLOCK_END:
 		return add_end(info, block, payload, error);
 	case LOG_BLOCK_COMMIT:
@@ -330,6 +347,7 @@ static void release_image(struct log_image *image)
 	}
 	free(image->modules);
 	free(image->threads);
+	leak_marks_release(&image->leak_marks);
 	free(image->path);
 	free(image->command);
 	free(image->arguments);

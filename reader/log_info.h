@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "common/codec.h"
+#include "common/log/leak_marks.h"
 #include "common/log/log_block.h"
 #include "common/status.h"
 
@@ -67,6 +68,8 @@ struct log_image {
 	struct log_thread *threads; /* [thread_count] */
 	uint32_t thread_count;
 	uint32_t thread_capacity;
+	bool has_leak_marks; /* a leak scan was made; this is the last one's */
+	struct leak_marks leak_marks;
 };
 
 struct log_untraced {

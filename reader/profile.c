@@ -16,6 +16,27 @@ static void mark_used(const struct replay_image *image, bool *used)
 	used[STACK_ROOT] = true;
 }
 
+static void mark_scanned(const struct leak_marks *marks, const struct stack_trie *trie, bool *used)
+{
+	for (size_t i = 0; i < marks->count; i++)
+		for (uint32_t node = marks->items[i].stack; node < trie->node_count && !used[node];
+		     node = trie->nodes[node].parent)
+			used[node] = true;
+}
+
+bool profile_is_scanned(const struct profile *profile, uint32_t process)
+{
+	const struct log_image *image = &profile->log->info.images[process];
+	const uint32_t node_count = profile->log->replay.images[process]->trie.node_count;
+	if (!image->has_leak_marks || image->loss ||
+	    (image->leak_marks.flags & LEAK_SCAN_INCOMPLETE))
+		return false;
+	for (size_t i = 0; i < image->leak_marks.count; i++)
+		if (image->leak_marks.items[i].stack >= node_count)
+			return false; /* the log is cut before these stack traces */
+	return true;
+}
+
 static void add_rows(struct profile *profile, uint32_t index, const uint32_t *nodes)
 {
 	const struct replay_image *image = profile->log->replay.images[index];
@@ -44,6 +65,55 @@ static void add_rows(struct profile *profile, uint32_t index, const uint32_t *no
 	}
 }
 
+static void add_scanned_marks(struct profile *profile, uint32_t index, const uint32_t *nodes)
+{
+	const struct leak_marks *marks = &profile->log->info.images[index].leak_marks;
+	for (size_t i = 0; i < marks->count; i++) {
+		const struct leak_mark *mark = &marks->items[i];
+		profile->marks[profile->mark_count++] = (struct profile_mark){
+			.node = nodes[mark->stack],
+			.process = index,
+			.thread = mark->thread,
+			.allocation_kind = mark->allocation_kind,
+			.leak_kind = mark->leak_kind,
+			.blocks = mark->blocks,
+			.bytes = mark->bytes,
+			.indirect_bytes = mark->indirect_bytes,
+			.oldest_us = mark->oldest_us,
+			.newest_us = mark->newest_us,
+			.scan_us = marks->time_us,
+			.holder = mark->holder,
+		};
+	}
+}
+
+static void add_unscanned_marks(struct profile *profile, uint32_t index, const uint32_t *nodes)
+{
+	const struct stack_costs *costs = &profile->log->replay.images[index]->costs;
+	for (uint32_t i = 0; i < costs->count; i++) {
+		const struct stack_cost *cost = &costs->items[i];
+		if (cost->live_blocks == 0)
+			continue;
+		profile->marks[profile->mark_count++] = (struct profile_mark){
+			.node = nodes[cost->stack],
+			.process = index,
+			.thread = cost->thread,
+			.allocation_kind = cost->kind,
+			.leak_kind = LEAK_UNCLASSIFIED,
+			.blocks = cost->live_blocks,
+			.bytes = cost->live_bytes,
+		};
+	}
+}
+
+static void add_marks(struct profile *profile, uint32_t index, const uint32_t *nodes)
+{
+	if (profile_is_scanned(profile, index))
+		add_scanned_marks(profile, index, nodes);
+	else
+		add_unscanned_marks(profile, index, nodes);
+}
+
 static bool add_image(struct profile *profile, struct call_tree *tree, uint32_t index)
 {
 	const struct replay_image *image = profile->log->replay.images[index];
@@ -52,10 +122,13 @@ static bool add_image(struct profile *profile, struct call_tree *tree, uint32_t 
 	bool has_memory = used && nodes;
 	if (has_memory) {
 		mark_used(image, used);
+		mark_scanned(&profile->log->info.images[index].leak_marks, &image->trie, used);
 		has_memory = call_tree_add_image(tree, index, used, nodes);
 	}
 	if (has_memory)
 		add_rows(profile, index, nodes);
+	if (has_memory)
+		add_marks(profile, index, nodes);
 	free(used);
 	free(nodes);
 	return has_memory;
@@ -88,15 +161,20 @@ static enum mt_status build(struct profile *profile, struct call_tree *tree, str
 {
 	const struct replay *replay = &profile->log->replay;
 	size_t row_count = 0;
-	for (uint32_t i = 0; i < replay->image_count; i++)
+	size_t mark_count = 0;
+	for (uint32_t i = 0; i < replay->image_count; i++) {
 		row_count += replay->images[i]->costs.count;
+		mark_count += profile->log->info.images[i].leak_marks.count;
+	}
+	mark_count += row_count;
 	profile->rows = malloc((row_count + 1) * sizeof(*profile->rows));
+	profile->marks = malloc((mark_count + 1) * sizeof(*profile->marks));
 	if (replay->largest_interval) {
 		profile->errors = calloc(row_count + 1, sizeof(*profile->errors));
 		if (!profile->errors)
 			return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory for the report");
 	}
-	if (!profile->rows || !string_table_init(&profile->strings) ||
+	if (!profile->rows || !profile->marks || !string_table_init(&profile->strings) ||
 	    !call_tree_init(tree, profile))
 		return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory for the report");
 	for (uint32_t i = 0; i < replay->image_count; i++) {
@@ -139,6 +217,7 @@ void profile_free(struct profile *profile)
 	free(profile->nodes);
 	free(profile->rows);
 	free(profile->errors);
+	free(profile->marks);
 	free(profile);
 }
 

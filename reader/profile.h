@@ -58,6 +58,23 @@ struct profile_row {
 	struct profile_costs costs;
 };
 
+/* Live blocks of one stack trace, thread and leak kind: at the scan, or unscanned at the end. */
+struct profile_mark {
+	uint32_t node;
+	uint32_t process;         /* index of the image in the log */
+	uint32_t thread;          /* index in the image */
+	uint32_t allocation_kind; /* enum allocation_kind */
+	uint32_t leak_kind;       /* enum leak_kind */
+	uint64_t blocks;
+	uint64_t bytes;
+	uint64_t indirect_bytes; /* lost only through these blocks */
+	uint64_t oldest_us;      /* when the first and the last of them were allocated, and when */
+	uint64_t newest_us;      /* that was found out; all 0 if there was no scan */
+	uint64_t scan_us;
+	const char *holder; /* where a pointer to one of them was found; NULL: not known */
+	bool is_replaced;   /* set by leak_list_gather: the process became another program */
+};
+
 struct profile {
 	const struct loaded_log *log; /* borrowed */
 	struct string_table strings;
@@ -67,8 +84,10 @@ struct profile {
 	uint32_t node_count;
 	struct profile_row *rows; /* [row_count] */
 	size_t row_count;
-	struct stack_error *errors;  /* [row_count] of the rows; NULL: nothing was sampled */
-	struct stack_error error;    /* of the totals */
+	struct stack_error *errors; /* [row_count] of the rows; NULL: nothing was sampled */
+	struct stack_error error;   /* of the totals */
+	struct profile_mark *marks; /* [mark_count] all live blocks */
+	size_t mark_count;
 	struct replay_totals totals; /* of the selected processes */
 	uint64_t anomalies;
 	uint32_t thread_count;
@@ -89,6 +108,12 @@ static inline const char *profile_text(const struct profile *profile, uint32_t s
 {
 	return string_table_text(&profile->strings, string);
 }
+
+/*
+ * Whether what a scan of this process said of its blocks holds: there was one, it could read all
+ * memory, and nothing of the process's events is missing.
+ */
+bool profile_is_scanned(const struct profile *profile, uint32_t process);
 
 /*
  * The node that an allocation is put down to: the innermost that is not C++'s operator new.

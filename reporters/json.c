@@ -11,29 +11,12 @@ void json_add_count(cJSON *object, const char *name, uint64_t value)
 	(void)cJSON_AddNumberToObject(object, name, (double)value);
 }
 
-/* Length of the UTF-8 sequence at `text`, 0 if there is none (RFC 3629). */
-static size_t sequence_length(const unsigned char *text)
-{
-	if (text[0] < 0x80)
-		return 1;
-	size_t length = text[0] >= 0xf0 ? 4 : text[0] >= 0xe0 ? 3 : 2;
-	if (text[0] < 0xc2 || text[0] > 0xf4)
-		return 0;
-	for (size_t i = 1; i < length; i++)
-		if ((text[i] & 0xc0) != 0x80)
-			return 0;
-	bool is_overlong = (text[0] == 0xe0 && text[1] < 0xa0) ||
-			   (text[0] == 0xf0 && text[1] < 0x90);
-	bool is_beyond = (text[0] == 0xed && text[1] > 0x9f) || (text[0] == 0xf4 && text[1] > 0x8f);
-	return is_overlong || is_beyond ? 0 : length;
-}
-
 cJSON *json_string(const char *text)
 {
 	const unsigned char *at = (const unsigned char *)text;
 	size_t bad = 0;
 	while (*at) {
-		size_t length = sequence_length(at);
+		size_t length = text_utf8_length((const char *)at);
 		bad += length == 0;
 		at += length ? length : 1;
 	}
@@ -44,7 +27,7 @@ cJSON *json_string(const char *text)
 		return NULL;
 	char *out = clean;
 	for (at = (const unsigned char *)text; *at;) {
-		size_t length = sequence_length(at);
+		size_t length = text_utf8_length((const char *)at);
 		memcpy(out, length ? (const char *)at : "\xef\xbf\xbd", length ? length : 3);
 		out += length ? length : 3;
 		at += length ? length : 1;

@@ -2,12 +2,10 @@
 #include "reporters/reporter.h"
 
 extern const struct reporter reporter_flamegraph;
-extern const struct reporter reporter_leaks;
 extern const struct reporter reporter_summary;
 
 const struct reporter *const reporters[] = {
 	&reporter_flamegraph,
 	&reporter_summary,
-	&reporter_leaks,
 	NULL,
 };

@@ -74,6 +74,23 @@ static const char *describe_place(const struct profile *profile, const struct pr
 	return text;
 }
 
+size_t text_utf8_length(const char *bytes)
+{
+	const unsigned char *text = (const unsigned char *)bytes;
+	if (text[0] < 0x80)
+		return 1;
+	size_t length = text[0] >= 0xf0 ? 4 : text[0] >= 0xe0 ? 3 : 2;
+	if (text[0] < 0xc2 || text[0] > 0xf4)
+		return 0;
+	for (size_t i = 1; i < length; i++)
+		if ((text[i] & 0xc0) != 0x80)
+			return 0;
+	bool is_overlong = (text[0] == 0xe0 && text[1] < 0xa0) ||
+			   (text[0] == 0xf0 && text[1] < 0x90);
+	bool is_beyond = (text[0] == 0xed && text[1] > 0x9f) || (text[0] == 0xf4 && text[1] > 0x8f);
+	return is_overlong || is_beyond ? 0 : length;
+}
+
 void print_frame(const struct profile *profile, const struct profile_frame *frame, FILE *output)
 {
 	char name[SHORT_TEXT_BYTES];

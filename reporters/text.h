@@ -3,6 +3,7 @@
 #ifndef MEMTRACE_REPORTERS_TEXT_H
 #define MEMTRACE_REPORTERS_TEXT_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -25,6 +26,9 @@ void print_frame(const struct profile *profile, const struct profile_frame *fram
 /* The same within `columns` (> 40) characters: of the file its name, of a long function a part. */
 void print_frame_within(const struct profile *profile, const struct profile_frame *frame,
 			size_t columns, FILE *output);
+
+/* Length of the UTF-8 sequence at `bytes`, 0 if there is none (RFC 3629). */
+size_t text_utf8_length(const char *bytes);
 
 /* The file name in a path. */
 const char *base_name(const char *path);

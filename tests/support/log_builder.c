@@ -177,6 +177,17 @@ void log_builder_commit(struct log_builder *builder)
 	add_block(builder, LOG_BLOCK_COMMIT, LOG_NO_IMAGE, 0);
 }
 
+void log_builder_leaks(struct log_builder *builder, uint32_t image, uint64_t time_us,
+		       uint32_t flags, const struct leak_mark *marks, size_t count)
+{
+	struct leak_marks all = {.flags = flags};
+	for (size_t i = 0; i < count; i++)
+		REQUIRE(leak_marks_add(&all, &marks[i]));
+	leak_marks_encode(&all, &builder->fields);
+	leak_marks_release(&all);
+	add_block(builder, LOG_BLOCK_LEAKS, image, time_us);
+}
+
 void log_builder_image_end(struct log_builder *builder, uint32_t image, uint64_t time_us)
 {
 	buffer_varint(&builder->fields, 0);

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "common/log/event_coder.h"
+#include "common/log/leak_marks.h"
 #include "common/log/log_writer.h"
 #include "common/log/stack_trie.h"
 
@@ -67,6 +68,9 @@ void log_builder_event(struct log_builder *builder, uint32_t image,
 
 /* Writes the events so far and a COMMIT. */
 void log_builder_commit(struct log_builder *builder);
+/* A LEAKS block. */
+void log_builder_leaks(struct log_builder *builder, uint32_t image, uint64_t time_us,
+		       uint32_t flags, const struct leak_mark *marks, size_t count);
 void log_builder_image_end(struct log_builder *builder, uint32_t image, uint64_t time_us);
 void log_builder_end(struct log_builder *builder, uint64_t time_us, int exit_status);
 

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * memtrace check: runs a program with a leak check and judges it.
+ *
+ * The program's stdout and stdin stay its own. The report goes to stderr when the program has
+ * ended, or to a file. A log that nobody asked for is removed again, unless there is something in
+ * it to look at.
+ */
+#include <argp.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd/command.h"
+#include "cmd/leak_judge.h"
+#include "cmd/output_file.h"
+#include "cmd/record_program.h"
+
+enum option_key { OPTION_NO_CHILDREN = 512, OPTION_NO_SCRUB, OPTION_REPORT, OPTION_WAIT };
+
+/* Processes that the program leaves behind have this long to end. */
+#define DEFAULT_WAIT_S 10
+#define LONGEST_WAIT_S 86400
+
+/* Of what nobody has classified the report shows the most; the log has the rest. */
+#define UNCLASSIFIED_LISTED 10
+
+struct check_options {
+	struct leak_options shared;
+	struct launch_options launch;
+	const char *report_path;  /* NULL: stderr; "-": stdout */
+	char directory[PATH_MAX]; /* of a log that is only there for the check; "": none */
+};
+
+static const struct argp_option rows[] = {
+	{"output", 'o', "LOG", 0, "Keep the log, as LOG", 0},
+	{"force", 'f', NULL, 0, "Overwrite an existing log or report", 0},
+	{"quiet", 'q', NULL, 0, "Print nothing when all limits are kept", 0},
+	{"no-children", OPTION_NO_CHILDREN, NULL, 0, "Check the program only, not what it starts",
+	 0},
+	{"no-scrub", OPTION_NO_SCRUB, NULL, 0,
+	 "Don't zero blocks before they are freed; stale pointers may hide leaks", 0},
+	{"wait", OPTION_WAIT, "SECONDS", 0,
+	 "How long to wait for processes that the program leaves behind (default: 10)", 0},
+	{"report", OPTION_REPORT, "FILE", 0,
+	 "Write the report to FILE, - for standard output (default: standard error)", 3},
+	{0},
+};
+
+static unsigned parse_wait(const char *text, const struct argp_state *state)
+{
+	char *end;
+	errno = 0;
+	long seconds = strtol(text, &end, 10);
+	if (errno || end == text || *end || seconds < 0 || seconds > LONGEST_WAIT_S)
+		argp_error(state, "'%s' is not a number of seconds up to %d", text, LONGEST_WAIT_S);
+	return (unsigned)seconds;
+}
+
+static error_t parse(int key, char *argument, struct argp_state *state)
+{
+	struct check_options *options = state->input;
+	struct launch_options *launch = &options->launch;
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &options->shared;
+		return 0;
+	case 'o':
+		launch->log_path = argument;
+		return 0;
+	case 'f':
+		launch->overwrites = true;
+		return 0;
+	case 'q':
+		launch->is_quiet = true;
+		return 0;
+	case OPTION_NO_CHILDREN:
+		launch->no_children = true;
+		return 0;
+	case OPTION_NO_SCRUB:
+		launch->no_scrub = true;
+		return 0;
+	case OPTION_WAIT:
+		launch->tree_wait_s = parse_wait(argument, state);
+		return 0;
+	case OPTION_REPORT:
+		options->report_path = argument;
+		return 0;
+	case ARGP_KEY_ARG:
+		/* The rest is the program's. */
+		launch->arguments = state->argv + state->next - 1;
+		state->next = state->argc;
+		return 0;
+	case ARGP_KEY_END:
+		if (!launch->arguments)
+			argp_error(state, "a program to run is missing");
+		return 0;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+static const struct argp_child children[] = {{&leak_argp, 0, NULL, 0}, {0}};
+
+static const struct argp parser = {
+	.options = rows,
+	.parser = parse,
+	.args_doc = "PROGRAM [ARGUMENT...]",
+	.doc = "Run PROGRAM, find out what it leaks, and fail if that passes a limit.\v"
+	       "The exit status is the program's if that is not 0 (128 + N if signal N ended it); "
+	       "else 23 if a limit is passed, 3 if no verdict is possible, 0 if all limits are "
+	       "kept. 125 if memtrace failed, 126 if the program can't be executed or traced, 127 "
+	       "if it is not found.",
+	.children = children,
+};
+
+/* A place for a log that nobody has asked for. returns false: there is none */
+static bool make_directory(struct check_options *options, char *log_path, size_t capacity)
+{
+	const char *parent = getenv("TMPDIR");
+	const char *slash = strrchr(options->launch.program_path, '/');
+	int length = snprintf(options->directory, sizeof(options->directory),
+			      "%s/memtrace-check-XXXXXX", parent && *parent ? parent : "/tmp");
+	if (length >= (int)sizeof(options->directory) || !mkdtemp(options->directory)) {
+		print_error("cannot make a directory for the log in %s: %s",
+			    parent && *parent ? parent : "/tmp", strerror(errno));
+		options->directory[0] = '\0';
+		return false;
+	}
+	(void)snprintf(log_path, capacity, "%s/%.200s.mtlog", options->directory,
+		       slash ? slash + 1 : options->launch.program_path);
+	options->launch.log_path = log_path;
+	return true;
+}
+
+static void remove_log(const struct check_options *options)
+{
+	if (!*options->directory)
+		return;
+	(void)unlink(options->launch.log_path); /* it may not have come to be */
+	(void)rmdir(options->directory);
+}
+
+/* The stream of the report, opened when it is known that there is one. */
+struct report_output {
+	const struct check_options *options;
+	struct output_file file;
+	bool has_file;
+	struct mt_error error;
+};
+
+static FILE *open_report(void *context, enum leak_outcome outcome)
+{
+	struct report_output *output = context;
+	const struct check_options *options = output->options;
+	if (options->report_path && strcmp(options->report_path, "-") == 0)
+		return stdout;
+	if (options->report_path) {
+		output->has_file = output_file_open(&output->file, options->report_path,
+						    options->launch.overwrites,
+						    &output->error) == MT_OK;
+		return output->has_file ? output->file.stream : NULL;
+	}
+	return options->launch.is_quiet && outcome == LEAKS_PASSED ? NULL : stderr;
+}
+
+static enum mt_status judge_log(struct leak_judge *judge, const struct check_options *options,
+				const char *log_path, enum leak_outcome *ret_outcome,
+				struct mt_error *error)
+{
+	struct report_output output = {.options = options};
+	enum mt_status status = leak_judge_log(judge, log_path, 0, open_report, &output,
+					       ret_outcome, error);
+	if (output.has_file)
+		status = output_file_close(&output.file, status, error);
+	if (status == MT_OK && output.error.status != MT_OK) {
+		*error = output.error;
+		status = error->status;
+	}
+	return status;
+}
+
+static int status_of(const struct check_options *options, enum leak_outcome outcome)
+{
+	switch (outcome) {
+	case LEAKS_FAILED:
+		return options->shared.failed_status;
+	case LEAKS_UNJUDGED:
+		return EXIT_NO_VERDICT;
+	case LEAKS_PASSED:
+		break;
+	}
+	return EXIT_SUCCESS;
+}
+
+/* returns  the exit status */
+static int check(struct leak_judge *judge, struct check_options *options)
+{
+	struct launch_result result;
+	struct mt_error error = {0};
+	enum leak_outcome outcome = LEAKS_UNJUDGED;
+	char closing[512];
+	record_program(&options->launch, &result, closing, sizeof(closing));
+	if (!result.was_recorded) {
+		remove_log(options);
+		return result.exit_status;
+	}
+	int status;
+	if (judge_log(judge, options, result.log_path, &outcome, &error) == MT_OK) {
+		status = status_of(options, outcome);
+	} else {
+		/* The program has run: what it said stands. */
+		print_error("%s", error.message);
+		status = EXIT_NO_VERDICT;
+	}
+	bool is_kept = status != EXIT_SUCCESS || result.news.event == RECORDING_GOES_ON;
+	if (!is_kept)
+		remove_log(options);
+	else if (*options->directory && options->shared.format == &leak_formats[0])
+		print_error("the log is kept: %s", result.log_path);
+	return result.exit_status ? result.exit_status : status;
+}
+
+/* What can be found wrong before the program starts. returns 0 or an exit status */
+static int prepare(struct leak_judge *judge, struct check_options *options, char *program_path,
+		   size_t capacity)
+{
+	struct mt_error error = {0};
+	const char *report = options->report_path;
+	bool is_file = report && strcmp(report, "-") != 0;
+	enum mt_status status = leak_judge_init(judge, &options->shared, &error);
+	if (status == MT_OK && is_file)
+		status = output_file_check(report, options->launch.overwrites, &error);
+	if (status != MT_OK) {
+		print_error("%s", error.message);
+		return EXIT_TRACER_FAILED;
+	}
+	return record_find_program(options->launch.arguments[0], program_path, capacity);
+}
+
+static int run(int argument_count, char **arguments)
+{
+	char program_path[PATH_MAX];
+	char log_path[PATH_MAX * 2];
+	struct leak_judge judge = {0};
+	struct check_options options = {
+		.launch = {.unwinder = UNWINDER_FAST,
+			   .leak_check = true,
+			   .sampling.is_exact = true,
+			   .tree_wait_s = DEFAULT_WAIT_S},
+	};
+	argp_err_exit_status = EXIT_TRACER_FAILED;
+	(void)argp_parse(&parser, argument_count, arguments, ARGP_IN_ORDER, NULL, &options);
+	int status = prepare(&judge, &options, program_path, sizeof(program_path));
+	judge.unclassified_limit = UNCLASSIFIED_LISTED;
+	options.launch.program_path = program_path;
+	if (status == 0 && !options.launch.log_path &&
+	    !make_directory(&options, log_path, sizeof(log_path)))
+		status = EXIT_TRACER_FAILED;
+	if (status == 0)
+		status = check(&judge, &options);
+	leak_judge_release(&judge);
+	leak_options_release(&options.shared);
+	return status;
+}
+
+const struct command command_check = {
+	.name = "check",
+	.summary = "run a program and fail if it leaks",
+	.run = run,
+};

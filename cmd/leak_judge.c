@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cmd/leak_judge.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cmd/command.h"
+#include "cmd/output_file.h"
+
+enum mt_status leak_judge_init(struct leak_judge *judge, const struct leak_options *options,
+			       struct mt_error *error)
+{
+	*judge = (struct leak_judge){.options = options};
+	enum mt_status status = suppressions_add_builtin(&judge->suppressions, error);
+	for (size_t i = 0; i < options->suppression_count && status == MT_OK; i++)
+		status = suppressions_read(&judge->suppressions, options->suppression_paths[i],
+					   error);
+	if (status == MT_OK && options->baseline_path && !options->writes_baseline)
+		status = leak_baseline_read(&judge->baseline, options->baseline_path, error);
+	if (status != MT_OK)
+		leak_judge_release(judge);
+	return status;
+}
+
+void leak_judge_release(struct leak_judge *judge)
+{
+	suppressions_release(&judge->suppressions);
+	leak_baseline_release(&judge->baseline);
+}
+
+static enum mt_status write_baseline(const struct leak_judge *judge, const struct leak_list *list,
+				     struct mt_error *error)
+{
+	struct output_file file;
+	enum mt_status status = output_file_open(&file, judge->options->baseline_path, true, error);
+	if (status != MT_OK)
+		return status;
+	status = leak_baseline_write(list, &judge->options->limits, file.stream, error);
+	return output_file_close(&file, status, error);
+}
+
+static bool is_unjudged(const struct leak_verdict *verdict)
+{
+	for (size_t i = 0; i < verdict->finding_count; i++)
+		if (verdict->findings[i].outcome == LEAKS_UNJUDGED)
+			return true;
+	return false;
+}
+
+/*
+ * The leaks of now become the baseline, and are known from here on. Without a verdict on all of
+ * them there is nothing to write that would last.
+ */
+static enum mt_status renew_baseline(const struct leak_judge *judge, struct leak_list *list,
+				     struct leak_verdict *verdict, struct mt_error *error)
+{
+	if (is_unjudged(verdict)) {
+		print_error("%s is not written: there is no verdict",
+			    judge->options->baseline_path);
+		return MT_OK;
+	}
+	enum mt_status status = write_baseline(judge, list, error);
+	if (status != MT_OK)
+		return status;
+	for (size_t i = 0; i < list->count; i++) {
+		struct leak *leak = &list->items[i];
+		if (leak_counts(leak, &judge->options->limits)) {
+			leak->novelty = LEAK_KNOWN;
+			leak->known_bytes = leak->bytes;
+		}
+	}
+	leak_verdict_release(verdict);
+	return leak_verdict_make(verdict, list, &judge->options->limits, error);
+}
+
+/* Where paths are shown from: the checkout in a CI job, else the working directory. */
+static void find_root(char *path, size_t capacity)
+{
+	const char *workspace = getenv("GITHUB_WORKSPACE");
+	if (workspace && *workspace == '/')
+		(void)snprintf(path, capacity, "%s", workspace);
+	else if (!getcwd(path, capacity))
+		*path = '\0';
+}
+
+static enum mt_status print_report(const struct leak_judge *judge, struct leak_report *report,
+				   FILE *output, struct mt_error *error)
+{
+	char root[PATH_MAX];
+	find_root(root, sizeof(root));
+	report->root = root;
+	return judge->options->prints_suppressions
+		       ? leaks_print_suppressions(report, judge->options->syntax, output, error)
+		       : judge->options->format->print(report, output, error);
+}
+
+static enum mt_status judge_profile(struct leak_judge *judge, const struct profile *profile,
+				    leak_output_function *output, void *context,
+				    enum leak_outcome *ret_outcome, struct mt_error *error)
+{
+	const struct leak_options *options = judge->options;
+	struct leak_list list = {0};
+	struct leak_verdict verdict = {0};
+	struct leak_report report = {
+		.list = &list,
+		.suppressions = &judge->suppressions,
+		.limits = &options->limits,
+		.verdict = &verdict,
+		.shows_holders = options->shows_holders,
+		.has_baseline = options->baseline_path != NULL,
+		.unclassified_limit = judge->unclassified_limit,
+	};
+	enum mt_status status = leak_list_gather(&list, profile, error);
+	if (status != MT_OK)
+		return status;
+	suppressions_apply(&judge->suppressions, &list);
+	if (options->baseline_path && !options->writes_baseline)
+		status = leak_baseline_compare(&judge->baseline, &list, &options->limits,
+					       &report.gone_count, error);
+	if (status == MT_OK)
+		status = leak_verdict_make(&verdict, &list, &options->limits, error);
+	if (status == MT_OK && options->writes_baseline)
+		status = renew_baseline(judge, &list, &verdict, error);
+	FILE *stream = status == MT_OK ? output(context, verdict.outcome) : NULL;
+	if (stream)
+		status = print_report(judge, &report, stream, error);
+	*ret_outcome = verdict.outcome;
+	leak_verdict_release(&verdict);
+	leak_list_release(&list);
+	return status;
+}
+
+enum mt_status leak_judge_log(struct leak_judge *judge, const char *log_path, uint64_t pid,
+			      leak_output_function *output, void *context,
+			      enum leak_outcome *ret_outcome, struct mt_error *error)
+{
+	struct loaded_log log;
+	struct profile *profile = NULL;
+	struct loaded_log_options load = {.pid = pid};
+	enum mt_status status = loaded_log_read(&log, log_path, &load, error);
+	if (status != MT_OK)
+		return status;
+	status = profile_new(&log, &profile, error);
+	if (status == MT_OK)
+		status = judge_profile(judge, profile, output, context, ret_outcome, error);
+	profile_free(profile);
+	loaded_log_release(&log);
+	return status;
+}

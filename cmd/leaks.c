@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* memtrace leaks: what was not freed in a recording, and the verdict on it. */
+#include <argp.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cmd/command.h"
+#include "cmd/leak_judge.h"
+
+enum option_key { OPTION_PID = 512 };
+
+struct leaks_options {
+	struct leak_options shared;
+	const char *log_path;
+	uint64_t pid;
+};
+
+static const struct argp_option rows[] = {
+	{"pid", OPTION_PID, "PID", 0, "Only the process PID of the tree", 0},
+	{0},
+};
+
+static error_t parse(int key, char *argument, struct argp_state *state)
+{
+	struct leaks_options *options = state->input;
+	char *end;
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &options->shared;
+		return 0;
+	case OPTION_PID:
+		errno = 0;
+		options->pid = strtoull(argument, &end, 10);
+		if (errno || end == argument || *end || options->pid == 0)
+			argp_error(state, "'%s' is not a process id", argument);
+		return 0;
+	case ARGP_KEY_ARG:
+		if (options->log_path)
+			argp_error(state, "one log at a time: what is '%s'?", argument);
+		options->log_path = argument;
+		return 0;
+	case ARGP_KEY_END:
+		if (!options->log_path)
+			argp_error(state, "a log to read is missing");
+		return 0;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+static const struct argp_child children[] = {{&leak_argp, 0, NULL, 0}, {0}};
+
+static const struct argp parser = {
+	.options = rows,
+	.parser = parse,
+	.args_doc = "LOG",
+	.doc = "List what was never freed, by stack trace, and judge it.\v"
+	       "The exit status is 0 if all limits are kept, 23 if one is passed, 3 if one was "
+	       "asked for and no verdict is possible, 1 if a file can't be read or written, 2 for "
+	       "wrong usage.",
+	.children = children,
+};
+
+static FILE *to_stdout(void *context, enum leak_outcome outcome)
+{
+	(void)context;
+	(void)outcome;
+	return stdout;
+}
+
+static int status_of(const struct leaks_options *options, enum leak_outcome outcome)
+{
+	switch (outcome) {
+	case LEAKS_FAILED:
+		return options->shared.failed_status;
+	case LEAKS_UNJUDGED:
+		/* A log that was recorded without a scan is merely listed. */
+		return options->shared.has_limits ? EXIT_NO_VERDICT : EXIT_SUCCESS;
+	case LEAKS_PASSED:
+		break;
+	}
+	return EXIT_SUCCESS;
+}
+
+static int judge(const struct leaks_options *options)
+{
+	struct leak_judge judge;
+	struct mt_error error = {0};
+	enum leak_outcome outcome = LEAKS_UNJUDGED;
+	enum mt_status status = leak_judge_init(&judge, &options->shared, &error);
+	if (status == MT_OK) {
+		status = leak_judge_log(&judge, options->log_path, options->pid, to_stdout, NULL,
+					&outcome, &error);
+		leak_judge_release(&judge);
+	}
+	if (status == MT_OK)
+		return status_of(options, outcome);
+	print_error("%s", error.message);
+	return status == MT_ERR_USAGE ? EXIT_USAGE : EXIT_FILE;
+}
+
+static int run(int argument_count, char **arguments)
+{
+	struct leaks_options options = {0};
+	argp_err_exit_status = EXIT_USAGE;
+	(void)argp_parse(&parser, argument_count, arguments, 0, NULL, &options);
+	int status = judge(&options);
+	leak_options_release(&options.shared);
+	return status;
+}
+
+const struct command command_leaks = {
+	.name = "leaks",
+	.summary = "list what was never freed, by stack trace, and judge it",
+	.run = run,
+};

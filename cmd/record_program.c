@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cmd/record_program.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "cmd/command.h"
+#include "common/executable.h"
+#include "libtrack/collector/module_files.h"
+#include "reader/finish.h"
+#include "reporters/text.h"
+
+static const char *advice_for(enum executable_kind kind)
+{
+	switch (kind) {
+	case EXECUTABLE_STATIC:
+		return "link it dynamically to trace it";
+	case EXECUTABLE_SET_ID:
+		return "run it as its owner, or a copy without these rights";
+	case EXECUTABLE_OTHER_ARCHITECTURE:
+		return "use memtrace built for that architecture";
+	case EXECUTABLE_OTHER_LIBC:
+		return "only programs linked with glibc can be traced";
+	case EXECUTABLE_SANITIZER:
+		return "build it without -fsanitize";
+	case EXECUTABLE_TRACEABLE:
+	case EXECUTABLE_UNREADABLE:
+		break;
+	}
+	return "";
+}
+
+int record_find_program(const char *name, char *path, size_t capacity)
+{
+	int failure = executable_find(name, getenv("PATH"), path, capacity);
+	if (failure == ENOENT) {
+		print_error("%s: not found", name);
+		return EXIT_NOT_FOUND;
+	}
+	if (failure) {
+		print_error("%s: not executable", name);
+		return EXIT_NOT_EXECUTABLE;
+	}
+	enum executable_kind kind = executable_classify(path);
+	if (kind == EXECUTABLE_TRACEABLE || kind == EXECUTABLE_UNREADABLE)
+		return 0;
+	print_error("%s: cannot be traced: %s; %s", path, executable_reason(kind),
+		    advice_for(kind));
+	return EXIT_NOT_EXECUTABLE;
+}
+
+/* Symbols take as long as this at the end of a run; the rest is for `memtrace symbolize`. */
+#define SYMBOLS_LIMIT_MS 10000
+
+static void describe(const struct finish_result *finished, const char *log_path, char *text,
+		     size_t capacity)
+{
+	char peak[TEXT_FIGURE_BYTES];
+	char count[TEXT_FIGURE_BYTES];
+	char leaked[TEXT_FIGURE_BYTES];
+	int length = snprintf(text, capacity, "%s: peak %s, %s allocations, %s never freed%s",
+			      log_path, text_of_bytes(finished->totals.peak_bytes, peak),
+			      text_of_count(finished->totals.allocations, count),
+			      text_of_bytes(finished->totals.live_bytes, leaked),
+			      finished->is_complete ? "" : " (incomplete: see 'memtrace summary')");
+	if (finished->symbols.missing > 0 && length > 0 && (size_t)length < capacity)
+		(void)snprintf(text + length, capacity - (size_t)length,
+			       "; %llu names are missing: run 'memtrace symbolize'",
+			       (unsigned long long)finished->symbols.missing);
+}
+
+/* In the collector's process: its descriptors of the program's modules are at hand. */
+static void finish_recording(const struct launch_options *launch_options, const char *log_path,
+			     const struct collector_result *result, int control_fd)
+{
+	struct collector_news news = {.event = LOG_FINISHED};
+	struct finish_options options = {
+		.is_recorder = true,
+		.has_no_symbols = launch_options->no_symbols,
+		.symbolize.limit_ms = SYMBOLS_LIMIT_MS,
+		.symbolize.find_file = find_module_file,
+		.symbolize.context = result->module_files,
+	};
+	struct finish_result finished;
+	struct mt_error error;
+	if (result->is_discarded)
+		return;
+	if (result->is_cut)
+		(void)snprintf(news.text, sizeof(news.text), "recording ended early: %s",
+			       result->message);
+	else if (!result->was_traced)
+		(void)snprintf(news.text, sizeof(news.text), "%s: the program was not traced",
+			       log_path);
+	else if (finish_log(log_path, &options, &finished, &error) == MT_OK)
+		describe(&finished, log_path, news.text, sizeof(news.text));
+	else
+		(void)snprintf(news.text, sizeof(news.text), "%s is not finished: %s", log_path,
+			       error.message);
+	(void)flock(result->log_fd, LOCK_UN); /* the launcher may be gone before this process is */
+	(void)send(control_fd, &news, sizeof(news), MSG_NOSIGNAL); /* nobody waits: fine */
+}
+
+/* The collector died: the log and its segment are put together here. */
+static void finish_for_collector(const struct launch_options *launch_options,
+				 const struct launch_result *result, char *text, size_t capacity)
+{
+	struct finish_options options = {
+		.has_no_symbols = launch_options->no_symbols,
+		.symbolize.limit_ms = SYMBOLS_LIMIT_MS,
+		.ending = {true, result->wait_status, result->max_rss_bytes},
+	};
+	struct finish_result finished;
+	struct mt_error error;
+	if (finish_log(result->log_path, &options, &finished, &error) == MT_OK)
+		describe(&finished, result->log_path, text, capacity);
+	else
+		(void)snprintf(text, capacity, "the collector ended early: %s", error.message);
+}
+
+static void describe_news(const struct launch_options *launch_options,
+			  const struct launch_result *result, char *text, size_t capacity)
+{
+	switch (result->news.event) {
+	case RECORDING_GOES_ON:
+		(void)snprintf(text, capacity,
+			       "%.400s: recording goes on, %u process%s still run%s",
+			       result->log_path, result->news.process_count,
+			       result->news.process_count == 1 ? "" : "es",
+			       result->news.process_count == 1 ? "s" : "");
+		break;
+	case LOG_FINISHED:
+		(void)snprintf(text, capacity, "%s", result->news.text);
+		break;
+	case RECORDING_LOST:
+	case RECORDING_OVER:
+		finish_for_collector(launch_options, result, text, capacity);
+		break;
+	}
+}
+
+void record_program(const struct launch_options *options, struct launch_result *ret_result,
+		    char *closing, size_t capacity)
+{
+	launch(options, finish_recording, ret_result);
+	*closing = '\0';
+	if (ret_result->was_recorded)
+		describe_news(options, ret_result, closing, capacity);
+}
