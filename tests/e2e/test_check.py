@@ -1,0 +1,378 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""`memtrace check` and the verdict of `memtrace leaks`: exit statuses, limits, suppressions, baselines, formats."""
+
+import json
+import os
+import signal
+import subprocess
+import unittest
+import xml.etree.ElementTree
+
+from support import MEMTRACE, SOURCE, MemtraceTest, needs, program, run
+
+VERDICTS = program("verdicts")
+VALIDATOR = SOURCE / "tests" / "formats" / "validate_sarif.mjs"
+
+
+class CheckTest(MemtraceTest):
+    def setUp(self):
+        super().setUp()
+        self.temporary = self.directory / "tmp"
+        self.temporary.mkdir()
+        self.environment = {k: v for k, v in os.environ.items() if k != "GITHUB_WORKSPACE"}
+        self.environment["TMPDIR"] = str(self.temporary)
+
+    def check(self, *actions, options=(), command=None, **run_options):
+        run_options.setdefault("cwd", self.directory)
+        run_options.setdefault("env", self.environment)
+        return run(MEMTRACE, "check", *options, "--", *(command or (VERDICTS,) + actions), **run_options)
+
+    def status(self, *actions, options=(), **run_options):
+        return self.check(*actions, options=options, **run_options).returncode
+
+    def check_json(self, *actions, options=(), status=None):
+        """The JSON report and the finished process."""
+        report = self.directory / "report.json"
+        done = self.check(*actions, options=("--json", "-f", f"--report={report}", *options))
+        if status is not None:
+            self.assertEqual(done.returncode, status, done.stderr.decode())
+        return json.loads(report.read_text())
+
+    def kept_logs(self):
+        return list(self.temporary.glob("*/*"))
+
+
+class ExitStatuses(CheckTest):
+    def test_a_clean_program_passes_and_leaves_nothing_behind(self):
+        done = self.check("allocate:10", "reachable:100", "say")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stdout, b"out\n")
+        self.assertTrue(done.stderr.startswith(b"err\n"))
+        self.assertIn(b"Passed", done.stderr)
+        self.assertEqual(list(self.temporary.iterdir()), [])
+        self.assertEqual([p.name for p in self.directory.iterdir()], ["tmp"])
+
+    def test_a_leak_fails_with_23_and_the_log_is_kept(self):
+        done = self.check("definite:100")
+        self.assertEqual(done.returncode, 23)
+        self.assertIn(b"definitely lost: 100 B in 1 block", done.stderr)
+        self.assertIn(b"lose_definite", done.stderr)
+        (log,) = self.kept_logs()
+        self.assertIn(str(log).encode(), done.stderr)
+        self.assertEqual(run(MEMTRACE, "leaks", log).returncode, 23)
+
+    def test_another_exit_status_for_a_passed_limit(self):
+        self.assertEqual(self.status("definite:100", options=["--error-exitcode=42"]), 42)
+        self.assertEqual(self.status("definite:100", options=["--error-exitcode=0"]), 0)
+        self.assertEqual(self.status("reachable:100", options=["--error-exitcode=42"]), 0)
+
+    def test_a_program_that_fails_by_itself_keeps_its_status(self):
+        done = self.check("definite:100", "exit:5")
+        self.assertEqual(done.returncode, 5)
+        self.assertIn(b"FAILED", done.stderr)
+        self.assertEqual(self.status("exit:3"), 3)
+        self.assertEqual(self.status("exit:125"), 125)
+
+    def test_a_program_that_a_signal_ends_keeps_its_status_and_has_no_verdict(self):
+        for number in (signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM):
+            done = self.check("definite:100", f"kill:{int(number)}")
+            self.assertEqual(done.returncode, 128 + number)
+            self.assertIn(b"No verdict", done.stderr)
+            self.assertIn(b"unclassified: 100 B in 1 block", done.stderr)
+
+    def test_a_child_that_is_killed_makes_it_3(self):
+        report = self.check_json("child", "definite:100", "kill:9", status=3)
+        self.assertEqual(report["verdict"]["outcome"], "none")
+        self.assertEqual(report["kinds"]["unclassified"]["bytes"], 100)
+
+    def test_a_leak_in_a_child_fails(self):
+        report = self.check_json("child", "definite:100", status=23)
+        self.assertEqual(report["kinds"]["definite"]["bytes"], 100)
+        self.check_json("child", "definite:100", options=["--no-children"], status=0)
+
+    def test_the_whole_tree_is_waited_for_with_a_bound(self):
+        report = self.check_json("detach:1500", status=23)
+        self.assertEqual(report["kinds"]["definite"]["bytes"], 40)
+        self.assertEqual(self.status("detach:6000", options=["--wait=1"]), 3)
+
+    def test_a_program_that_exec_replaces_is_not_judged(self):
+        report = self.check_json("replace", "reachable:10", status=0)
+        self.assertTrue(any(leak["replaced_by_exec"] and leak["bytes"] == 500 for leak in report["leaks"]))
+
+    def test_a_collector_that_dies_makes_it_3(self):
+        script = ("for p in $(cat /proc/$PPID/task/$PPID/children); do "
+                  "[ $p = $$ ] || kill -9 $p; done; exit 0")
+        done = self.check(command=("sh", "-c", script))
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertIn(b"No verdict", done.stderr)
+
+    def test_what_cannot_be_run(self):
+        self.assertEqual(self.status(command=("/nonexistent",)), 127)
+        self.assertEqual(self.status(command=("/etc/passwd",)), 126)
+        self.assertEqual(self.status(command=(program("static_child"),)), 126)
+        self.assertEqual(list(self.temporary.iterdir()), [])
+
+    def test_mistakes_are_told_before_the_program_starts(self):
+        (self.directory / "bad.supp").write_text("leak:fine\nnonsense\n")
+        (self.directory / "bad.json").write_text("{\n nonsense")
+        (self.directory / "there").write_text("")
+        cases = {
+            ("--suppressions=bad.supp",): "bad.supp:2:",
+            ("--suppressions=missing",): "missing",
+            ("--baseline=bad.json",): "bad.json:2:",
+            ("--baseline=missing",): "missing",
+            ("--write-baseline",): "--baseline",
+            ("--fail-on=definitely",): "definitely",
+            ("--max-leaked=much",): "much",
+            ("--max-peak=-1",): "-1",
+            ("--format=xml",): "xml",
+            ("--error-exitcode=256",): "256",
+            ("--wait=soon",): "soon",
+            ("--report=there",): "use -f",
+            ("-o", "there"): "use -f",
+        }
+        for options, says in cases.items():
+            with self.subTest(options=options):
+                done = self.check("say", options=options)
+                self.assertEqual(done.returncode, 125, done.stderr)
+                self.assertIn(says, done.stderr.decode())
+                self.assertEqual(done.stdout, b"")
+        self.assertEqual(run(MEMTRACE, "check").returncode, 125)
+
+    def test_quiet_says_nothing_when_limits_are_kept(self):
+        self.assertEqual(self.check("reachable:10", options=["-q"]).stderr, b"")
+        self.assertIn(b"FAILED", self.check("definite:10", options=["-q"]).stderr)
+
+    def test_no_room_for_the_log(self):
+        done = self.check("say", env=dict(self.environment, TMPDIR=str(self.directory / "no")))
+        self.assertEqual(done.returncode, 125)
+        self.assertEqual(done.stdout, b"")
+
+
+class Limits(CheckTest):
+    def test_only_the_kinds_that_were_named_fail(self):
+        actions = {"definite": "definite:100", "indirect": "indirect:50", "possible": "possible:70",
+                   "reachable": "reachable:80"}
+        for leak, action in actions.items():
+            for kind in actions:
+                with self.subTest(leak=leak, fail_on=kind):
+                    fails = kind == leak or (leak == "indirect" and kind == "definite")
+                    self.assertEqual(self.status(action, options=[f"--fail-on={kind}"]), 23 if fails else 0)
+        self.assertEqual(self.status("reachable:80", options=["--fail-on=definite,reachable"]), 23)
+        self.assertEqual(self.status("definite:80", options=["--fail-on=none"]), 0)
+        self.assertEqual(self.status("reachable:80", options=["--fail-on=all"]), 23)
+
+    def test_sums_by_kind(self):
+        report = self.check_json("definite:100", "other:30", "indirect:50", "possible:70", "reachable:80", status=23)
+        bytes_of = {kind: sums["bytes"] for kind, sums in report["kinds"].items()}
+        self.assertEqual(bytes_of, {"definite": 146, "indirect": 50, "possible": 70, "reachable": 80,
+                                    "unclassified": 0})
+        self.assertEqual(sum(leak["indirect_bytes"] for leak in report["leaks"]), 50)
+        self.assertEqual(report["verdict"]["failed_bytes"], 146)
+
+    def test_max_leaked(self):
+        self.assertEqual(self.status("definite:1024", options=["--max-leaked=1k"]), 0)
+        self.assertEqual(self.status("definite:1025", options=["--max-leaked=1K"]), 23)
+        self.assertEqual(self.status("definite:1024", "other:1", options=["--max-leaked=1024"]), 23)
+        self.assertEqual(self.status("reachable:5000", options=["--max-leaked=1k"]), 0)
+
+    def test_max_peak_and_max_allocations(self):
+        self.assertEqual(self.status("peak:100000", options=["--max-peak=90k"]), 23)
+        self.assertEqual(self.status("peak:100000", options=["--max-peak=100k"]), 0)
+        self.assertEqual(self.status("allocate:1000", options=["--max-allocations=900"]), 23)
+        self.assertEqual(self.status("allocate:1000", options=["--max-allocations=1100"]), 0)
+        # A budget that is passed is certain even where leaks are not known.
+        self.assertEqual(self.status("child", "peak:100000", "definite:1", "kill:9",
+                                     options=["--max-peak=90k"]), 23)
+
+
+class OfLogs(CheckTest):
+    def test_leaks_of_a_scanned_log_judges_as_check_does(self):
+        self.assertEqual(self.status("definite:100", "reachable:10", options=["-o", self.log]), 23)
+        self.assertEqual(self.report("leaks", check=False).returncode, 23)
+        self.assertEqual(self.report("leaks", "--fail-on=possible").returncode, 0)
+        self.assertEqual(self.report("leaks", "--max-leaked=100").returncode, 0)
+        self.assertEqual(self.report("leaks", "--error-exitcode=9", check=False).returncode, 9)
+        self.assertEqual(self.report("leaks", "--max-peak=1", "--fail-on=none", check=False).returncode, 23)
+        report = json.loads(self.report("leaks", "--json", check=False).stdout)
+        self.assertEqual(report["kinds"]["reachable"]["bytes"], 10)
+
+    def test_leaks_of_a_log_without_a_scan(self):
+        self.record(VERDICTS, "definite:100")
+        self.assertEqual(self.leaks()["kinds"]["unclassified"]["bytes"], 100)
+        self.assertEqual(self.report("leaks").returncode, 0)
+        self.assertEqual(self.report("leaks", "--fail-on=definite", check=False).returncode, 3)
+        self.assertEqual(self.report("leaks", "--max-leaked=1k").returncode, 0)
+        self.assertEqual(self.report("leaks", "--max-leaked=10", check=False).returncode, 3)
+
+    def test_mistakes_in_files(self):
+        self.record(VERDICTS, "definite:100")
+        bad = self.directory / "bad.supp"
+        bad.write_text("race:x\n")
+        self.assertEqual(self.report("leaks", f"--suppressions={bad}", check=False).returncode, 2)
+        self.assertEqual(self.report("leaks", "--suppressions=missing", check=False).returncode, 1)
+        self.assertEqual(self.report("leaks", "--pid=1", check=False).returncode, 2)
+
+    def test_holders_are_shown_when_asked_for(self):
+        self.assertEqual(self.status("reachable:77", options=["-o", self.log]), 0)
+        self.assertNotIn("77 B in 1 block\n", self.report("leaks").stdout.decode())
+        text = self.report("leaks", "--retained-by").stdout.decode()
+        self.assertIn("still reachable: 77 B in 1 block\n", text)
+        self.assertIn("held by", text)
+
+
+class Suppressions(CheckTest):
+    def write(self, text):
+        path = self.directory / "accepted.supp"
+        path.write_text(text)
+        return f"--suppressions={path}"
+
+    def test_lsan_and_valgrind_entries_in_one_file(self):
+        option = self.write("leak:lose_other\n{\n known\n Memcheck:Leak\n match-leak-kinds: definite\n fun:malloc\n"
+                            " fun:lose_definite\n ...\n fun:main\n}\nleak:never_there\n")
+        self.assertEqual(self.status("definite:100", "other:10", options=[option]), 0)
+        done = self.check("definite:100", "indirect:10", options=[option])
+        self.assertEqual(done.returncode, 23)
+        self.assertIn(b"leak:never_there: unused", done.stderr)
+        self.assertIn(b"known: 100 B in 1 block", done.stderr)
+        self.assertNotIn(b"    lose_definite", done.stderr)
+
+    def test_files_and_modules(self):
+        self.assertEqual(self.status("definite:100", options=[self.write("leak:verdicts.c")]), 0)
+        self.assertEqual(self.status("definite:100", options=[self.write("leak:programs/verdicts$")]), 0)
+        self.assertEqual(self.status("definite:100", options=[self.write("leak:^verdicts")]), 23)
+
+    def test_what_a_suppressed_leak_held_goes_with_it(self):
+        option = self.write("{\n outer\n Memcheck:Leak\n match-leak-kinds: definite\n fun:malloc\n fun:lose_indirect\n}\n")
+        self.assertEqual(self.status("indirect:100", options=[option, "--fail-on=definite,indirect"]), 0)
+
+    def test_printed_suppressions_suppress(self):
+        self.assertEqual(self.status("definite:100", "other:10", "possible:50", options=["-o", self.log]), 23)
+        for syntax in ("lsan", "valgrind"):
+            printed = self.report("leaks", f"--print-suppressions={syntax}", check=False).stdout.decode()
+            self.assertEqual("leak:" in printed, syntax == "lsan")
+            option = self.write(printed)
+            done = self.report("leaks", option, "--fail-on=definite,possible", check=False)
+            self.assertEqual(done.returncode, 0, printed + done.stdout.decode())
+            self.assertNotIn(b"unused", done.stdout)
+
+    @needs("valgrind")
+    def test_entries_that_valgrind_prints_and_reads(self):
+        valgrind = ("valgrind", "-q", "--leak-check=full", "--error-exitcode=9")
+        done = run(*valgrind, "--gen-suppressions=all", VERDICTS, "definite:100")
+        lines = done.stderr.decode().splitlines()
+        entry = "\n".join(line for line in lines if not line.startswith("=="))
+        self.assertIn("fun:lose_definite", entry)
+        self.assertEqual(self.status("definite:100", options=[self.write(entry)]), 0)
+        self.status("definite:100", options=["-o", self.log])
+        printed = self.report("leaks", "--print-suppressions=valgrind", check=False).stdout.decode()
+        self.assertEqual(run(*valgrind, self.write(printed), VERDICTS, "definite:100").returncode, 0)
+
+
+class Baselines(CheckTest):
+    def setUp(self):
+        super().setUp()
+        self.baseline = self.directory / "leaks.json"
+        self.option = f"--baseline={self.baseline}"
+        self.assertEqual(self.status("definite:100", "other:30", options=[self.option, "--write-baseline"]), 0)
+
+    def test_known_leaks_pass(self):
+        self.assertEqual(self.status("definite:100", "other:30", options=[self.option]), 0)
+        self.assertEqual(self.status("definite:100", options=[self.option]), 0)
+        self.assertEqual(self.status(options=[self.option]), 0)
+
+    def test_a_new_leak_fails_alone(self):
+        report = self.check_json("definite:100", "other:30", "indirect:5", options=[self.option], status=23)
+        failing = [leak for leak in report["leaks"] if leak["fails"]]
+        self.assertEqual([leak["stack"][0]["function"] for leak in failing], ["lose_indirect"])
+        self.assertEqual([leak["baseline"] for leak in failing], ["new"])
+
+    def test_a_leak_that_has_grown_fails(self):
+        report = self.check_json("definite:101", "other:30", options=[self.option], status=23)
+        failing = [leak for leak in report["leaks"] if leak["fails"]]
+        self.assertEqual([(leak["baseline"], leak["baseline_bytes"]) for leak in failing], [("grown", 100)])
+        self.assertEqual(report["verdict"]["failed_bytes"], 1)
+
+    def test_another_line_of_the_same_function_changes_nothing(self):
+        self.assertEqual(self.status("again:100", "other:30", options=[self.option]), 0)
+        self.assertEqual(self.status("again:100", "definite:100", options=[self.option]), 23)
+
+    def test_the_file_is_left_alone_without_a_verdict(self):
+        before = self.baseline.read_bytes()
+        self.assertEqual(self.status("child", "definite:9", "kill:9", options=[self.option, "--write-baseline"]), 3)
+        self.assertEqual(self.baseline.read_bytes(), before)
+        self.assertEqual(self.status("other:7", options=[self.option, "--write-baseline"]), 0)
+        self.assertEqual([leak["bytes"] for leak in json.loads(self.baseline.read_text())["leaks"]], [7])
+
+    def test_writing_it_again_changes_no_byte(self):
+        before = self.baseline.read_bytes()
+        self.assertEqual(self.status("definite:100", "other:30", options=[self.option, "--write-baseline"]), 0)
+        self.assertEqual(self.baseline.read_bytes(), before)
+
+
+class Formats(CheckTest):
+    ACTIONS = ("definite:100", "other:30", "possible:50", "reachable:10", "indirect:20")
+
+    def report_as(self, name, actions=ACTIONS, options=(), status=23):
+        path = self.directory / f"report.{name}"
+        done = self.check(*actions, options=(f"--format={name}", f"--report={path}", "-f", *options),
+                          env=dict(self.environment, GITHUB_WORKSPACE=str(SOURCE)))
+        self.assertEqual(done.returncode, status, done.stderr)
+        self.assertEqual(done.stderr, b"")
+        return path
+
+    def test_the_report_goes_where_it_is_told(self):
+        to_stderr = self.check("definite:1", "say", options=["--json"])
+        self.assertEqual(to_stderr.stdout, b"out\n")
+        self.assertEqual(json.loads(to_stderr.stderr.removeprefix(b"err\n"))["verdict"]["outcome"], "failed")
+        to_stdout = self.check("definite:1", options=["--json", "--report=-"])
+        self.assertEqual(json.loads(to_stdout.stdout)["verdict"]["outcome"], "failed")
+        self.assertEqual(to_stdout.stderr, b"")
+
+    @unittest.skipUnless((VALIDATOR.parent / "node_modules").exists(), "tools/setup --tests was not run")
+    @needs("node")
+    def test_sarif_keeps_to_the_schema(self):
+        cases = {(): 0, self.ACTIONS: 23, ("child", "definite:1", "kill:9"): 3}
+        for actions, status in cases.items():
+            path = self.report_as("sarif", actions, ["--max-allocations=100k"], status)
+            done = run("node", VALIDATOR, path)
+            self.assertEqual(done.returncode, 0, done.stderr.decode())
+        self.report_as("sarif", self.ACTIONS, ["--max-peak=1"])
+        self.assertEqual(run("node", VALIDATOR, path).returncode, 0)
+
+    def test_sarif_points_at_lines_of_the_checkout(self):
+        (log,) = json.loads(self.report_as("sarif").read_text())["runs"]
+        results = {result["ruleId"]: result for result in log["results"]}
+        self.assertEqual(sorted(results), ["definite-leak", "indirect-leak", "possible-leak"])
+        place = results["definite-leak"]["locations"][0]["physicalLocation"]
+        self.assertEqual(place["artifactLocation"]["uri"], "tests/e2e/programs/verdicts.c")
+        self.assertEqual(results["definite-leak"]["level"], "error")
+        self.assertEqual(results["possible-leak"]["level"], "warning")
+
+    def test_github_annotations(self):
+        lines = self.report_as("github").read_text().splitlines()
+        source = (SOURCE / "tests" / "e2e" / "programs" / "verdicts.c").read_text().splitlines()
+        errors = [line for line in lines if line.startswith("::error file=")]
+        self.assertEqual(len(errors), 3)
+        for line in errors:
+            properties = dict(p.split("=", 1) for p in line[len("::error "):].split("::")[0].split(","))
+            self.assertEqual(properties["file"], "tests/e2e/programs/verdicts.c")
+            self.assertIn("malloc", source[int(properties["line"]) - 1])
+        self.assertTrue(any(line.startswith("::error title=memtrace::leaked 146 B") for line in lines))
+
+    def test_junit(self):
+        suite = xml.etree.ElementTree.parse(self.report_as("junit")).getroot().find("testsuite")
+        cases = suite.findall("testcase")
+        self.assertEqual(int(suite.get("tests")), len(cases))
+        self.assertEqual(int(suite.get("failures")), len(suite.findall("testcase/failure")))
+        self.assertEqual({c.get("name") for c in cases},
+                         {"lose_definite", "lose_other", "lose_indirect", "leaks", "recording"})
+        clean = xml.etree.ElementTree.parse(self.report_as("junit", ("reachable:1",), status=0)).getroot()
+        self.assertEqual(clean.find("testsuite").get("failures"), "0")
+        unjudged = xml.etree.ElementTree.parse(
+            self.report_as("junit", ("child", "definite:1", "kill:9"), status=3)).getroot()
+        self.assertEqual(unjudged.find("testsuite").get("errors"), "1")
+
+
+if __name__ == "__main__":
+    unittest.main()
