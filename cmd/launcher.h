@@ -21,8 +21,6 @@ struct launch_options {
 	bool leak_check; /* see struct collector_options */
 	bool no_scrub;
 	struct sampling_options sampling;
-	bool leak_check; /* see struct collector_options */
-	bool no_scrub;
 	bool no_symbols;
 	unsigned tree_wait_s; /* how long to wait for processes that the program leaves behind */
 };
