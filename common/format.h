@@ -33,6 +33,23 @@ enum allocation_kind {
 };
 static_assert(ALLOCATION_KIND_COUNT <= 16, "a kind has four bits");
 
+/* What a mapping is of. Stored in MAPPINGS blocks. */
+#define MAPPING_SOURCES(X)                                                                         \
+	X(0, ANONYMOUS, "anonymous")                                                               \
+	X(1, RESERVED, "reserved") /* anonymous, and without access when it was made */            \
+	X(2, SHARED, "shared")     /* anonymous, shared with forked children */                    \
+	X(3, FILE, "file")                                                                         \
+	X(4, SHARED_FILE, "shared file")                                                           \
+	X(5, BREAK, "break") /* the heap segment, grown with brk or sbrk */                        \
+	X(6, MOVED, "moved") /* what the thread's last unmapping took away, by mremap */
+
+enum mapping_source {
+#define X(number, name, text) MAPPING_##name = number,
+	MAPPING_SOURCES(X)
+#undef X
+		MAPPING_SOURCE_COUNT
+};
+
 /* Block kinds of the log, see docs/log_format.md, "Blocks". */
 enum log_block_kind {
 	LOG_BLOCK_RUN = 1,       /* what was recorded, on which machine, how */
@@ -50,6 +67,7 @@ enum log_block_kind {
 	LOG_BLOCK_PROFILE = 13,  /* sums of a finished recording */
 	LOG_BLOCK_INDEX = 14,    /* where the blocks are; the last one */
 	LOG_BLOCK_LEAKS = 15,    /* what a leak scan of an image found */
+	LOG_BLOCK_MAPPINGS = 17, /* what an image mapped and unmapped */
 };
 
 /* What a leak scan says of a live block. Stored in LEAKS blocks. */

@@ -62,6 +62,9 @@ enum ring_note {
 	RING_NOTE_NAME = 5,     /* a thread's name */
 	RING_NOTE_UNTRACED = 6, /* the image starts a program that cannot be traced */
 	RING_NOTE_INTERVAL = 7, /* sampling interval of the allocations that follow */
+	RING_NOTE_MAP = 8,      /* memory was mapped */
+	RING_NOTE_UNMAP = 9,    /* memory is about to be unmapped */
+	RING_NOTE_RESTORE = 10, /* and was not: the thread's last UNMAP failed */
 };
 
 #define RING_TYPE_MASK 0xfu
@@ -95,6 +98,9 @@ enum ring_note {
  *   NAME      thread id, TEXT name
  *   UNTRACED  pid of the process, TEXT path, TEXT reason
  *   INTERVAL  bytes
+ *   MAP       slot of the stack trace | enum mapping_source << 16, address, size in bytes
+ *   UNMAP     address, size in bytes
+ *   RESTORE   nothing
  */
 
 /* Two cache lines: the producer writes the first, the consumer the second. */

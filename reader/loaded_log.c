@@ -76,6 +76,34 @@ static enum mt_status add_events(struct loaded_log *log, const struct log_block 
 	return status;
 }
 
+static bool is_wanted(const struct loaded_log *log, uint32_t image)
+{
+	return log->pid == 0 || log->info.images[image].pid == log->pid;
+}
+
+/* Mappings are few, and always replayed. */
+static enum mt_status add_mappings(struct loaded_log *log, const struct log_block *block,
+				   const struct byte_reader *payload, struct mt_error *error)
+{
+	if (block->image >= log->info.image_count)
+		return mt_error_set(error, MT_ERR_CORRUPT,
+				    "mappings of a process that isn't there");
+	return is_wanted(log, block->image)
+		       ? mapping_replay_add(&log->mappings, block, payload, error)
+		       : MT_OK;
+}
+
+static enum mt_status follow_mappings(struct loaded_log *log, const struct log_block *block,
+				      struct mt_error *error)
+{
+	if (block->kind != LOG_BLOCK_COMMIT && block->kind != LOG_BLOCK_IMAGE_END)
+		return MT_OK;
+	enum mt_status status = mapping_replay_run(&log->mappings, error);
+	if (status == MT_OK && block->kind == LOG_BLOCK_IMAGE_END)
+		mapping_replay_end_image(&log->mappings, block->image);
+	return status;
+}
+
 /* What a metadata block means to the replay. */
 static enum mt_status follow(struct loaded_log *log, const struct log_block *block,
 			     struct mt_error *error)
@@ -102,9 +130,13 @@ static enum mt_status add_block(struct loaded_log *log, const struct log_block *
 	int result = log_info_add(&log->info, block, payload, error);
 	if (result < 0)
 		return (enum mt_status)result;
-	if (result == 1)
-		return follow(log, block, error);
+	if (result == 1) {
+		enum mt_status status = follow_mappings(log, block, error);
+		return status == MT_OK ? follow(log, block, error) : status;
+	}
 	switch (block->kind) {
+	case LOG_BLOCK_MAPPINGS:
+		return add_mappings(log, block, payload, error);
 	case LOG_BLOCK_EVENTS:
 		return add_events(log, block, payload, error);
 	case LOG_BLOCK_PROFILE:
@@ -190,6 +222,19 @@ enum mt_status loaded_log_read_more(struct loaded_log *log, const struct buffer 
 	return status;
 }
 
+/* Of a finished log the stack traces come after the mappings. */
+static enum mt_status check_mapping_stacks(const struct loaded_log *log, struct mt_error *error)
+{
+	for (uint32_t i = 0; i < log->mappings.image_count; i++) {
+		const struct mapping_image *image = log->mappings.images[i];
+		for (uint32_t c = 0; image && c < image->costs.count; c++)
+			if (image->costs.items[c].stack >= log->replay.images[i]->trie.node_count)
+				return mt_error_set(error, MT_ERR_CORRUPT,
+						    "%s: a mapping has no stack trace", log->path);
+	}
+	return MT_OK;
+}
+
 static enum mt_status settle(struct loaded_log *log, struct mt_error *error)
 {
 	bool is_found = log->pid == 0;
@@ -200,7 +245,11 @@ static enum mt_status settle(struct loaded_log *log, struct mt_error *error)
 				    log->path, (unsigned long long)log->pid);
 	if (!log->has_profile)
 		replay_finish(&log->replay, log->info.end_us);
-	return MT_OK;
+	enum mt_status status = mapping_replay_run(&log->mappings, error);
+	if (status != MT_OK)
+		return status;
+	mapping_replay_finish(&log->mappings);
+	return check_mapping_stacks(log, error);
 }
 
 static enum mt_status read_all(struct loaded_log *log, struct log_reader *reader,
@@ -268,6 +317,7 @@ void loaded_log_release(struct loaded_log *log)
 	buffer_release(&log->recovered);
 	log_info_release(&log->info);
 	replay_release(&log->replay);
+	mapping_replay_release(&log->mappings);
 	symbols_release(&log->symbols);
 	*log = (struct loaded_log){0};
 }

@@ -15,6 +15,7 @@
 #include "common/log/buffer.h"
 #include "common/status.h"
 #include "reader/log_info.h"
+#include "reader/mapping_replay.h"
 #include "reader/replay.h"
 #include "reader/symbols.h"
 
@@ -28,6 +29,7 @@ struct loaded_log {
 	uint64_t pid; /* that was asked for */
 	struct log_info info;
 	struct replay replay;
+	struct mapping_replay mappings;
 	struct symbols symbols;
 	bool has_profile; /* the sums came from the log */
 	bool has_symbols;

@@ -7,10 +7,10 @@
 #include "reader/call_tree.h"
 
 /* Marks the nodes that stack traces with costs run through. */
-static void mark_used(const struct replay_image *image, bool *used)
+static void mark_used(const struct replay_image *image, const struct stack_costs *costs, bool *used)
 {
-	for (uint32_t i = 0; i < image->costs.count; i++)
-		for (uint32_t node = image->costs.items[i].stack; node != STACK_ROOT && !used[node];
+	for (uint32_t i = 0; i < costs->count; i++)
+		for (uint32_t node = costs->items[i].stack; node != STACK_ROOT && !used[node];
 		     node = image->trie.nodes[node].parent)
 			used[node] = true;
 	used[STACK_ROOT] = true;
@@ -37,16 +37,12 @@ bool profile_is_scanned(const struct profile *profile, uint32_t process)
 	return true;
 }
 
-static void add_rows(struct profile *profile, uint32_t index, const uint32_t *nodes)
+static size_t add_rows(const struct stack_costs *costs, uint32_t index, const uint32_t *nodes,
+		       struct profile_row *rows)
 {
-	const struct replay_image *image = profile->log->replay.images[index];
-	for (uint32_t i = 0; i < image->costs.count; i++) {
-		const struct stack_cost *cost = &image->costs.items[i];
-		if (profile->errors && i < image->errors.capacity) {
-			profile->errors[profile->row_count] = image->errors.items[i];
-			stack_error_sum(&profile->error, &image->errors.items[i]);
-		}
-		profile->rows[profile->row_count++] = (struct profile_row){
+	for (uint32_t i = 0; i < costs->count; i++) {
+		const struct stack_cost *cost = &costs->items[i];
+		rows[i] = (struct profile_row){
 			.node = nodes[cost->stack],
 			.process = index,
 			.thread = cost->thread,
@@ -62,6 +58,18 @@ static void add_rows(struct profile *profile, uint32_t index, const uint32_t *no
 					.temporary = cost->temporary,
 				},
 		};
+	}
+	return costs->count;
+}
+
+/* How sure the rows are that come next. */
+static void add_errors(struct profile *profile, const struct replay_image *image)
+{
+	for (uint32_t i = 0; profile->errors && i < image->costs.count; i++) {
+		if (i >= image->errors.capacity)
+			break;
+		profile->errors[profile->row_count + i] = image->errors.items[i];
+		stack_error_sum(&profile->error, &image->errors.items[i]);
 	}
 }
 
@@ -117,16 +125,27 @@ static void add_marks(struct profile *profile, uint32_t index, const uint32_t *n
 static bool add_image(struct profile *profile, struct call_tree *tree, uint32_t index)
 {
 	const struct replay_image *image = profile->log->replay.images[index];
+	const struct mapping_image *mappings = mapping_replay_image(&profile->log->mappings, index);
 	bool *used = calloc(image->trie.node_count, sizeof(*used));
 	uint32_t *nodes = malloc((size_t)image->trie.node_count * sizeof(*nodes));
 	bool has_memory = used && nodes;
 	if (has_memory) {
-		mark_used(image, used);
-		mark_scanned(&profile->log->info.images[index].leak_marks, &image->trie, used);
+		mark_used(image, &image->costs, used);
+		if (mappings)
+			mark_used(image, &mappings->costs, used);
+		if (profile_is_scanned(profile, index))
+			mark_scanned(&profile->log->info.images[index].leak_marks, &image->trie,
+				     used);
 		has_memory = call_tree_add_image(tree, index, used, nodes);
 	}
 	if (has_memory)
-		add_rows(profile, index, nodes);
+		add_errors(profile, image);
+	if (has_memory)
+		profile->row_count += add_rows(&image->costs, index, nodes,
+					       profile->rows + profile->row_count);
+	if (has_memory && mappings)
+		profile->mapping_count += add_rows(&mappings->costs, index, nodes,
+						   profile->mappings + profile->mapping_count);
 	if (has_memory)
 		add_marks(profile, index, nodes);
 	free(used);
@@ -152,6 +171,19 @@ static void add_totals(struct profile *profile, uint32_t index)
 	profile->thread_count += profile->log->info.images[index].thread_count;
 }
 
+static void add_mapping_totals(struct profile *profile, uint32_t index)
+{
+	const struct mapping_image *image = mapping_replay_image(&profile->log->mappings, index);
+	struct mapping_totals *totals = &profile->mapping_totals;
+	if (!image)
+		return;
+	totals->mapped += image->totals.mapped;
+	totals->mapped_bytes += image->totals.mapped_bytes;
+	totals->unmapped += image->totals.unmapped;
+	totals->live_ranges += image->totals.live_ranges;
+	totals->live_bytes += image->totals.live_bytes;
+}
+
 static bool is_selected(const struct profile *profile, uint32_t index)
 {
 	return profile->log->pid == 0 || profile->log->info.images[index].pid == profile->log->pid;
@@ -160,33 +192,41 @@ static bool is_selected(const struct profile *profile, uint32_t index)
 static enum mt_status build(struct profile *profile, struct call_tree *tree, struct mt_error *error)
 {
 	const struct replay *replay = &profile->log->replay;
+	const struct mapping_replay *mappings = &profile->log->mappings;
 	size_t row_count = 0;
 	size_t mark_count = 0;
+	size_t mapping_count = 0;
 	for (uint32_t i = 0; i < replay->image_count; i++) {
+		const struct mapping_image *mapped = mapping_replay_image(mappings, i);
 		row_count += replay->images[i]->costs.count;
 		mark_count += profile->log->info.images[i].leak_marks.count;
+		mapping_count += mapped ? mapped->costs.count : 0;
 	}
 	mark_count += row_count;
 	profile->rows = malloc((row_count + 1) * sizeof(*profile->rows));
 	profile->marks = malloc((mark_count + 1) * sizeof(*profile->marks));
+	profile->mappings = malloc((mapping_count + 1) * sizeof(*profile->mappings));
 	if (replay->largest_interval) {
 		profile->errors = calloc(row_count + 1, sizeof(*profile->errors));
 		if (!profile->errors)
 			return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory for the report");
 	}
-	if (!profile->rows || !profile->marks || !string_table_init(&profile->strings) ||
-	    !call_tree_init(tree, profile))
+	if (!profile->rows || !profile->marks || !profile->mappings ||
+	    !string_table_init(&profile->strings) || !call_tree_init(tree, profile))
 		return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory for the report");
 	for (uint32_t i = 0; i < replay->image_count; i++) {
 		if (!is_selected(profile, i))
 			continue;
 		add_totals(profile, i);
+		add_mapping_totals(profile, i);
 		if (!add_image(profile, tree, i))
 			return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory for the report");
 	}
 	/* Over several images the peak is the tree's: the largest sum at one time. */
 	profile->totals.peak_bytes = replay->peak_bytes;
 	profile->totals.peak_us = replay->peak_us;
+	profile->mapping_totals.peak_bytes = mappings->peak_bytes;
+	profile->mapping_totals.peak_us = mappings->peak_us;
 	profile->needs_symbols = !profile->log->has_symbols && profile->node_count > 1;
 	return MT_OK;
 }
@@ -218,6 +258,7 @@ void profile_free(struct profile *profile)
 	free(profile->rows);
 	free(profile->errors);
 	free(profile->marks);
+	free(profile->mappings);
 	free(profile);
 }
 

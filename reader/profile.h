@@ -88,7 +88,10 @@ struct profile {
 	struct stack_error error;   /* of the totals */
 	struct profile_mark *marks; /* [mark_count] all live blocks */
 	size_t mark_count;
-	struct replay_totals totals; /* of the selected processes */
+	struct profile_row *mappings; /* [mapping_count] their kind is an enum mapping_source */
+	size_t mapping_count;
+	struct mapping_totals mapping_totals; /* of the selected processes */
+	struct replay_totals totals;          /* of the selected processes */
 	uint64_t anomalies;
 	uint32_t thread_count;
 	bool needs_symbols; /* addresses were not looked up: names are module+offset */

@@ -59,7 +59,7 @@ static const char *block_name(unsigned kind)
 		[LOG_BLOCK_UNTRACED] = "untraced", [LOG_BLOCK_END] = "end",
 		[LOG_BLOCK_COMMIT] = "commit",     [LOG_BLOCK_SYMBOLS] = "symbols",
 		[LOG_BLOCK_PROFILE] = "profile",   [LOG_BLOCK_INDEX] = "index",
-		[LOG_BLOCK_LEAKS] = "leaks",
+		[LOG_BLOCK_LEAKS] = "leaks",       [LOG_BLOCK_MAPPINGS] = "mappings",
 	};
 	return kind < sizeof(names) / sizeof(names[0]) && names[kind] ? names[kind] : "unknown";
 }
@@ -172,6 +172,30 @@ static void dump_leaks(const struct dump *dump, uint32_t image, struct byte_read
 	leak_marks_release(&marks);
 }
 
+static void dump_mappings(const struct dump *dump, const struct log_block *block,
+			  const struct byte_reader *payload)
+{
+	static const char *const names[] = {
+		[MAPPING_MAP] = "map", [MAPPING_UNMAP] = "unmap", [MAPPING_RESTORE] = "restore"};
+	struct mapping_reader reader = {.payload = *payload, .time_us = block->first_us};
+	struct mapping_event event;
+	while (mapping_reader_next(&reader, &event) == 1) {
+		line_begin(dump, "mapping", names[event.operation]);
+		line_number(dump, "image", block->image);
+		line_number(dump, "thread", event.thread);
+		line_number(dump, "time_us", event.time_us);
+		if (event.operation != MAPPING_RESTORE) {
+			line_address(dump, "address", event.address);
+			line_number(dump, "bytes", event.size_bytes);
+		}
+		if (event.operation == MAPPING_MAP) {
+			line_number(dump, "source", event.source);
+			line_number(dump, "stack", event.stack);
+		}
+		line_end(dump);
+	}
+}
+
 static enum mt_status add_image(struct dump *dump, struct mt_error *error)
 {
 	struct dump_image *grown = realloc(dump->images,
@@ -199,6 +223,8 @@ static enum mt_status dump_block(struct dump *dump, const struct log_block *bloc
 		return add_image(dump, error);
 	if (block->kind == LOG_BLOCK_LEAKS)
 		dump_leaks(dump, block->image, *payload);
+	if (block->kind == LOG_BLOCK_MAPPINGS)
+		dump_mappings(dump, block, payload);
 	if (block->kind != LOG_BLOCK_EVENTS || block->image >= dump->image_count)
 		return MT_OK;
 	struct dump_image *image = &dump->images[block->image];

@@ -6,6 +6,7 @@
 
 #include "reporters/estimates.h"
 #include "reporters/json.h"
+#include "reporters/mapping_list.h"
 #include "reporters/reporter.h"
 #include "reporters/short_text.h"
 #include "reporters/sites.h"
@@ -20,6 +21,7 @@
 
 struct summary_options {
 	bool is_json;
+	bool has_mappings;
 };
 
 static double seconds(uint64_t microseconds)
@@ -148,7 +150,8 @@ static void add_top(cJSON *report, const struct profile *profile, const struct s
 }
 
 static enum mt_status render_json(const struct profile *profile, const struct site *sites,
-				  size_t site_count, FILE *output, struct mt_error *error)
+				  size_t site_count, const struct mapping_list *mappings,
+				  FILE *output, struct mt_error *error)
 {
 	const struct loaded_log *log = profile->log;
 	const char *reason = loaded_log_incomplete_reason(log);
@@ -175,6 +178,8 @@ static enum mt_status render_json(const struct profile *profile, const struct si
 	json_add_count(report, "anomalies", profile->anomalies);
 	add_processes(report, profile);
 	add_top(report, profile, sites, site_count);
+	if (mappings)
+		mapping_list_add_json(report, mappings, profile);
 	return json_print(report, output, error);
 }
 
@@ -406,12 +411,15 @@ static void print_top(const struct profile *profile, const struct site *sites, s
 }
 
 static enum mt_status render_text(const struct profile *profile, const struct site *sites,
-				  size_t site_count, FILE *output, struct mt_error *error)
+				  size_t site_count, const struct mapping_list *mappings,
+				  FILE *output, struct mt_error *error)
 {
 	print_run(profile, output);
 	print_figures(profile, output);
 	print_processes(profile, output);
 	print_top(profile, sites, site_count, output);
+	if (mappings)
+		mapping_list_print(mappings, profile, output);
 	return check_output(output, error);
 }
 
@@ -419,13 +427,18 @@ static enum mt_status render(const struct profile *profile, const void *options,
 			     struct mt_error *error)
 {
 	const struct summary_options *summary_options = options;
-	struct site *sites;
-	size_t site_count;
+	struct mapping_list mappings = {0};
+	struct site *sites = NULL;
+	size_t site_count = 0;
 	enum mt_status status = sites_gather(profile, &sites, &site_count, error);
-	if (status != MT_OK)
-		return status;
-	status = summary_options->is_json ? render_json(profile, sites, site_count, output, error)
-					  : render_text(profile, sites, site_count, output, error);
+	if (status == MT_OK && summary_options->has_mappings)
+		status = mapping_list_gather(&mappings, profile, error);
+	const struct mapping_list *shown = summary_options->has_mappings ? &mappings : NULL;
+	if (status == MT_OK)
+		status = summary_options->is_json
+				 ? render_json(profile, sites, site_count, shown, output, error)
+				 : render_text(profile, sites, site_count, shown, output, error);
+	mapping_list_release(&mappings);
 	free(sites);
 	return status;
 }
@@ -434,12 +447,16 @@ static bool parse(int key, const char *argument, void *options)
 {
 	struct summary_options *summary_options = options;
 	(void)argument;
-	summary_options->is_json = key == 'j';
+	if (key == 'j')
+		summary_options->is_json = true;
+	else
+		summary_options->has_mappings = true;
 	return true;
 }
 
 static const struct argp_option options[] = {
 	{"json", 'j', NULL, 0, "Print JSON instead of text", 0},
+	{"mappings", 'm', NULL, 0, "Add what the program mapped itself (mmap, brk)", 0},
 	{0},
 };
 

@@ -33,6 +33,7 @@ static void image_free(struct recorded_image *image)
 	buffer_release(&image->new_threads);
 	event_batch_release(&image->batch);
 	event_encoder_release(&image->encoder);
+	mapping_batch_release(&image->mappings);
 	free(image);
 }
 
@@ -205,7 +206,8 @@ uint64_t recording_uncommitted_events(const struct recording *recording)
 {
 	uint64_t count = 0;
 	for (size_t i = 0; i < recording->image_slots; i++)
-		count += recording->images[i]->batch.event_count;
+		count += recording->images[i]->batch.event_count +
+			 recording->images[i]->mappings.count;
 	return count;
 }
 
@@ -368,7 +370,10 @@ static void write_threads(struct recording *recording, struct recorded_image *im
 static void write_events(struct recording *recording, struct recorded_image *image)
 {
 	struct event_batch *batch = &image->batch;
-	if (batch->event_count == 0)
+	/* A mapping's stack trace may need nodes that no event has. */
+	bool needs_nodes = image->mappings.count > 0 &&
+			   image->stored_nodes < image->trie.node_count;
+	if (batch->event_count == 0 && !needs_nodes)
 		return;
 	recording_announce_image(recording, image);
 	write_threads(recording, image);
@@ -379,7 +384,7 @@ static void write_events(struct recording *recording, struct recorded_image *ima
 		.kind = LOG_BLOCK_EVENTS,
 		.image = image->index,
 		.item_count = count,
-		.first_us = image->first_us,
+		.first_us = count ? image->first_us : image->last_us,
 		.last_us = image->last_us,
 	};
 	log_writer_add(recording->writer, &block, &recording->scratch);
@@ -388,11 +393,29 @@ static void write_events(struct recording *recording, struct recorded_image *ima
 	event_batch_clear(batch);
 }
 
+static void write_mappings(struct recording *recording, struct recorded_image *image)
+{
+	struct mapping_batch *batch = &image->mappings;
+	if (batch->count == 0)
+		return;
+	recording_announce_image(recording, image);
+	write_threads(recording, image);
+	struct log_block block = {
+		.kind = LOG_BLOCK_MAPPINGS,
+		.image = image->index,
+		.first_us = batch->first_us,
+		.last_us = batch->last_us,
+	};
+	log_writer_add(recording->writer, &block, &batch->payload);
+	mapping_batch_clear(batch);
+}
+
 void recording_end_image(struct recording *recording, struct recorded_image *image, uint64_t now_us,
 			 uint32_t loss, uint32_t skipped_events)
 {
 	recording_announce_image(recording, image);
 	write_events(recording, image);
+	write_mappings(recording, image);
 	write_threads(recording, image);
 	buffer_clear(&recording->scratch);
 	buffer_varint(&recording->scratch, loss | image->loss);
@@ -419,6 +442,7 @@ enum mt_status recording_commit(struct recording *recording, struct mt_error *er
 {
 	for (size_t i = 0; i < recording->image_slots; i++) {
 		write_events(recording, recording->images[i]);
+		write_mappings(recording, recording->images[i]);
 		write_threads(recording, recording->images[i]);
 	}
 	uint64_t number = recording->commit_count + 1;

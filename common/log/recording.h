@@ -18,6 +18,7 @@
 
 #include "common/log/event_coder.h"
 #include "common/log/log_writer.h"
+#include "common/log/mapping_batch.h"
 #include "common/log/module_map.h"
 #include "common/log/ring_decoder.h"
 #include "common/log/stack_trie.h"
@@ -49,6 +50,7 @@ struct recorded_image {
 	struct buffer new_threads; /* entries of the next THREAD block */
 	struct event_batch batch;
 	struct event_encoder encoder;
+	struct mapping_batch mappings;
 	uint64_t first_us; /* times of the batch's events */
 	uint64_t last_us;
 	uint64_t event_count; /* of all batches */

@@ -315,6 +315,36 @@ static bool note_untraced(struct recording *recording, struct recorded_image *im
 	return true;
 }
 
+/* What a MAP says is in the batch's nodes when it is written: EVENTS blocks come first. */
+static bool note_mapping(struct recorded_image *image, struct ring_decoder *decoder,
+			 enum mapping_operation operation, struct note_reader *note)
+{
+	struct mapping_event event = {
+		.operation = operation,
+		.thread = decoder->thread,
+		.time_us = decoder->time_us,
+	};
+	if (operation == MAPPING_MAP) {
+		uint64_t word = next_word(note);
+		event.stack = decoder->slots[word % RING_SLOTS];
+		event.source = (enum mapping_source)(word >> 16 & 0xff);
+		/* As with an allocation: the next trace is told by what it shares with this one. */
+		decoder->previous_stack = event.stack;
+	}
+	if (operation != MAPPING_RESTORE) {
+		event.address = next_word(note);
+		event.size_bytes = next_word(note);
+	}
+	if (note->failed || event.source >= MAPPING_SOURCE_COUNT)
+		return false;
+	if (operation != MAPPING_RESTORE &&
+	    (event.size_bytes == 0 || event.address >> LIMIT_ADDRESS_BITS ||
+	     event.size_bytes > (1ull << LIMIT_ADDRESS_BITS) - event.address))
+		return false;
+	mapping_batch_add(&image->mappings, &event);
+	return !image->mappings.payload.failed;
+}
+
 bool recording_note(struct recording *recording, struct recorded_image *image,
 		    struct ring_decoder *decoder, enum ring_note note, const uint64_t *words,
 		    size_t word_count)
@@ -336,6 +366,12 @@ bool recording_note(struct recording *recording, struct recorded_image *image,
 	case RING_NOTE_INTERVAL:
 		decoder->interval_bytes = next_word(&reader);
 		return !reader.failed;
+	case RING_NOTE_MAP:
+		return note_mapping(image, decoder, MAPPING_MAP, &reader);
+	case RING_NOTE_UNMAP:
+		return note_mapping(image, decoder, MAPPING_UNMAP, &reader);
+	case RING_NOTE_RESTORE:
+		return note_mapping(image, decoder, MAPPING_RESTORE, &reader);
 	}
 	return false;
 }

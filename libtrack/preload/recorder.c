@@ -216,6 +216,66 @@ void recorder_move_failed(const void *address)
 		(void)record_address(RING_MOVE_FAILED, ALLOCATION_REALLOC, address);
 }
 
+static bool note_begin(struct thread_block *block, enum ring_note note, uint32_t word_count)
+{
+	if (!thread_reserve(block, GROUP_OVERHEAD_WORDS + 1u + word_count))
+		return false;
+	group_begin(block);
+	thread_put(block, ring_note_word(note, word_count));
+	return true;
+}
+
+/* What the tracker's own code maps (libunwind, for example) is not the program's. */
+static struct thread_block *enter_for_mapping(void)
+{
+	return thread_self.activity == THREAD_OUTSIDE ? thread_enter() : NULL;
+}
+
+void recorder_mapped(enum mapping_source source, const void *address, size_t size_bytes,
+		     const struct unwind_start *start)
+{
+	struct thread_block *block = enter_for_mapping();
+	if (!block)
+		return;
+	struct stack_name name = stack_capture(block, start);
+	uint64_t stack_words = name.is_new ? 1u + block->names.depth - name.kept : 0;
+	if (thread_reserve(block, GROUP_OVERHEAD_WORDS + stack_words + 4)) {
+		group_begin(block);
+		if (name.is_new)
+			put_stack(block, name);
+		thread_put(block, ring_note_word(RING_NOTE_MAP, 3));
+		thread_put(block, (uint64_t)name.slot | (uint64_t)source << 16);
+		thread_put(block, (uint64_t)address);
+		thread_put(block, size_bytes);
+		group_end(block, true);
+	}
+	thread_leave(block);
+}
+
+static void note_words(enum ring_note note, const uint64_t *words, uint32_t count, bool is_fenced)
+{
+	struct thread_block *block = enter_for_mapping();
+	if (!block)
+		return;
+	if (note_begin(block, note, count)) {
+		for (uint32_t i = 0; i < count; i++)
+			thread_put(block, words[i]);
+		group_end(block, is_fenced);
+	}
+	thread_leave(block);
+}
+
+void recorder_unmapped(const void *address, size_t size_bytes)
+{
+	uint64_t words[] = {(uint64_t)address, size_bytes};
+	note_words(RING_NOTE_UNMAP, words, 2, false);
+}
+
+void recorder_unmap_failed(void)
+{
+	note_words(RING_NOTE_RESTORE, NULL, 0, true);
+}
+
 static uint32_t text_words(size_t size_bytes)
 {
 	return 1u + (uint32_t)((size_bytes + 7) / 8);
@@ -230,15 +290,6 @@ static void put_text(struct thread_block *block, const void *bytes, size_t size_
 		memcpy(&word, (const char *)bytes + i, size_bytes - i < 8 ? size_bytes - i : 8);
 		thread_put(block, word);
 	}
-}
-
-static bool note_begin(struct thread_block *block, enum ring_note note, uint32_t word_count)
-{
-	if (!thread_reserve(block, GROUP_OVERHEAD_WORDS + 1u + word_count))
-		return false;
-	group_begin(block);
-	thread_put(block, ring_note_word(note, word_count));
-	return true;
 }
 
 bool recorder_note_image(struct thread_block *block)

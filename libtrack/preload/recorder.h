@@ -36,6 +36,15 @@ void recorder_moved(const void *address, size_t size_bytes, uint64_t interval_by
 		    const struct unwind_start *start);
 void recorder_move_failed(const void *address);
 
+/*
+ * The program has mapped memory; is about to unmap some (or to move it: then recorder_mapped with
+ * MAPPING_MOVED follows); and the unmapping failed. Sizes are whole pages, but for the break.
+ */
+void recorder_mapped(enum mapping_source source, const void *address, size_t size_bytes,
+		     const struct unwind_start *start);
+void recorder_unmapped(const void *address, size_t size_bytes);
+void recorder_unmap_failed(void);
+
 struct module_note {
 	uint32_t id;
 	uintptr_t start;
