@@ -74,8 +74,7 @@ static bool set_preload(const char *tracker, const char *session)
 {
 	const char *others = getenv(ENV_PRELOAD);
 	char *list;
-	if (asprintf(&list, "%s%s%s", tracker, others && *others ? ":" : "", others ? others : "") <
-	    0)
+	if (asprintf(&list, "%s%s%s", tracker, others ? ":" : "", others ? others : "") < 0)
 		return false;
 	bool is_set = setenv(ENV_PRELOAD, list, 1) == 0 && setenv(ENV_SESSION, session, 1) == 0;
 	free(list);

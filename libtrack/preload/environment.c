@@ -102,10 +102,19 @@ bool environment_find_session(char *const *variables)
 	return is_good && tracker.session[0] == '/' && tracker.library[0] == '/';
 }
 
-/* Takes our library out of the list at `list`. returns false if nothing is left of it */
+/*
+ * Takes our library out of the list at `list`. What is behind "LIBRARY:" is the program's own
+ * value, to the letter, be it empty. returns  false if the program has none
+ */
 static bool remove_our_entry(char *list)
 {
 	char *at = list;
+	size_t first = entry_length(list);
+	if (is_our_library(list, first) && !strstr(list + first, "/" TRACKER_FILE_NAME)) {
+		bool has_own = list[first] == ':';
+		memmove(list, list + first + has_own, strlen(list + first + has_own) + 1);
+		return has_own;
+	}
 	while (*at) {
 		size_t length = entry_length(at);
 		if (!is_our_library(at, length)) {
@@ -169,7 +178,7 @@ static bool join(char *destination, size_t capacity, const char *a, const char *
 
 char *const *environment_for_child(char *const *variables, struct environment_space *space)
 {
-	const char *preload = "";
+	const char *preload = NULL;
 	bool has_session = false;
 	space->mapped = NULL;
 	for (char *const *variable = variables; variable && *variable; variable++) {
@@ -177,14 +186,14 @@ char *const *environment_for_child(char *const *variables, struct environment_sp
 		preload = list ? list : preload;
 		has_session = has_session || value_of(*variable, ENV_SESSION);
 	}
-	if (has_session && strstr(preload, "/" TRACKER_FILE_NAME))
+	if (has_session && preload && strstr(preload, "/" TRACKER_FILE_NAME))
 		return variables;
 	char **list = space_for(space, count_of(variables) + 3);
 	if (!list ||
 	    !join(space->session, sizeof(space->session), ENV_SESSION "=", tracker.session, "", ""))
 		return variables;
 	if (!join(space->preload, sizeof(space->preload), ENV_PRELOAD "=", tracker.library,
-		  *preload ? ":" : "", preload))
+		  preload ? ":" : "", preload ? preload : ""))
 		return variables;
 	size_t count = 0;
 	bool has_preload = false;

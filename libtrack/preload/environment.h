@@ -23,7 +23,7 @@ void environment_hide(char **variables);
 
 /* Room for the environment of a program to be started. */
 struct environment_space {
-	char *short_list[256];
+	char *short_list[1024];
 	char preload[4096 + 1024];
 	char session[4096 + 32];
 	char **mapped; /* for a longer list: pages of our own */

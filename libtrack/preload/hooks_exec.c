@@ -20,6 +20,7 @@
 #include "libtrack/preload/environment.h"
 #include "libtrack/preload/real.h"
 #include "libtrack/preload/recorder.h"
+#include "libtrack/preload/thread.h"
 #include "libtrack/preload/tracker.h"
 
 #define EXPORT __attribute__((visibility("default")))
@@ -33,25 +34,72 @@ static bool follows_children(void)
 	       !(tracker.segment->session_flags & SESSION_NO_CHILDREN);
 }
 
-/* A program with an environment that suits it. */
+/*
+ * A program with an environment that suits it. Too large for the stack of some threads: it is on
+ * pages that stay the thread's, since the child of a vfork, which uses its parent's, has no time to
+ * give anything back.
+ */
 struct launch {
+	uint32_t user; /* pid of who is using these pages, if it has not gone; 0: nobody */
 	struct environment_space space;
+	char path[PATH_BYTES];
 	char *const *environment;
-	enum executable_kind kind;
+	const char *reason;  /* why the program can't be traced; NULL: it can */
 	bool is_own_process; /* not the child of a vfork */
 };
 
-static bool is_untraced(enum executable_kind kind)
+/* returns  NULL if there is no memory: then the program is started as it would be without us */
+static struct launch *launch_new(void)
 {
-	return kind != EXECUTABLE_TRACEABLE && kind != EXECUTABLE_UNREADABLE;
+	uint32_t pid = (uint32_t)sys_call6(SYS_getpid, 0, 0, 0, 0, 0, 0);
+	struct launch *launch = thread_self.launch;
+	/* In use by this very process: by what a signal handler has interrupted. */
+	if (!launch || launch->user == pid)
+		launch = sys_pages(sizeof(*launch));
+	if (!launch)
+		return NULL;
+	if (!thread_self.launch)
+		thread_self.launch = launch;
+	launch->user = pid;
+	launch->is_own_process = pid == tracker.pid;
+	return launch;
+}
+
+static void launch_free(struct launch *launch)
+{
+	int saved_errno = errno;
+	environment_release(&launch->space);
+	launch->user = 0;
+	if (launch != thread_self.launch)
+		sys_munmap(launch, sizeof(*launch));
+	errno = saved_errno;
+}
+
+/* After a change of root or user the program's loader, or its tracker, may not get at our files. */
+static bool is_reachable(const char *path, int flags)
+{
+	int fd = sys_open(path, flags);
+	if (fd >= 0)
+		sys_close(fd);
+	/* Any other failure, like too many open files, is none of the program's to come. */
+	return fd != -ENOENT && fd != -ENOTDIR && fd != -EACCES && fd != -EPERM;
+}
+
+static const char *find_unreachable(void)
+{
+	if (!is_reachable(tracker.library, O_RDONLY))
+		return "memtrace's library is out of its reach";
+	if (!is_reachable(tracker.session, O_RDWR))
+		return "the recording is out of its reach";
+	return NULL;
 }
 
 static void note_untraced(const struct launch *launch, const char *path, uint32_t pid)
 {
-	struct thread_block *block = is_untraced(launch->kind) ? thread_enter() : NULL;
+	struct thread_block *block = launch->reason ? thread_enter() : NULL;
 	if (!block)
 		return;
-	recorder_note_untraced(block, pid, path, executable_reason(launch->kind));
+	recorder_note_untraced(block, pid, path, launch->reason);
 	thread_leave(block);
 }
 
@@ -61,8 +109,12 @@ static void note_untraced(const struct launch *launch, const char *path, uint32_
  */
 static void launch_prepare(struct launch *launch, const char *path, char *const *variables)
 {
-	launch->kind = executable_classify(path);
-	if (is_untraced(launch->kind) && launch->kind != EXECUTABLE_STATIC)
+	enum executable_kind kind = executable_classify(path);
+	launch->reason = NULL;
+	if (kind != EXECUTABLE_UNREADABLE)
+		launch->reason = kind == EXECUTABLE_TRACEABLE ? find_unreachable()
+							      : executable_reason(kind);
+	if (launch->reason && kind != EXECUTABLE_STATIC)
 		launch->environment = environment_without(variables, &launch->space);
 	else
 		launch->environment = environment_for_child(variables, &launch->space);
@@ -71,23 +123,18 @@ static void launch_prepare(struct launch *launch, const char *path, char *const 
 /* The image ends here, unless the exec that follows fails. */
 static void launch_begin_exec(struct launch *launch, const char *path, char *const *variables)
 {
-	uint32_t pid = (uint32_t)sys_call6(SYS_getpid, 0, 0, 0, 0, 0, 0);
 	launch_prepare(launch, path, variables);
-	launch->is_own_process = pid == tracker.pid;
-	if (is_untraced(launch->kind) &&
-	    sys_call6(SYS_faccessat, AT_FDCWD, (long)path, X_OK, 0, 0, 0) == 0)
-		note_untraced(launch, path, pid);
+	if (launch->reason && sys_call6(SYS_faccessat, AT_FDCWD, (long)path, X_OK, 0, 0, 0) == 0)
+		note_untraced(launch, path, launch->user);
 	if (launch->is_own_process)
 		atomic_store(&tracker.segment->images[tracker.image_index].ended, 1);
 }
 
 static int launch_failed(struct launch *launch, int result)
 {
-	int saved_errno = errno;
 	if (launch->is_own_process)
 		atomic_store(&tracker.segment->images[tracker.image_index].ended, 0);
-	environment_release(&launch->space);
-	errno = saved_errno;
+	launch_free(launch);
 	return result;
 }
 
@@ -98,21 +145,20 @@ static const char *resolve(const char *file, char *path)
 
 EXPORT int execve(const char *path, char *const argv[], char *const envp[])
 {
-	struct launch launch;
-	if (!follows_children())
+	struct launch *launch = follows_children() ? launch_new() : NULL;
+	if (!launch)
 		return real.execve(path, argv, envp);
-	launch_begin_exec(&launch, path, envp);
-	return launch_failed(&launch, real.execve(path, argv, launch.environment));
+	launch_begin_exec(launch, path, envp);
+	return launch_failed(launch, real.execve(path, argv, launch->environment));
 }
 
 EXPORT int execvpe(const char *file, char *const argv[], char *const envp[])
 {
-	struct launch launch;
-	char path[PATH_BYTES];
-	if (!follows_children())
+	struct launch *launch = follows_children() ? launch_new() : NULL;
+	if (!launch)
 		return real.execvpe(file, argv, envp);
-	launch_begin_exec(&launch, resolve(file, path), envp);
-	return launch_failed(&launch, real.execvpe(file, argv, launch.environment));
+	launch_begin_exec(launch, resolve(file, launch->path), envp);
+	return launch_failed(launch, real.execvpe(file, argv, launch->environment));
 }
 
 EXPORT int execv(const char *path, char *const argv[])
@@ -127,10 +173,10 @@ EXPORT int execvp(const char *file, char *const argv[])
 
 EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 {
-	struct launch launch;
 	char path[] = "/proc/self/fd/\0\0\0\0\0\0\0\0\0\0\0";
 	size_t used = sizeof("/proc/self/fd/") - 1;
-	if (!follows_children() || fd < 0)
+	struct launch *launch = follows_children() && fd >= 0 ? launch_new() : NULL;
+	if (!launch)
 		return real.fexecve(fd, argv, envp);
 	char digits[11];
 	size_t count = 0;
@@ -138,23 +184,23 @@ EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 		digits[count++] = (char)('0' + rest % 10);
 	while (count > 0)
 		path[used++] = digits[--count];
-	launch_begin_exec(&launch, path, envp);
-	return launch_failed(&launch, real.fexecve(fd, argv, launch.environment));
+	launch_begin_exec(launch, path, envp);
+	return launch_failed(launch, real.fexecve(fd, argv, launch->environment));
 }
 
 EXPORT int execveat(int fd, const char *path, char *const argv[], char *const envp[], int flags)
 {
-	struct launch launch;
 	if (!real.execveat) {
 		real_find();
 		errno = ENOSYS;
 		return real.execveat ? real.execveat(fd, path, argv, envp, flags) : -1;
 	}
-	if (!follows_children())
+	struct launch *launch = follows_children() ? launch_new() : NULL;
+	if (!launch)
 		return real.execveat(fd, path, argv, envp, flags);
 	/* Relative to a directory that we don't open: taken as traceable. */
-	launch_begin_exec(&launch, path[0] == '/' || fd == AT_FDCWD ? path : "", envp);
-	return launch_failed(&launch, real.execveat(fd, path, argv, launch.environment, flags));
+	launch_begin_exec(launch, path[0] == '/' || fd == AT_FDCWD ? path : "", envp);
+	return launch_failed(launch, real.execveat(fd, path, argv, launch->environment, flags));
 }
 
 /*
@@ -225,39 +271,41 @@ EXPORT int execle(const char *path, const char *first, ...)
 typedef int spawn_function(pid_t *, const char *, const posix_spawn_file_actions_t *,
 			   const posix_spawnattr_t *, char *const *, char *const *);
 
-static int spawn(spawn_function *real_spawn, const char *file, const char *path, pid_t *ret_pid,
-		 const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attributes,
-		 char *const argv[], char *const envp[])
+/* Takes over `launch`, whose file is `path`; libc is given `file`. */
+static int spawn(spawn_function *real_spawn, struct launch *launch, const char *file,
+		 const char *path, pid_t *ret_pid, const posix_spawn_file_actions_t *actions,
+		 const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
 {
-	struct launch launch;
 	pid_t pid = 0;
-	launch_prepare(&launch, path, envp);
-	int failure = real_spawn(&pid, file, actions, attributes, argv, launch.environment);
-	environment_release(&launch.space);
+	launch_prepare(launch, path, envp);
+	int failure = real_spawn(&pid, file, actions, attributes, argv, launch->environment);
 	if (failure == 0) {
-		note_untraced(&launch, path, (uint32_t)pid);
+		note_untraced(launch, path, (uint32_t)pid);
 		if (ret_pid)
 			*ret_pid = pid;
 	}
+	launch_free(launch);
 	return failure;
 }
 
 EXPORT int posix_spawn(pid_t *ret_pid, const char *path, const posix_spawn_file_actions_t *actions,
 		       const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
 {
-	if (!follows_children())
+	struct launch *launch = follows_children() ? launch_new() : NULL;
+	if (!launch)
 		return real.posix_spawn(ret_pid, path, actions, attributes, argv, envp);
-	return spawn(real.posix_spawn, path, path, ret_pid, actions, attributes, argv, envp);
+	return spawn(real.posix_spawn, launch, path, path, ret_pid, actions, attributes, argv,
+		     envp);
 }
 
 EXPORT int posix_spawnp(pid_t *ret_pid, const char *file, const posix_spawn_file_actions_t *actions,
 			const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
 {
-	char path[PATH_BYTES];
-	if (!follows_children())
+	struct launch *launch = follows_children() ? launch_new() : NULL;
+	if (!launch)
 		return real.posix_spawnp(ret_pid, file, actions, attributes, argv, envp);
-	return spawn(real.posix_spawnp, file, resolve(file, path), ret_pid, actions, attributes,
-		     argv, envp);
+	return spawn(real.posix_spawnp, launch, file, resolve(file, launch->path), ret_pid, actions,
+		     attributes, argv, envp);
 }
 
 /*
@@ -265,15 +313,19 @@ EXPORT int posix_spawnp(pid_t *ret_pid, const char *file, const posix_spawn_file
  * it meanwhile is taken over.
  */
 struct loan {
-	struct environment_space space;
+	struct launch *launch;
 	char **own;        /* what `environ` was */
 	char *own_preload; /* the program's own LD_PRELOAD in it */
 	char *const *lent;
 	size_t own_count;
 };
 
-static void loan_begin(struct loan *loan)
+/* returns  false if there is nothing to lend */
+static bool loan_begin(struct loan *loan)
 {
+	loan->launch = follows_children() ? launch_new() : NULL;
+	if (!loan->launch)
+		return false;
 	loan->own = environ;
 	loan->own_preload = NULL;
 	loan->own_count = 0;
@@ -282,52 +334,48 @@ static void loan_begin(struct loan *loan)
 		if (strncmp(*variable, "LD_PRELOAD=", 11) == 0)
 			loan->own_preload = *variable;
 	}
-	loan->lent = environment_for_child(environ, &loan->space);
+	launch_prepare(loan->launch, "/bin/sh", environ);
+	loan->lent = loan->launch->environment;
 	environ = (char **)loan->lent;
+	return true;
 }
 
 static void loan_end(struct loan *loan)
 {
+	const struct environment_space *space = &loan->launch->space;
 	if (environ != loan->lent) {
 		environment_hide(environ); /* setenv has made another copy */
 	} else {
 		char **kept = loan->own;
 		char *const *at = loan->lent;
 		for (; kept && *at && kept < loan->own + loan->own_count; at++) {
-			if (*at == loan->space.session ||
-			    (*at == loan->space.preload && !loan->own_preload))
+			if (*at == space->session || (*at == space->preload && !loan->own_preload))
 				continue;
-			*kept++ = *at == loan->space.preload ? loan->own_preload : *at;
+			*kept++ = *at == space->preload ? loan->own_preload : *at;
 		}
 		if (kept)
 			*kept = NULL;
 		environ = loan->own;
 	}
-	environment_release(&loan->space);
+	launch_free(loan->launch);
 }
 
 EXPORT int system(const char *command)
 {
 	struct loan loan;
-	if (!follows_children())
+	if (!loan_begin(&loan))
 		return real.system(command);
-	loan_begin(&loan);
 	int status = real.system(command);
-	int saved_errno = errno;
 	loan_end(&loan);
-	errno = saved_errno;
 	return status;
 }
 
 EXPORT FILE *popen(const char *command, const char *mode)
 {
 	struct loan loan;
-	if (!follows_children())
+	if (!loan_begin(&loan))
 		return real.popen(command, mode);
-	loan_begin(&loan);
 	FILE *stream = real.popen(command, mode);
-	int saved_errno = errno;
 	loan_end(&loan);
-	errno = saved_errno;
 	return stream;
 }

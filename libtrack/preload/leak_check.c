@@ -241,7 +241,7 @@ static void ask_collector(struct preparation *preparation, struct thread_block *
 	atomic_store(&slot->scan_ring, block->ring_index);
 	atomic_store(&slot->scan_area, (uint64_t)&preparation->area);
 	atomic_store(&slot->scan_turn, LEAK_SCAN_TURN_ASKED);
-	thread_wake_collector();
+	tracker_wake_collector();
 	attend(preparation, block);
 	atomic_store(&slot->scan_turn, LEAK_SCAN_TURN_NONE);
 }

@@ -9,6 +9,7 @@
 
 #include "common/segment.h"
 #include "common/sys.h"
+#include "libtrack/preload/tracker.h"
 
 /* The kernel keeps at least this much below the top of the stack free of mappings (mmap_base). */
 #define STACK_GAP (128ul << 20)
@@ -19,14 +20,22 @@
 
 extern void *__libc_stack_end;
 
+/* As the limit was at first: a stack that has since been allowed to grow longer is foreign there.
+ */
 static uintptr_t main_stack_low(uintptr_t high)
 {
+	static _Atomic uintptr_t known_low;
+	uintptr_t low = atomic_load_explicit(&known_low, memory_order_relaxed);
 	struct rlimit limit;
 	uintptr_t length = STACK_GAP;
+	if (low)
+		return low;
 	if (getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
 	    limit.rlim_cur > length)
 		length = limit.rlim_cur;
-	return length < high ? high - length : 0;
+	low = length < high ? high - length : 1;
+	atomic_store_explicit(&known_low, low, memory_order_relaxed);
+	return low;
 }
 
 /* Base, size and guard of the stack that both `sp` and the thread pointer are in. */
@@ -99,6 +108,8 @@ void stack_bounds_init(struct stack_bounds *bounds)
 
 size_t stack_copy(uintptr_t sp, uint64_t *words)
 {
+	if (atomic_load_explicit(&tracker.is_filtered, memory_order_relaxed))
+		return 0;
 	uintptr_t first = sp & ~(uintptr_t)7;
 	size_t wanted = STACK_COPY_WORDS * sizeof(*words);
 	/* Page by page, so that what lies before an unreadable page is copied. */

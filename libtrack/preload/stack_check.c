@@ -67,8 +67,7 @@ static bool compare(const char *what, const uint64_t *ours, size_t our_count,
 
 void stack_check(struct thread_block *block, const struct unwind_start *start)
 {
-	static _Thread_local uint64_t ours[LIMIT_FRAMES + 1]
-		__attribute__((tls_model("initial-exec")));
+	uint64_t *ours = block->checked;
 	struct image_slot *image = &tracker.segment->images[tracker.image_index];
 	const struct stack_names *names = &block->names;
 	bool is_truncated = names->depth > 0 && names->previous[0] == RING_FRAME_TRUNCATED;
@@ -76,7 +75,7 @@ void stack_check(struct thread_block *block, const struct unwind_start *start)
 	bool is_same = true;
 	size_t count = 0;
 	/* Nothing to compare where the memo was thrown away at once: a copied or too deep stack. */
-	if (names->depth == 0)
+	if (block->unwind.depth == 0)
 		return;
 	for (size_t i = names->depth; i-- > (is_truncated ? 1u : 0u);) {
 		ours[count++] = names->previous[i];

@@ -3,15 +3,17 @@
  * Claiming rings, keeping blocks for the next thread, and the side ring.
  *
  * The side ring is for the rare events of threads that have no ring to write to: a signal handler
- * that interrupted the tracker in this very thread, and a thread whose destructors have already
- * given its ring back. It is shared under a try-lock: who doesn't get it in a bounded number of
- * tries isn't recorded, and is counted.
+ * that interrupted the tracker in this very thread, a thread whose destructors have already given
+ * its ring back, and one that was made by clone() with another's thread-local storage. It is shared
+ * under a try-lock: who doesn't get it in a bounded number of tries isn't recorded, and is counted.
  */
 #include "libtrack/preload/thread.h"
 
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
+#include <string.h>
 
 #include "common/sys.h"
 #include "libtrack/preload/leak_park.h"
@@ -20,7 +22,11 @@
 
 #define SIDE_LOCK_TRIES 20000
 #define WAIT_STEP_NS 10000000L
-#define WAIT_STEPS 100 /* without progress: one second */
+#define WAIT_STEPS 100
+#define WAIT_LIMIT_NS 1000000000u
+#define SPINS_PER_STEP 150000 /* for a step without a system call: some milliseconds */
+#define SPARE_BLOCKS 24u
+#define FILTERED_CHUNKS 3u /* rings for as many threads again in children */
 
 _Thread_local struct thread_self thread_self __attribute__((tls_model("initial-exec")));
 
@@ -32,6 +38,10 @@ static struct {
 	_Atomic(struct thread_block *) blocks[SEGMENT_RINGS]; /* by ring index, of this process */
 	_Atomic(struct thread_block *) side;
 	_Atomic uint32_t side_lock;
+	_Atomic(struct thread_self *) side_holder;
+	uintptr_t side_sp;          /* where the holder's stack was */
+	struct thread_block *spare; /* [SPARE_BLOCKS] for a process that may not map any more */
+	_Atomic uint32_t spare_used;
 	bool is_side_nested; /* under side_lock: the holder is a handler inside an event */
 	bool is_forked;      /* the image continues its parent's program: no image note */
 } threads;
@@ -45,12 +55,10 @@ static inline void pause_briefly(void)
 #endif
 }
 
-void thread_wake_collector(void)
+static bool is_filtered(void)
 {
-	struct segment_header *segment = tracker.segment;
-	atomic_fetch_add_explicit(&segment->doorbell, 1, memory_order_release);
-	if (atomic_load_explicit(&segment->collector_sleeping, memory_order_relaxed))
-		sys_futex_wake(&segment->doorbell);
+	return __builtin_expect(atomic_load_explicit(&tracker.is_filtered, memory_order_relaxed),
+				0);
 }
 
 static bool is_collector_dead(void)
@@ -68,15 +76,58 @@ bool thread_may_go_on(void)
 	       !atomic_load_explicit(&tracker.segment->stopped, memory_order_relaxed);
 }
 
+/* Waits until the ring's tail is no longer `tail`, for the time of a step. */
+static void await_drained(struct ring_header *ring, uint64_t tail)
+{
+	uint32_t drained = atomic_load_explicit(&ring->drained, memory_order_relaxed);
+	if (is_filtered()) {
+		tracker_wake_collector();
+		for (int i = 0; i < SPINS_PER_STEP &&
+				atomic_load_explicit(&ring->tail, memory_order_relaxed) == tail;
+		     i++)
+			pause_briefly();
+		return;
+	}
+	atomic_store_explicit(&ring->waiting, 1, memory_order_seq_cst);
+	tracker_wake_collector();
+	if (atomic_load_explicit(&ring->tail, memory_order_seq_cst) == tail)
+		sys_futex_wait(&ring->drained, drained, WAIT_STEP_NS);
+	atomic_store_explicit(&ring->waiting, 0, memory_order_relaxed);
+}
+
+static uint64_t monotonic_ns(void)
+{
+	struct timespec now = {0};
+	(void)sys_call6(SYS_clock_gettime, CLOCK_MONOTONIC, (long)&now, 0, 0, 0, 0);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+struct wait {
+	int steps;
+	uint64_t since_ns; /* 0: not begun */
+};
+
+/* Signals end steps early, so it is the clock that counts, if it may be asked. */
+static bool wait_is_over(struct wait *wait)
+{
+	if (is_filtered())
+		return ++wait->steps > WAIT_STEPS;
+	uint64_t now_ns = monotonic_ns();
+	if (!wait->since_ns)
+		wait->since_ns = now_ns;
+	return now_ns - wait->since_ns > WAIT_LIMIT_NS;
+}
+
 bool thread_reserve_slowly(struct thread_block *block, uint64_t word_count)
 {
 	struct ring_header *ring = block->ring;
-	uint64_t last_tail = 0;
+	uint64_t last_tail = UINT64_MAX;
+	struct wait wait;
 	if (atomic_load_explicit(&tracker.segment->stopped, memory_order_relaxed)) {
 		tracker_stop(0);
 		return false;
 	}
-	for (int steps = 0;;) {
+	for (;;) {
 		uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_acquire);
 		if (block->head + word_count <= tail + RING_WORDS) {
 			/* A look at the tail every half ring, so that the collector is woken in
@@ -84,21 +135,17 @@ bool thread_reserve_slowly(struct thread_block *block, uint64_t word_count)
 			uint64_t half = block->head + word_count + RING_WORDS / 2;
 			block->limit = half < tail + RING_WORDS ? half : tail + RING_WORDS;
 			if (block->head - tail >= RING_WORDS / 4)
-				thread_wake_collector();
+				tracker_wake_collector();
 			return true;
 		}
-		steps = tail == last_tail ? steps + 1 : 0;
+		if (tail != last_tail)
+			wait = (struct wait){0};
 		last_tail = tail;
-		if (steps > WAIT_STEPS || !thread_may_go_on()) {
+		if (wait_is_over(&wait) || !thread_may_go_on()) {
 			tracker_stop(IMAGE_LOST_BACK_PRESSURE);
 			return false;
 		}
-		uint32_t drained = atomic_load_explicit(&ring->drained, memory_order_relaxed);
-		atomic_store_explicit(&ring->waiting, 1, memory_order_seq_cst);
-		thread_wake_collector();
-		if (atomic_load_explicit(&ring->tail, memory_order_seq_cst) == tail)
-			sys_futex_wait(&ring->drained, drained, WAIT_STEP_NS);
-		atomic_store_explicit(&ring->waiting, 0, memory_order_relaxed);
+		await_drained(ring, tail);
 	}
 }
 
@@ -110,7 +157,7 @@ bool thread_reserve_slowly(struct thread_block *block, uint64_t word_count)
 static void *map_chunk(uint32_t index)
 {
 	void *chunk = atomic_load_explicit(&tracker.chunks[index], memory_order_acquire);
-	if (chunk)
+	if (chunk || is_filtered())
 		return chunk;
 	uint64_t offset = atomic_load_explicit(&tracker.segment->chunk_offset[index],
 					       memory_order_acquire);
@@ -147,17 +194,24 @@ static int claim_free_ring(void)
 	return -1;
 }
 
+/* Asks the collector for more rings, and waits a step for them. */
+static void ask_for_chunk(uint32_t count)
+{
+	atomic_store_explicit(&tracker.segment->chunk_wanted, 1, memory_order_release);
+	tracker_wake_collector();
+	sys_futex_wait(&tracker.segment->chunk_count, count, WAIT_STEP_NS);
+}
+
 static int claim_ring(void)
 {
-	for (int steps = 0; steps < WAIT_STEPS && thread_may_go_on(); steps++) {
+	struct wait wait = {0};
+	while (!wait_is_over(&wait) && thread_may_go_on()) {
 		uint32_t count = atomic_load_explicit(&tracker.segment->chunk_count,
 						      memory_order_acquire);
 		int index = claim_free_ring();
-		if (index != -1)
+		if (index != -1 || is_filtered())
 			return index;
-		atomic_store_explicit(&tracker.segment->chunk_wanted, 1, memory_order_release);
-		thread_wake_collector();
-		sys_futex_wait(&tracker.segment->chunk_count, count, WAIT_STEP_NS);
+		ask_for_chunk(count);
 	}
 	return -1;
 }
@@ -167,12 +221,24 @@ static struct image_slot *own_image(void)
 	return &tracker.segment->images[tracker.image_index];
 }
 
+static struct thread_block *block_memory(void)
+{
+	if (!is_filtered())
+		return sys_pages(sizeof(struct thread_block));
+	uint32_t index = atomic_fetch_add(&threads.spare_used, 1);
+	if (!threads.spare || index >= SPARE_BLOCKS)
+		return NULL;
+	/* In a fork's child it is what the parent left. */
+	memset(&threads.spare[index], 0, sizeof(threads.spare[index]));
+	return &threads.spare[index];
+}
+
 static struct thread_block *block_new(void)
 {
 	int index = claim_ring();
 	if (index < 0)
 		return NULL;
-	struct thread_block *block = sys_pages(sizeof(*block));
+	struct thread_block *block = block_memory();
 	void *chunk = map_chunk((uint32_t)index / SEGMENT_CHUNK_RINGS);
 	if (!block || !chunk)
 		return NULL;
@@ -215,6 +281,99 @@ static struct thread_block *idle_pop(void)
 	return NULL;
 }
 
+/*
+ * Says whether what this thread was doing when its stack was at `entry` has been left for good: a
+ * signal handler interrupted it and jumped out. Its frames were below the caller's, on the same
+ * stack; if they are not, or one can't tell, the caller is a handler that will return to it.
+ */
+static bool is_abandoned(const struct thread_block *block, uintptr_t entry, uintptr_t sp)
+{
+	const struct stack_bounds *bounds = &block->unwind.bounds;
+	stack_t alternate;
+	if (!stack_bounds_contain(bounds, sp) || is_filtered() ||
+	    (stack_bounds_contain(bounds, entry) && entry > sp))
+		return false;
+	/* An alternate stack may lie anywhere, also within the thread's own. */
+	if (sys_failed(sys_call6(SYS_sigaltstack, 0, (long)&alternate, 0, 0, 0, 0)))
+		return false;
+	uintptr_t low = (uintptr_t)alternate.ss_sp;
+	bool has_alternate = !(alternate.ss_flags & SS_DISABLE);
+	bool entry_is_on = has_alternate && entry - low < alternate.ss_size;
+	bool is_on = has_alternate && sp - low < alternate.ss_size;
+	if (is_on != entry_is_on)
+		return entry_is_on;
+	return stack_bounds_contain(bounds, entry);
+}
+
+/* Drops a record that was begun, and what the ring's reader may not have been told of. */
+static void give_up_record(struct thread_block *block)
+{
+	block->head = atomic_load_explicit(&block->ring->head, memory_order_relaxed);
+	block->epoch_us = UINT64_MAX;
+	stack_names_clear(&block->names);
+	unwind_forget(&block->unwind);
+	atomic_store_explicit(&block->ring->busy, 0, memory_order_relaxed);
+	atomic_fetch_add_explicit(&own_image()->skipped_events, 1, memory_order_relaxed);
+}
+
+/*
+ * Takes the side ring's lock. returns false if it can't be had, because of another thread or
+ * because the calling one holds it, in an event that a signal handler interrupted
+ */
+static bool lock_side(struct thread_self *self, uintptr_t sp)
+{
+	if (atomic_load(&threads.side_lock) && atomic_load(&threads.side_holder) == self) {
+		struct thread_block *side = atomic_load(&threads.side);
+		if (!self->block || !side || !is_abandoned(self->block, threads.side_sp, sp))
+			return false;
+		give_up_record(side);
+		return true;
+	}
+	uint32_t unlocked = 0;
+	int limit = is_filtered() ? SIDE_LOCK_TRIES * 200 : SIDE_LOCK_TRIES;
+	for (int tries = 0; !atomic_compare_exchange_weak(&threads.side_lock, &unlocked, 1);
+	     tries++) {
+		unlocked = 0;
+		if (tries == limit || !tracker_records())
+			return false;
+		pause_briefly();
+	}
+	return true;
+}
+
+static void unlock_side(void)
+{
+	atomic_store(&threads.side_holder, NULL);
+	atomic_store_explicit(&threads.side_lock, 0, memory_order_release);
+}
+
+static struct thread_block *enter_side(struct thread_self *self, bool is_nested)
+{
+	uintptr_t sp = (uintptr_t)__builtin_frame_address(0);
+	if (atomic_load(&tracker.is_strict) || !lock_side(self, sp)) {
+		atomic_fetch_add_explicit(&own_image()->skipped_events, 1, memory_order_relaxed);
+		return NULL;
+	}
+	threads.side_sp = sp;
+	atomic_store(&threads.side_holder, self);
+	/* From now on the order between this ring and the others is told by stamps. */
+	atomic_store_explicit(&tracker.stamping, 1, memory_order_release);
+	struct thread_block *side = atomic_load(&threads.side);
+	if (!side) {
+		side = block_new();
+		if (side)
+			side->is_side = 1;
+		atomic_store(&threads.side, side);
+	}
+	if (!side || !recorder_note_thread(side, tracker_thread_id())) {
+		unlock_side();
+		return NULL;
+	}
+	stack_bounds_init(&side->unwind.bounds);
+	threads.is_side_nested = is_nested;
+	return side;
+}
+
 static struct thread_block *attach(struct thread_self *self)
 {
 	if (!tracker_records())
@@ -224,10 +383,16 @@ static struct thread_block *attach(struct thread_self *self)
 		stack_bounds_init(&block->unwind.bounds);
 	else
 		block = block_new();
+	if (!block && is_filtered() && atomic_load(&threads.side)) {
+		self->has_left = 1; /* it shares the side ring from the start */
+		return enter_side(self, false);
+	}
 	if (!block) {
 		tracker_stop(IMAGE_LOST_NO_MEMORY);
 		return NULL;
 	}
+	block->kernel_id = is_filtered() ? 0 : (uint32_t)sys_call6(SYS_gettid, 0, 0, 0, 0, 0, 0);
+	memset(block->own_stacks, 0, sizeof(block->own_stacks));
 	bool is_first = atomic_fetch_add(&threads.attached, 1) == 0;
 	if (!is_first)
 		atomic_store_explicit(&tracker.stamping, 1, memory_order_release);
@@ -244,51 +409,49 @@ static struct thread_block *attach(struct thread_self *self)
 	return block;
 }
 
-static struct thread_block *enter_side(bool is_nested)
+/*
+ * Says whether the caller is not the thread whose block this is, but another one that was made with
+ * the same thread-local storage. Only a stack that is not the thread's gives it away.
+ */
+static bool is_other_thread(struct thread_block *block, uintptr_t sp)
 {
-	uint32_t unlocked = 0;
-	for (int tries = 0; !atomic_compare_exchange_weak(&threads.side_lock, &unlocked, 1);
-	     tries++) {
-		unlocked = 0;
-		if (tries == SIDE_LOCK_TRIES || !tracker_records()) {
-			atomic_fetch_add_explicit(&own_image()->skipped_events, 1,
-						  memory_order_relaxed);
-			return NULL;
-		}
-		pause_briefly();
-	}
-	/* From now on the order between this ring and the others is told by stamps. */
-	atomic_store_explicit(&tracker.stamping, 1, memory_order_release);
-	struct thread_block *side = atomic_load(&threads.side);
-	if (!side) {
-		side = block_new();
-		if (side)
-			side->is_side = 1;
-		atomic_store(&threads.side, side);
-	}
-	if (!side || !recorder_note_thread(side, tracker_thread_id())) {
-		atomic_store_explicit(&threads.side_lock, 0, memory_order_release);
-		return NULL;
-	}
-	threads.is_side_nested = is_nested;
-	return side;
+	uintptr_t stack = sp >> 16;
+	bool must_ask = atomic_load_explicit(&tracker.shares_tls, memory_order_relaxed);
+	uintptr_t *seen = &block->own_stacks[stack % 4];
+	if ((*seen == stack && !must_ask) || !block->kernel_id || is_filtered())
+		return false;
+	if ((uint32_t)sys_call6(SYS_gettid, 0, 0, 0, 0, 0, 0) != block->kernel_id)
+		return true;
+	*seen = stack;
+	return false;
 }
 
 struct thread_block *thread_enter(void)
 {
 	struct thread_self *self = &thread_self;
-	if (self->activity != THREAD_OUTSIDE)
-		return self->activity == THREAD_RECORDING ? enter_side(true) : NULL;
+	uintptr_t sp = (uintptr_t)__builtin_frame_address(0);
+	if (__builtin_expect(!*tracker.alive, 0))
+		tracker_enter_child(0);
+	struct thread_block *block = self->block;
+	if (self->activity != THREAD_OUTSIDE) {
+		if (self->activity == THREAD_FOREIGN)
+			return NULL;
+		if (!block || !is_abandoned(block, self->entry_sp, sp))
+			return enter_side(self, true);
+		give_up_record(block);
+	}
+	if (block &&
+	    __builtin_expect(
+		    !stack_bounds_contain(&block->unwind.bounds, sp) ||
+			    atomic_load_explicit(&tracker.shares_tls, memory_order_relaxed),
+		    0) &&
+	    is_other_thread(block, sp))
+		return enter_side(self, true);
+	self->entry_sp = sp;
 	self->activity = THREAD_RECORDING;
 	atomic_signal_fence(memory_order_seq_cst);
-	if (__builtin_expect(!*tracker.alive, 0)) {
-		self->activity = THREAD_OUTSIDE;
-		tracker_enter_child(0);
-		self->activity = THREAD_RECORDING;
-	}
-	struct thread_block *block = self->block;
 	if (__builtin_expect(!block, 0))
-		block = self->has_left ? enter_side(false) : attach(self);
+		block = self->has_left ? enter_side(self, false) : attach(self);
 	if (!block)
 		self->activity = THREAD_OUTSIDE;
 	return block;
@@ -298,7 +461,7 @@ void thread_leave(struct thread_block *block)
 {
 	if (__builtin_expect(block->is_side, 0)) {
 		bool is_nested = threads.is_side_nested;
-		atomic_store_explicit(&threads.side_lock, 0, memory_order_release);
+		unlock_side();
 		if (is_nested)
 			return;
 	}
@@ -316,6 +479,43 @@ void thread_each_block(void (*visit)(void *context, const void *pages, size_t si
 		if (block)
 			visit(context, block, sizeof(*block));
 	}
+}
+
+void thread_prepare_strict(void)
+{
+	struct thread_block *block = thread_enter();
+	if (block)
+		thread_leave(block);
+	if (!block || block->is_side || atomic_load(&tracker.stamping)) {
+		thread_self.activity = THREAD_FOREIGN;
+		atomic_fetch_add_explicit(&own_image()->skipped_events, 1, memory_order_relaxed);
+		return;
+	}
+	atomic_store(&tracker.is_strict, 1);
+}
+
+void thread_prepare_filter(void)
+{
+	struct wait wait = {0};
+	uint32_t count;
+	for (;;) {
+		count = atomic_load_explicit(&tracker.segment->chunk_count, memory_order_acquire);
+		if (count >= FILTERED_CHUNKS || wait_is_over(&wait) || !thread_may_go_on())
+			break;
+		ask_for_chunk(count);
+	}
+	for (uint32_t i = 0; i < count; i++)
+		(void)map_chunk(i); /* else its rings are not used */
+	if (!threads.spare)
+		threads.spare = sys_pages(SPARE_BLOCKS * sizeof(*threads.spare));
+	/* Makes the side ring, and the caller's own. */
+	struct thread_block *block = thread_enter();
+	if (!block)
+		return;
+	struct thread_block *side = enter_side(&thread_self, true);
+	if (side)
+		thread_leave(side);
+	thread_leave(block);
 }
 
 /*
@@ -367,12 +567,14 @@ void thread_start_process(bool after_fork)
 		atomic_store_explicit(&threads.blocks[i], NULL, memory_order_relaxed);
 		if (is_in_event)
 			divert(block);
-		else
+		else if (!is_filtered())
 			sys_munmap(block, sizeof(*block));
 	}
+	if (!is_in_event)
+		atomic_store(&threads.spare_used, 0);
 	thread_self.block = NULL;
 	atomic_store(&threads.side, NULL);
-	atomic_store(&threads.side_lock, 0);
+	unlock_side();
 	atomic_store(&threads.idle, 0);
 	atomic_store(&threads.attached, 0);
 	threads.is_forked = true;

@@ -31,10 +31,15 @@ struct thread_block {
 	uint32_t next_idle;            /* ring index + 1 */
 	uint32_t generation;           /* of tracker.generation, when the names were made */
 	uint32_t is_side;              /* shared by threads in unusual states, under a lock */
+	uint32_t kernel_id;            /* of the thread; 0: not known */
+	uintptr_t own_stacks[4];       /* other stacks that this thread was seen on: sp >> 16 */
 	uint64_t frames[LIMIT_FRAMES]; /* the stack trace being captured, leaf first */
+	uint64_t checked[LIMIT_FRAMES + 1]; /* the same, for a cross-check */
 	struct stack_names names;
 	struct unwind_state unwind;
 };
+
+struct launch;
 
 enum thread_activity {
 	THREAD_OUTSIDE = 0,
@@ -47,11 +52,13 @@ struct thread_self {
 	struct thread_block *block;
 	uint64_t interval_bytes; /* that the countdown was drawn with; 0: none was drawn */
 	uint64_t random_state;
-	uint32_t activity;    /* enum thread_activity */
-	uint32_t exit_rounds; /* how often the thread's destructor has run */
-	uint32_t has_left;    /* the block is given back: late events go to the side ring */
-	uint32_t is_moving;   /* in a realloc: must not be parked (leak_park.h) ... */
-	uint32_t park_wanted; /* ... though it was asked to */
+	uint32_t activity;     /* enum thread_activity */
+	uint32_t exit_rounds;  /* how often the thread's destructor has run */
+	uint32_t has_left;     /* the block is given back: late events go to the side ring */
+	struct launch *launch; /* pages of hooks_exec.c's */
+	uintptr_t entry_sp;    /* where the stack was when the event began */
+	uint32_t is_moving;    /* in a realloc: must not be parked (leak_park.h) ... */
+	uint32_t park_wanted;  /* ... though it was asked to */
 };
 
 extern HIDDEN _Thread_local struct thread_self thread_self
@@ -86,11 +93,22 @@ static inline void thread_put(struct thread_block *block, uint64_t word)
 
 /* The collector is there and takes what is written. */
 bool thread_may_go_on(void);
-void thread_wake_collector(void);
 
 /* Calls `visit` for each piece of memory that the tracker has mapped for threads. */
 void thread_each_block(void (*visit)(void *context, const void *pages, size_t size_bytes),
 		       void *context);
+
+/*
+ * Maps what threads may need later on: the program is about to forbid itself system calls. With
+ * tracker.is_filtered, threads make do with that, and wait without sleeping.
+ */
+void thread_prepare_filter(void);
+
+/*
+ * The calling thread is about to enter strict seccomp, where even the time-stamp counter is denied.
+ * If there is no other thread, none is needed; else this one is no longer recorded.
+ */
+void thread_prepare_strict(void);
 
 /* Sets up what threads need in this process; `after_fork` drops what the parent had. */
 void thread_start_process(bool after_fork);

@@ -27,6 +27,16 @@ uint32_t tracker_thread_id(void)
 	return id;
 }
 
+void tracker_wake_collector(void)
+{
+	struct segment_header *segment = tracker.segment;
+	atomic_fetch_add_explicit(&segment->doorbell, 1, memory_order_release);
+	/* Who is not woken looks by himself, some milliseconds later. */
+	if (atomic_load_explicit(&segment->collector_sleeping, memory_order_relaxed) &&
+	    !atomic_load_explicit(&tracker.is_filtered, memory_order_relaxed))
+		sys_futex_wake(&segment->doorbell);
+}
+
 static bool claim_image(uint64_t parent_serial)
 {
 	struct segment_header *segment = tracker.segment;
@@ -51,8 +61,7 @@ static bool claim_image(uint64_t parent_serial)
 		atomic_store(&slot->scan_done, 0);
 		tracker.image_serial = atomic_fetch_add(&segment->image_serial, 1) + 1;
 		atomic_store_explicit(&slot->serial, tracker.image_serial, memory_order_release);
-		atomic_fetch_add(&segment->doorbell, 1);
-		sys_futex_wake(&segment->doorbell);
+		tracker_wake_collector();
 		return true;
 	}
 	return false;
@@ -62,16 +71,15 @@ static bool claim_image(uint64_t parent_serial)
  * A page that is zero in every fork's child, whichever way it was forked (Linux 4.14). Where it is
  * not to be had, fork handlers alone must do.
  */
-static const uint32_t *make_alive_page(void)
+static const uint32_t *mark_alive(void)
 {
 	static const uint32_t always = 1;
-	uint32_t *page = sys_pages(SEGMENT_PAGE);
-	if (!page)
-		return &always;
-	if (sys_failed(
-		    sys_call6(SYS_madvise, (long)page, SEGMENT_PAGE, MADV_WIPEONFORK, 0, 0, 0))) {
-		sys_munmap(page, SEGMENT_PAGE);
-		return &always;
+	static uint32_t *page; /* it keeps what it is in children */
+	if (!page) {
+		page = sys_pages(SEGMENT_PAGE);
+		if (!page || sys_failed(sys_call6(SYS_madvise, (long)page, SEGMENT_PAGE,
+						  MADV_WIPEONFORK, 0, 0, 0)))
+			return &always;
 	}
 	*page = 1;
 	return page;
@@ -164,6 +172,10 @@ void tracker_enter_child(uint32_t pid)
 {
 	struct image_slot *parent = own_image();
 	uint64_t parent_serial = tracker.image_serial;
+	if (!pid && atomic_load(&tracker.is_filtered)) {
+		atomic_store(&tracker.state, TRACKER_STOPPED);
+		return;
+	}
 	tracker.pid = pid ? pid : (uint32_t)sys_call6(SYS_getpid, 0, 0, 0, 0, 0, 0);
 	bool is_recorded = !(tracker.segment->session_flags & SESSION_NO_CHILDREN) &&
 			   claim_image(parent_serial);
@@ -175,7 +187,7 @@ void tracker_enter_child(uint32_t pid)
 	modules_reset();
 	atomic_store(&tracker.stamping, 0);
 	thread_start_process(true);
-	tracker.alive = make_alive_page();
+	tracker.alive = mark_alive();
 	leak_check_enter_child();
 }
 
@@ -188,7 +200,7 @@ static bool start(void)
 		return false;
 	tracker.marks_blocks = tracker.segment->session_flags & SESSION_MAY_SAMPLE;
 	tracker.measures_overhead = tracker.segment->session_flags & SESSION_MEASURE_OVERHEAD;
-	tracker.alive = make_alive_page();
+	tracker.alive = mark_alive();
 	tracker.pid = (uint32_t)sys_call6(SYS_getpid, 0, 0, 0, 0, 0, 0);
 	identify();
 	atomic_store(&tracker.scrubs, (tracker.segment->session_flags & SESSION_SCRUB) != 0);

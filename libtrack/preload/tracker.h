@@ -23,9 +23,13 @@
 enum tracker_state { TRACKER_OFF, TRACKER_STARTING, TRACKER_RECORDING, TRACKER_STOPPED };
 
 struct tracker {
-	_Atomic uint32_t state;      /* enum tracker_state */
-	_Atomic uint32_t stamping;   /* more than one thread has recorded: records carry stamps */
-	_Atomic uint32_t scrubs;     /* SESSION_SCRUB: blocks are zeroed before they are freed */
+	_Atomic uint32_t state;       /* enum tracker_state */
+	_Atomic uint32_t stamping;    /* more than one thread has recorded: records carry stamps */
+	_Atomic uint32_t is_filtered; /* system calls may kill: none are made */
+	_Atomic uint32_t is_strict;   /* and there must be no stamps */
+	_Atomic uint32_t
+		shares_tls;      /* threads were made that have another's thread-local storage */
+	_Atomic uint32_t scrubs; /* SESSION_SCRUB: blocks are zeroed before they are freed */
 	_Atomic uint32_t generation; /* counts unloaded modules: older stack names are void */
 	uint32_t image_index;        /* our slot in segment->images */
 	uint32_t pid;                /* in our own pid namespace */
@@ -66,6 +70,9 @@ void tracker_start(void);
 
 /* Ends recording in this process. `loss` is a flag of enum image_flags, or 0. */
 void tracker_stop(uint32_t loss);
+
+/* Tells the collector that there is something to look at. */
+void tracker_wake_collector(void);
 
 /*
  * Makes this process, a fork's child, an image of its own.

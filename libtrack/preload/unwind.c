@@ -83,9 +83,8 @@ bool unwind_prepare(enum unwinder_kind unwinder, bool cross_checks)
 size_t unwind_by_steps(const struct unwind_start *start, uint64_t *frames, size_t capacity)
 {
 	/* libunwind's context is the kernel's ucontext. */
-	static _Thread_local uint64_t cursor[LIBUNWIND_CURSOR_WORDS + 1]
-		__attribute__((tls_model("initial-exec")));
-	static _Thread_local uint64_t context[128] __attribute__((tls_model("initial-exec")));
+	uint64_t cursor[LIBUNWIND_CURSOR_WORDS + 1];
+	uint64_t context[128];
 	size_t count = 0;
 	if (!steps.step || steps.get_context(context) != 0 || steps.init_local(cursor, context) < 0)
 		return 0;
