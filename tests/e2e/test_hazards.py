@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Whatever a program does to itself: it behaves as without memtrace, and its blocks are counted.
+
+Each program keeps blocks of odd sizes from 5001 on; their numbers are known.
+tests/hazards_soak runs each of these many times in a row.
+"""
+
+import os
+import pathlib
+import resource
+import shutil
+import signal
+import subprocess
+import time
+import unittest
+
+from support import MEMTRACE, MemtraceTest, program, run, shell_status
+
+IS_ROOT = os.geteuid() == 0
+
+
+def hazard(name):
+    return program(f"hazards/{name}")
+
+
+def can(*command):
+    """Whether a command that needs privileges works here."""
+    try:
+        return run(*command).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+class HazardTest(MemtraceTest):
+    def kept(self, log=None):
+        """{size: live blocks} of the sizes that the programs keep, over all processes."""
+        found = {}
+        for pid in {p["pid"] for p in self.summary(log=log)["processes"] if p["traced"]}:
+            for leak in self.leaks("--pid", pid, log=log)["leaks"]:
+                size = leak["bytes"] // leak["blocks"]
+                self.assertTrue(leak["stack"])
+                if 5000 < size < 6000:
+                    found[size] = found.get(size, 0) + leak["blocks"]
+        return found
+
+    def survives(self, *command, keeps, **options):
+        """The program behaves the same and keeps `keeps`: {size: blocks}."""
+        summary = self.assert_same_behaviour(*command, **options)
+        self.assertEqual(self.kept(), keeps)
+        return summary
+
+
+class Life(HazardTest):
+    """Starting, threads, and ending."""
+
+    def test_allocations_before_constructors_and_after_destructors(self):
+        self.survives(hazard("early_and_late"), keeps={5001: 3, 5003: 4, 5005: 5, 5007: 6})
+
+    def test_look_ups_that_allocate(self):
+        self.survives(hazard("missing_symbols"), keeps={5011: 1600})
+
+    def test_destructors_of_threads_that_allocate(self):
+        self.survives(hazard("thread_endings"), keeps={5023: 50, 5025: 200, 5029: 50})
+
+    def test_many_short_threads(self):
+        few = self.survives(hazard("many_threads"), "1", "50", keeps={5171: 150})
+        many = self.survives(hazard("many_threads"), "1", "5000", keeps={5171: 15000})
+        self.assertEqual(many["threads"], 5001)
+        self.assertLess(many["tracker_rss_bytes"], few["tracker_rss_bytes"] * 1.5 + (1 << 20))
+
+    def test_a_thousand_threads_at_a_time(self):
+        self.survives(hazard("many_threads"), "1000", "2", keeps={5171: 6000})
+
+    def test_every_way_to_end(self):
+        for how in ("return", "_exit", "quick_exit", "abort", "segv", "overflow", "9", "15", "11"):
+            with self.subTest(how=how):
+                extra = {5151: 2} if how == "quick_exit" else {}
+                self.survives(hazard("ends_by"), how, keeps={5153: 30000, **extra})
+
+    def test_a_double_free(self):
+        self.survives(hazard("ends_by"), "double-free", keeps={5153: 30000}, anomalies=None)
+
+    def test_exceptions_across_many_frames(self):
+        self.survives(program("exceptions"), keeps={})
+
+
+class Processes(HazardTest):
+    """Forks, clones, execs, daemons."""
+
+    def test_forks_while_threads_allocate(self):
+        self.survives(hazard("fork_with_threads"), keeps={5031: 100, 5033: 2})
+
+    def test_every_way_to_start_a_program(self):
+        self.survives(hazard("new_processes"), keeps={5041: 18 * 3, 5043: 5})
+
+    def test_clones_without_libc(self):
+        self.survives(hazard("raw_clone"), keeps={5051: 6, 5053: 2, 5055: 500, 5059: 501})
+
+    def test_a_daemon(self):
+        done = self.record(hazard("becomes_daemon"))
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, b"daemon is up\n", b""))
+        for _ in range(200):
+            if self.summary()["complete"]:
+                break
+            time.sleep(0.05)
+        self.assertTrue(self.summary()["complete"])
+        self.assertEqual(self.kept(), {5071: 12})
+
+    def test_an_environment_that_is_emptied_or_replaced(self):
+        self.survives(hazard("replaces_environment"), keeps={5201: 24}, env={"PATH": os.environ["PATH"]})
+
+    def test_another_session(self):
+        self.survives(hazard("changes_root"), "session", hazard("changes_root"),
+                      keeps={5091: 200, 5093: 1, 5095: 2, 5097: 4})
+
+    def test_namespaces_of_its_own(self):
+        if not can("unshare", "-U", "true"):
+            self.skipTest("no user namespaces here")
+        self.survives(hazard("changes_root"), "unshare", hazard("changes_root"),
+                      keeps={5091: 200, 5093: 1, 5095: 2, 5097: 4})
+
+    @unittest.skipUnless(IS_ROOT, "only root can change its root directory")
+    def test_another_root_directory(self):
+        """What it executes there can't load the tracker: it runs untraced, without a complaint."""
+        root = self.directory / "root"
+        libraries = [line.split()[-2] for line in run("ldd", hazard("changes_root")).stdout.decode().splitlines()
+                     if "/" in line]
+        for file in [hazard("changes_root"), *libraries]:
+            (root / file.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, root / file.lstrip("/"))
+        summary = self.survives(hazard("changes_root"), "chroot", root, hazard("changes_root"),
+                                keeps={5091: 200, 5093: 1, 5097: 4})
+        self.assertEqual([p["reason"] for p in summary["processes"] if not p["traced"]],
+                         ["memtrace's library is out of its reach"])
+
+    @unittest.skipUnless(IS_ROOT, "only root can become somebody else")
+    def test_another_user(self):
+        """A user who may not write the segment: what is executed then is not traced."""
+        self.directory.chmod(0o755)
+        summary = self.survives(hazard("changes_root"), "setuid", hazard("changes_root"),
+                                keeps={5091: 200, 5093: 1, 5097: 4})
+        self.assertEqual(len([p["reason"] for p in summary["processes"] if not p["traced"]]), 1)
+
+
+class Limits(HazardTest):
+    """Programs that forbid themselves this and that."""
+
+    def test_all_descriptors_closed(self):
+        self.survives(hazard("closes_everything"), keeps={5081: 600})
+
+    def test_no_more_files_or_bytes(self):
+        for what in ("files", "file-size", "core"):
+            with self.subTest(what=what):
+                self.survives(hazard("limits_itself"), what, keeps={5111: 200, 5113: 1})
+
+    def test_malloc_that_returns_null(self):
+        self.survives(hazard("limits_itself"), "address-space", keeps={5113: 1, 5115: 3})
+
+    def test_system_calls_that_kill(self):
+        self.survives(hazard("filters_calls"), "strict", keeps={5103: 7})
+        for how in ((), ("syscall",)):
+            with self.subTest(how=how):
+                self.survives(hazard("filters_calls"), "few", *how, keeps={5103: 7})
+                self.survives(hazard("filters_calls"), "more", *how, keeps={5101: 400, 5103: 7, 5105: 5})
+
+    def test_100_gigabytes_of_address_space(self):
+        self.survives(hazard("much_address_space"), keeps={5181: 4})
+
+
+class Control(HazardTest):
+    """Signals, jumps, coroutines."""
+
+    def storm(self, how, **options):
+        counted = self.directory / "strikes"
+        summary = self.assert_same_behaviour(hazard("signal_storm"), how, counted, **options)
+        return summary, int(counted.read_text())
+
+    def test_signals_inside_malloc(self):
+        self.storm("plain")
+        self.assertEqual(self.kept(), {5125: 9})
+        self.storm("alternate")
+        self.assertEqual(self.kept(), {5125: 9})
+
+    def test_handlers_that_allocate_inside_malloc(self):
+        for how in ("allocates", "allocates alternate"):
+            with self.subTest(how=how):
+                summary, strikes = self.storm(how, env={**os.environ, "LD_PRELOAD": hazard("bump_allocator.so")})
+                self.assertEqual(self.kept(), {5121: strikes, 5125: 9})
+
+    def test_handlers_that_jump_out_of_malloc(self):
+        for how in ("jumps", "allocates jumps", "allocates alternate jumps"):
+            with self.subTest(how=how):
+                summary, strikes = self.storm(how, env={**os.environ, "LD_PRELOAD": hazard("bump_allocator.so")})
+                kept = self.kept()
+                self.assertEqual(kept[5125], 9)
+                # Each strike may have cut short the recording of the handler that it interrupted.
+                self.assertGreaterEqual(kept.get(5121, 0), strikes * 0.9 if "allocates" in how else 0)
+
+    def test_handlers_that_allocate_and_jump(self):
+        self.survives(hazard("handlers"), keeps={5131: 202, 5133: 100, 5135: 2, 5137: 1})
+
+    def test_coroutines(self):
+        self.survives(hazard("coroutines"), keeps={5141: 2000})
+
+
+class Libraries(HazardTest):
+    """Other allocators, other linking, other preloaded libraries."""
+
+    def test_libraries_that_bind_by_themselves(self):
+        self.survives(hazard("other_namespaces"), "dlmopen", hazard("block_library.so"),
+                      keeps={5161: 1000, 5163: 1})
+        # A thousand blocks that memtrace did not see come to be, but sees freed.
+        self.survives(hazard("other_namespaces"), "deepbind", hazard("block_library.so"),
+                      keeps={5161: 1000, 5163: 1}, anomalies=None)
+
+    def test_a_program_with_its_own_malloc(self):
+        self.survives(hazard("own_malloc"), keeps={})
+
+    def test_preloaded_libraries_with_spaces_and_colons(self):
+        wrapper = hazard("allocating_wrapper.so")
+        other = self.directory / "other.so"
+        shutil.copy(hazard("block_library.so"), other)
+        for text in (f"{wrapper} {other}", f"{other}:{wrapper}", f" {wrapper}: {other}:", f"{other}"):
+            with self.subTest(text=text):
+                environment = {"PATH": os.environ["PATH"], "LD_PRELOAD": text}
+                self.survives(hazard("missing_symbols"), keeps={5011: 1600}, env=environment)
+                self.survives(program("environment"), "too", keeps={}, env=environment)
+
+
+class Looks(HazardTest):
+    """What a program sees of itself."""
+
+    def test_a_program_that_looks_around(self):
+        self.survives(hazard("looks_around"), "unshare", keeps={5191: 1})
+        if IS_ROOT:
+            self.directory.chmod(0o777)
+            self.log = self.directory / "nobodys.mtlog"
+            self.survives(hazard("looks_around"), keeps={5191: 1}, user=65534, group=65534)
+
+
+if __name__ == "__main__":
+    unittest.main()
