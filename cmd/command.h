@@ -20,6 +20,7 @@ extern const struct command command_check;
 extern const struct command command_dump;
 extern const struct command command_leaks;
 extern const struct command command_run;
+extern const struct command command_symbolize;
 
 /* Of `run` and `check`, as env, nohup and time have them. */
 #define EXIT_TRACER_FAILED 125

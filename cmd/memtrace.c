@@ -14,6 +14,7 @@ static const struct command *const commands[] = {
 	&command_check,
 	&command_leaks,
 	&command_dump,
+	&command_symbolize,
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

@@ -158,6 +158,7 @@ static uint32_t add_frames(struct call_tree *tree, uint32_t parent,
 	frame.module = module ? add_text(profile, module->path) : 0;
 	if (object != NONE)
 		entry = symbols_find(symbols, object, address->offset);
+	profile->needs_symbols |= module && !entry;
 	uint32_t count = entry ? entry->frame_count : 0;
 	uint32_t node = parent;
 	for (uint32_t i = count ? count : 1; i-- > 0 && node != NONE;) {

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/log/log_writer.h"
+#include "reader/log_draft.h"
 #include "reader/log_reader.h"
 #include "reader/profile_block.h"
 #include "reader/recovery.h"
@@ -163,22 +164,13 @@ static enum mt_status write_anew(const struct loaded_log *log, const struct fini
 static enum mt_status replace(const struct loaded_log *log, const struct finish_options *options,
 			      int from, struct mt_error *error)
 {
-	struct stat old;
-	char *path;
-	if (asprintf(&path, "%s.XXXXXX", log->path) < 0)
-		return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory to finish the log");
-	int to = mkostemp(path, O_CLOEXEC);
-	enum mt_status status = to < 0 ? mt_error_set_errno(error, errno, "cannot make %s", path)
-				       : write_anew(log, options, from, to, error);
-	if (status == MT_OK && fstat(from, &old) == 0)
-		(void)fchmod(to, old.st_mode & 07777); /* at worst it stays private */
-	if (status == MT_OK && rename(path, log->path) != 0)
-		status = mt_error_set_errno(error, errno, "cannot replace %s", log->path);
-	if (status != MT_OK && to >= 0)
-		(void)unlink(path); /* what was begun */
-	if (to >= 0)
-		(void)close(to);
-	free(path);
+	struct log_draft draft;
+	enum mt_status status = log_draft_open(&draft, log->path, error);
+	if (status == MT_OK)
+		status = write_anew(log, options, from, draft.fd, error);
+	if (status == MT_OK)
+		status = log_draft_commit(&draft, error);
+	log_draft_close(&draft);
 	if (status == MT_OK)
 		recovery_remove_segment(log);
 	return status;
@@ -209,11 +201,11 @@ static enum mt_status finish_loaded(struct loaded_log *log, const struct finish_
 		status = symbolize_log(log, &options->symbolize, &result->symbols, error);
 	if (status != MT_OK)
 		return status;
-	int fd = open(log->path, O_RDWR | O_CLOEXEC);
+	int fd = open(log->path, (options->replaces ? O_RDONLY : O_RDWR) | O_CLOEXEC);
 	if (fd < 0)
 		return mt_error_set_errno(error, errno, "%s cannot be finished", log->path);
-	bool is_whole = log->damage.status == MT_OK && !log->was_recovered && !log->has_profile &&
-			log->good_end == log->size_bytes && log->info.has_end;
+	bool is_whole = !options->replaces && log->damage.status == MT_OK && !log->was_recovered &&
+			!log->has_profile && log->good_end == log->size_bytes && log->info.has_end;
 	status = is_whole ? append(log, options, fd, error) : replace(log, options, fd, error);
 	(void)close(fd);
 	return status;

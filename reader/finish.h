@@ -5,7 +5,7 @@
  *
  * Done at the end of `memtrace run`, and later by `memtrace symbolize`. A log that is whole is
  * added to in place. One that is cut off, or has a segment, is written anew beside itself and takes
- * its own place by a rename.
+ * its own place by a rename (log_draft.h).
  */
 #ifndef MEMTRACE_READER_FINISH_H
 #define MEMTRACE_READER_FINISH_H
@@ -27,6 +27,7 @@ struct finish_ending {
 struct finish_options {
 	bool is_recorder;    /* the caller holds the recorder's lock */
 	bool has_no_symbols; /* leave names out */
+	bool replaces;       /* write the log anew even if it could be added to */
 	struct symbolize_options symbolize;
 	struct finish_ending ending; /* used if the log has no END block */
 };

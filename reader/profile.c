@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "reader/profile.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "reader/call_tree.h"
+#include "reader/symbol_hint.h"
 
 /* Marks the nodes that stack traces with costs run through. */
 static void mark_used(const struct replay_image *image, const struct stack_costs *costs, bool *used)
@@ -227,7 +229,6 @@ static enum mt_status build(struct profile *profile, struct call_tree *tree, str
 	profile->totals.peak_us = replay->peak_us;
 	profile->mapping_totals.peak_bytes = mappings->peak_bytes;
 	profile->mapping_totals.peak_us = mappings->peak_us;
-	profile->needs_symbols = !profile->log->has_symbols && profile->node_count > 1;
 	return MT_OK;
 }
 
@@ -272,6 +273,16 @@ uint32_t profile_site(const struct profile *profile, uint32_t node)
 		site = profile->nodes[site].parent;
 	}
 	return node;
+}
+
+bool profile_hint(const struct profile *profile, char *text, size_t capacity)
+{
+	if (profile->needs_symbols) {
+		(void)snprintf(text, capacity,
+			       "names are missing: run 'memtrace symbolize' on the log");
+		return true;
+	}
+	return symbol_hint(profile->log, text, capacity);
 }
 
 const char *profile_mode(const struct profile *profile)

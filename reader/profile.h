@@ -94,7 +94,7 @@ struct profile {
 	struct replay_totals totals;          /* of the selected processes */
 	uint64_t anomalies;
 	uint32_t thread_count;
-	bool needs_symbols; /* addresses were not looked up: names are module+offset */
+	bool needs_symbols; /* some addresses were not looked up: their names are module+offset */
 };
 
 /*
@@ -122,6 +122,14 @@ bool profile_is_scanned(const struct profile *profile, uint32_t process);
  * The node that an allocation is put down to: the innermost that is not C++'s operator new.
  */
 uint32_t profile_site(const struct profile *profile, uint32_t node);
+
+#define PROFILE_HINT_BYTES 4608 /* a path and a sentence */
+
+/*
+ * What would give the profile better names, as a sentence without its full stop; false: nothing.
+ * `text` [capacity].
+ */
+bool profile_hint(const struct profile *profile, char *text, size_t capacity);
 
 /* "exact", "sampled", or "mixed" when recording began exact and went over to sampling. */
 const char *profile_mode(const struct profile *profile);

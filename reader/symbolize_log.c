@@ -21,6 +21,8 @@
 
 #define CHUNK_ADDRESSES 2000u
 #define WORKERS_MAX 8u
+#define FETCH_LIMIT_MS 120000u     /* for the files of one object */
+#define FETCH_ALL_LIMIT_MS 600000u /* for all of them */
 
 struct wanted {
 	uint32_t object;
@@ -34,13 +36,26 @@ struct worker {
 	size_t used;
 };
 
+/* What is known of an object before and after its addresses are looked up. */
+struct object_state {
+	bool has_entries;
+	bool is_fetched; /* its files come from the servers of debuginfod */
+	size_t wanted;
+	size_t answered;
+	uint32_t quality;
+};
+
 struct job {
 	struct loaded_log *log;
 	const struct symbolize_options *options;
-	struct wanted *wanted; /* [count] by object and offset */
+	struct object_state *objects; /* [object_count] of the log's symbols */
+	bool is_fetched;              /* only addresses of objects that were fetched */
+	struct wanted *wanted;        /* [count] by object and offset */
 	size_t count;
 	size_t capacity;
 	uint64_t done;
+	uint64_t changed;
+	uint32_t stale;
 	uint64_t deadline_ms;
 };
 
@@ -65,6 +80,15 @@ static bool want(struct job *job, uint32_t object, uint64_t offset)
 	return true;
 }
 
+static bool is_wanted(const struct job *job, uint32_t object, uint64_t offset)
+{
+	const struct symbols *symbols = &job->log->symbols;
+	if (job->is_fetched)
+		return job->objects[object].is_fetched;
+	return !symbols_find(symbols, object, offset) ||
+	       (job->options->improves && symbols->objects[object].quality != SYMBOLIZER_FULL);
+}
+
 static bool want_image(struct job *job, uint32_t index)
 {
 	const struct log_image *logged = &job->log->info.images[index];
@@ -80,7 +104,7 @@ static bool want_image(struct job *job, uint32_t index)
 	for (uint32_t node = 1; node < trie->node_count && has_memory; node++) {
 		const struct stack_node *entry = &trie->nodes[node];
 		if (entry->module == 0 || entry->module > logged->module_count ||
-		    symbols_find(&job->log->symbols, objects[entry->module], entry->offset))
+		    !is_wanted(job, objects[entry->module], entry->offset))
 			continue;
 		has_memory = want(job, objects[entry->module], entry->offset);
 	}
@@ -103,6 +127,7 @@ static int by_object(const void *left, const void *right)
 
 static bool gather(struct job *job)
 {
+	job->count = 0;
 	for (uint32_t i = 0; i < job->log->replay.image_count; i++)
 		if (!want_image(job, i))
 			return false;
@@ -114,6 +139,24 @@ static bool gather(struct job *job)
 		if (by_object(&job->wanted[i], &job->wanted[kept - 1]) != 0)
 			job->wanted[kept++] = job->wanted[i];
 	job->count = kept;
+	return true;
+}
+
+/* Notes what is known of the objects. returns false: no memory */
+static bool prepare_objects(struct job *job)
+{
+	const struct symbols *symbols = &job->log->symbols;
+	struct object_state *objects = calloc((size_t)symbols->object_count + 1, sizeof(*objects));
+	if (!objects)
+		return false;
+	for (uint32_t i = 0; i < symbols->object_count && job->is_fetched; i++)
+		objects[i].is_fetched = job->objects[i].is_fetched;
+	free(job->objects);
+	job->objects = objects;
+	for (uint32_t i = 0; i < symbols->entry_count; i++)
+		objects[symbols->entries[i].object].has_entries = true;
+	for (size_t i = 0; i < job->count; i++)
+		objects[job->wanted[i].object].wanted++;
 	return true;
 }
 
@@ -205,7 +248,9 @@ static struct symbolizer *open_object(const struct job *job, uint32_t index)
 	if (options->find_file)
 		file.fd = options->find_file(options->context, file.path, file.build_id,
 					     file.build_id_bytes);
-	return symbolizer_new(&file, &options->symbolizer);
+	struct symbolizer_options how = options->symbolizer;
+	how.uses_debuginfod = job->objects[index].is_fetched;
+	return symbolizer_new(&file, &how);
 }
 
 /* A worker's life: every `worker_count`th chunk. */
@@ -254,30 +299,66 @@ static bool start_worker(const struct job *job, struct worker *worker, unsigned 
 	return worker->pid > 0;
 }
 
-/* Takes over what a chunk's answer says of `object`. returns false: no memory */
+/* Copies the frames of an entry of `found`. returns false: no memory */
+static bool copy_frames(struct symbols *symbols, const struct symbols *found,
+			const struct symbol_entry *entry)
+{
+	for (uint32_t f = 0; f < entry->frame_count; f++) {
+		struct symbol_frame frame = found->frames[entry->first_frame + f];
+		frame.function = add_text(symbols,
+					  string_table_text(&found->strings, frame.function));
+		frame.file = add_text(symbols, string_table_text(&found->strings, frame.file));
+		if (frame.function == STRING_NONE || frame.file == STRING_NONE ||
+		    !symbols_add_frame(symbols, &frame))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Takes over what a chunk's answer says of `object`: what was not looked up before, and what is
+ * known better now. returns false: no memory
+ */
 static bool take_answer(struct job *job, uint32_t object, const struct symbols *found)
 {
 	struct symbols *symbols = &job->log->symbols;
-	symbols->objects[object].quality = found->objects[0].quality;
+	struct object_state *state = &job->objects[object];
+	bool is_better = found->objects[0].quality < symbols->objects[object].quality;
+	state->quality = found->objects[0].quality;
 	for (uint32_t i = 0; i < found->entry_count; i++) {
 		const struct symbol_entry *entry = &found->entries[i];
-		if (symbols_find(symbols, object, entry->offset))
-			continue;
-		if (!symbols_add_entry(symbols, object, entry->offset))
-			return false;
-		for (uint32_t f = 0; f < entry->frame_count; f++) {
-			struct symbol_frame frame = found->frames[entry->first_frame + f];
-			frame.function = add_text(
-				symbols, string_table_text(&found->strings, frame.function));
-			frame.file = add_text(symbols,
-					      string_table_text(&found->strings, frame.file));
-			if (frame.function == STRING_NONE || frame.file == STRING_NONE ||
-			    !symbols_add_frame(symbols, &frame))
-				return false;
-		}
+		state->answered++;
 		job->done++;
+		if (symbols_find(symbols, object, entry->offset)) {
+			if (!is_better)
+				continue;
+			symbols_renew_entry(symbols, object, entry->offset);
+		} else if (!symbols_add_entry(symbols, object, entry->offset)) {
+			return false;
+		}
+		job->changed++;
+		if (!copy_frames(symbols, found, entry))
+			return false;
 	}
 	return true;
+}
+
+/*
+ * An object is as good as its answers, but for one that was known before: it only gets better, and
+ * only when all of its addresses have.
+ */
+static void settle_objects(struct job *job)
+{
+	struct symbols *symbols = &job->log->symbols;
+	for (uint32_t i = 0; i < symbols->object_count; i++) {
+		const struct object_state *state = &job->objects[i];
+		if (state->answered > 0 && state->quality == SYMBOLIZER_MISMATCH)
+			job->stale = i;
+		if (state->answered > 0 &&
+		    (!state->has_entries || (state->answered == state->wanted &&
+					     state->quality < symbols->objects[i].quality)))
+			symbols->objects[i].quality = state->quality;
+	}
 }
 
 /* Uses up whole answers of what a worker has sent. returns false: no memory */
@@ -385,34 +466,130 @@ static unsigned choose_worker_count(const struct job *job)
 	return chunks < count ? (unsigned)chunks : count;
 }
 
-enum mt_status symbolize_log(struct loaded_log *log, const struct symbolize_options *options,
-			     struct symbolize_result *ret_result, struct mt_error *error)
+/* Looks up what is wanted, in several processes. */
+static enum mt_status look_up(struct job *job, struct mt_error *error)
 {
-	struct job job = {.log = log, .options = options};
 	struct worker workers[WORKERS_MAX];
 	enum mt_status status = MT_OK;
-	if (options->limit_ms)
-		job.deadline_ms = now_ms() + options->limit_ms;
-	if (!gather(&job)) {
-		free(job.wanted);
+	if (!gather(job) || !prepare_objects(job))
 		return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory for names");
-	}
-	unsigned count = choose_worker_count(&job);
+	unsigned count = choose_worker_count(job);
 	unsigned started = 0;
+	job->done = 0;
 	for (; started < count; started++) {
 		workers[started] = (struct worker){.fd = -1};
-		if (!start_worker(&job, &workers[started], started, count))
+		if (!start_worker(job, &workers[started], started, count))
 			break;
 	}
 	if (started < count)
 		status = mt_error_set_errno(error, errno,
 					    "cannot start a process to look up names");
 	else
-		status = supervise(&job, workers, count, error);
+		status = supervise(job, workers, count, error);
 	end_workers(workers, started);
+	settle_objects(job);
+	return status;
+}
+
+/* In a process of its own: opens an object with the help of the servers, and says how good it is.
+ */
+static void fetch(const struct job *job, uint32_t object, int fd)
+{
+	job->objects[object].is_fetched = true;
+	struct symbolizer *symbolizer = open_object(job, object);
+	uint8_t quality = symbolizer ? (uint8_t)symbolizer_quality(symbolizer) : SYMBOLIZER_NONE;
+	(void)send_all(fd, &quality, sizeof(quality)); /* without an answer nothing was fetched */
+}
+
+/* Waits for the answer of a process that fetches. returns the quality; SYMBOLIZER_MISSING: none */
+static uint8_t await_fetch(int fd, uint64_t until_ms)
+{
+	for (;;) {
+		struct pollfd entry = {.fd = fd, .events = POLLIN};
+		uint8_t quality;
+		uint64_t now = now_ms();
+		if (now >= until_ms)
+			return SYMBOLIZER_MISSING;
+		if (poll(&entry, 1, (int)(until_ms - now)) <= 0)
+			continue;
+		ssize_t count = read(fd, &quality, sizeof(quality));
+		if (count < 0 && errno == EINTR)
+			continue;
+		return count == 1 ? quality : SYMBOLIZER_MISSING;
+	}
+}
+
+/*
+ * Has the client of debuginfod fetch an object's files, which it keeps in its cache, and notes if
+ * there is more to know now. A server that hangs, or a file that breaks libdw, costs this object
+ * only.
+ */
+static void fetch_object(struct job *job, uint32_t object, uint64_t until_ms)
+{
+	int ends[2];
+	const struct symbols *symbols = &job->log->symbols;
+	if (job->options->fetching)
+		job->options->fetching(
+			job->options->context,
+			string_table_text(&symbols->strings, symbols->objects[object].path));
+	if (pipe(ends) != 0)
+		return;
+	pid_t parent = getpid();
+	pid_t child = fork();
+	if (child == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* valid arguments */
+		if (getppid() == parent)
+			fetch(job, object, ends[1]);
+		_exit(0);
+	}
+	(void)close(ends[1]);
+	if (child > 0) {
+		uint64_t limit_ms = now_ms() + FETCH_LIMIT_MS;
+		uint8_t quality = await_fetch(ends[0], limit_ms < until_ms ? limit_ms : until_ms);
+		job->objects[object].is_fetched = quality < symbols->objects[object].quality;
+		(void)kill(child, SIGKILL); /* our own child, not waited for yet */
+		while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	(void)close(ends[0]);
+}
+
+/* Fetches what is missing of objects that have addresses. returns whether there was any */
+static bool fetch_objects(struct job *job)
+{
+	const struct symbols *symbols = &job->log->symbols;
+	uint64_t until_ms = now_ms() + FETCH_ALL_LIMIT_MS;
+	bool is_any = false;
+	for (uint32_t i = 0; i < symbols->object_count && now_ms() < until_ms; i++) {
+		const struct object_state *state = &job->objects[i];
+		if ((state->has_entries || state->wanted > 0) &&
+		    symbols->objects[i].build_id_bytes > 0 &&
+		    symbols->objects[i].quality != SYMBOLIZER_FULL)
+			fetch_object(job, i, until_ms);
+		is_any = is_any || state->is_fetched;
+	}
+	return is_any;
+}
+
+enum mt_status symbolize_log(struct loaded_log *log, const struct symbolize_options *options,
+			     struct symbolize_result *ret_result, struct mt_error *error)
+{
+	struct job job = {.log = log, .options = options, .stale = SYMBOL_NONE};
+	if (options->limit_ms)
+		job.deadline_ms = now_ms() + options->limit_ms;
+	enum mt_status status = look_up(&job, error);
 	*ret_result = (struct symbolize_result){.addresses = job.count,
 						.missing = job.count - job.done};
+	if (status == MT_OK && options->symbolizer.uses_debuginfod && fetch_objects(&job)) {
+		job.is_fetched = true;
+		if (job.stale != SYMBOL_NONE && job.objects[job.stale].is_fetched)
+			job.stale = SYMBOL_NONE; /* a server has the right one */
+		status = look_up(&job, error);
+	}
+	ret_result->changed = job.changed;
+	ret_result->stale = job.stale;
 	free(job.wanted);
+	free(job.objects);
 	log->has_symbols = log->has_symbols || status == MT_OK;
 	return status;
 }

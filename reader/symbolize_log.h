@@ -20,22 +20,29 @@
 struct symbolize_options {
 	struct symbolizer_options symbolizer;
 	uint64_t limit_ms; /* 0: none */
+	bool improves; /* look up again what is not known with file and line; what is better counts
+			*/
 	/* A descriptor of a module's file, -1: there is none. NULL: files are opened by path */
 	int (*find_file)(void *context, const char *path, const uint8_t *build_id,
 			 size_t build_id_bytes);
 	/* Called now and then with the parts that are done. NULL: nobody wants to know */
 	void (*progress)(void *context, uint64_t done, uint64_t total);
+	/* Called before a file is asked for on the servers of debuginfod. NULL: nobody wants to
+	 * know */
+	void (*fetching)(void *context, const char *path);
 	void *context;
 };
 
 struct symbolize_result {
 	uint64_t addresses; /* that were wanted */
 	uint64_t missing;   /* for which there was no time */
+	uint64_t changed;   /* whose name is new or better */
+	uint32_t stale;     /* number of an object whose file is another build; SYMBOL_NONE: none */
 };
 
 /*
  * Fills log->symbols, which are kept as far as they go: only addresses without an entry are
- * looked up.
+ * looked up, or, to improve them, those of objects that were not fully known.
  *
  * returns  MT_ERR_NO_MEMORY, MT_ERR_IO: no process could be started
  */

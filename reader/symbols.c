@@ -110,7 +110,18 @@ bool symbols_add_entry(struct symbols *symbols, uint32_t object, uint64_t offset
 	*entry = (struct symbol_entry){
 		.offset = offset, .object = object, .first_frame = symbols->frame_count};
 	put_slot(symbols->slots, symbols->mask, entry, symbols->entry_count);
+	symbols->filled = symbols->entry_count - 1;
 	return true;
+}
+
+void symbols_renew_entry(struct symbols *symbols, uint32_t object, uint64_t offset)
+{
+	const struct symbol_entry *found = symbols_find(symbols, object, offset);
+	if (!found)
+		return;
+	symbols->filled = (uint32_t)(found - symbols->entries);
+	symbols->entries[symbols->filled].first_frame = symbols->frame_count;
+	symbols->entries[symbols->filled].frame_count = 0;
 }
 
 bool symbols_add_frame(struct symbols *symbols, const struct symbol_frame *frame)
@@ -124,7 +135,7 @@ bool symbols_add_frame(struct symbols *symbols, const struct symbol_frame *frame
 		symbols->frame_capacity = capacity;
 	}
 	symbols->frames[symbols->frame_count++] = *frame;
-	symbols->entries[symbols->entry_count - 1].frame_count++;
+	symbols->entries[symbols->filled].frame_count++;
 	return true;
 }
 

@@ -51,6 +51,7 @@ struct symbols {
 	struct symbol_frame *frames; /* [frame_count] */
 	uint32_t frame_count;
 	uint32_t frame_capacity;
+	uint32_t filled; /* entry that frames are added to */
 };
 
 #define SYMBOL_NONE UINT32_MAX
@@ -70,7 +71,10 @@ const struct symbol_entry *symbols_find(const struct symbols *symbols, uint32_t 
 /* Adds an address with frames to follow. returns false: no memory */
 bool symbols_add_entry(struct symbols *symbols, uint32_t object, uint64_t offset);
 
-/* Adds a frame to the entry that was added last. returns false: no memory */
+/* Takes the frames of an address that was looked up away, for others to follow. */
+void symbols_renew_entry(struct symbols *symbols, uint32_t object, uint64_t offset);
+
+/* Adds a frame to the entry that was added or renewed last. returns false: no memory */
 bool symbols_add_frame(struct symbols *symbols, const struct symbol_frame *frame);
 
 /* The fields of a SYMBOLS block (docs/log_format.md, "Symbols"). Check fields->failed. */

@@ -54,12 +54,10 @@ static void add_resident(cJSON *meta, const struct log_info *info)
 
 static void add_hints(cJSON *meta, const struct profile *profile)
 {
+	char hint[PROFILE_HINT_BYTES];
 	cJSON *hints = cJSON_AddArrayToObject(meta, "hints");
-	if (profile->needs_symbols)
-		(void)cJSON_AddItemToArray(
-			hints,
-			cJSON_CreateString(
-				"The log has no names yet: run `memtrace symbolize` on it."));
+	if (profile_hint(profile, hint, sizeof(hint)))
+		(void)cJSON_AddItemToArray(hints, json_string(hint));
 }
 
 static void add_meta(cJSON *header, const struct profile *profile)

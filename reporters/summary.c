@@ -149,6 +149,14 @@ static void add_top(cJSON *report, const struct profile *profile, const struct s
 	}
 }
 
+static void add_hints(cJSON *report, const struct profile *profile)
+{
+	char hint[PROFILE_HINT_BYTES];
+	cJSON *hints = cJSON_AddArrayToObject(report, "hints");
+	if (profile_hint(profile, hint, sizeof(hint)))
+		(void)cJSON_AddItemToArray(hints, json_string(hint));
+}
+
 static enum mt_status render_json(const struct profile *profile, const struct site *sites,
 				  size_t site_count, const struct mapping_list *mappings,
 				  FILE *output, struct mt_error *error)
@@ -176,6 +184,7 @@ static enum mt_status render_json(const struct profile *profile, const struct si
 	json_add_count(report, "log_bytes", log->size_bytes);
 	json_add_count(report, "events", log->replay.event_count);
 	json_add_count(report, "anomalies", profile->anomalies);
+	add_hints(report, profile);
 	add_processes(report, profile);
 	add_top(report, profile, sites, site_count);
 	if (mappings)
@@ -410,6 +419,13 @@ static void print_top(const struct profile *profile, const struct site *sites, s
 	}
 }
 
+static void print_hint(const struct profile *profile, FILE *output)
+{
+	char hint[PROFILE_HINT_BYTES];
+	if (profile_hint(profile, hint, sizeof(hint)))
+		(void)fprintf(output, "\n  hint: %s\n", hint);
+}
+
 static enum mt_status render_text(const struct profile *profile, const struct site *sites,
 				  size_t site_count, const struct mapping_list *mappings,
 				  FILE *output, struct mt_error *error)
@@ -420,6 +436,7 @@ static enum mt_status render_text(const struct profile *profile, const struct si
 	print_top(profile, sites, site_count, output);
 	if (mappings)
 		mapping_list_print(mappings, profile, output);
+	print_hint(profile, output);
 	return check_output(output, error);
 }
 
