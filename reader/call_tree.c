@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/ring.h"
+#include "reader/jit_names.h"
 
 #define FIRST_ITEMS 1024u
 #define NONE UINT32_MAX
@@ -159,6 +160,8 @@ static uint32_t add_frames(struct call_tree *tree, uint32_t parent,
 	if (object != NONE)
 		entry = symbols_find(symbols, object, address->offset);
 	profile->needs_symbols |= module && !entry;
+	if (!module && entry)
+		frame.module = add_text(profile, "[jit]");
 	uint32_t count = entry ? entry->frame_count : 0;
 	uint32_t node = parent;
 	for (uint32_t i = count ? count : 1; i-- > 0 && node != NONE;) {
@@ -181,13 +184,20 @@ static uint32_t add_frames(struct call_tree *tree, uint32_t parent,
 }
 
 /* The symbols' objects of an image's modules, [module_count + 1]; [0] is for addresses in none. */
-static uint32_t *find_objects(const struct call_tree *tree, const struct log_image *image)
+static uint32_t *find_objects(const struct call_tree *tree, uint32_t index)
 {
+	const struct log_image *image = &tree->profile->log->info.images[index];
 	const struct symbols *symbols = &tree->profile->log->symbols;
 	uint32_t *objects = malloc(((size_t)image->module_count + 1) * sizeof(*objects));
 	if (!objects)
 		return NULL;
+	char jit[32];
+	const char *jit_name = jit_object_name(index, jit);
 	objects[0] = NONE;
+	for (uint32_t i = 0; i < symbols->object_count; i++)
+		if (strcmp(string_table_text(&symbols->strings, symbols->objects[i].path),
+			   jit_name) == 0)
+			objects[0] = i;
 	for (uint32_t m = 0; m < image->module_count; m++) {
 		const struct log_module *module = &image->modules[m];
 		objects[m + 1] = NONE;
@@ -208,7 +218,7 @@ bool call_tree_add_image(struct call_tree *tree, uint32_t image, const bool *use
 {
 	const struct log_image *logged = &tree->profile->log->info.images[image];
 	const struct stack_trie *trie = &tree->profile->log->replay.images[image]->trie;
-	uint32_t *objects = find_objects(tree, logged);
+	uint32_t *objects = find_objects(tree, image);
 	if (!objects)
 		return false;
 	ret_nodes[STACK_ROOT] = 0;

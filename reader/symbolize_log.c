@@ -18,6 +18,7 @@
 
 #include "common/format.h"
 #include "common/ring.h"
+#include "reader/jit_names.h"
 
 #define CHUNK_ADDRESSES 2000u
 #define WORKERS_MAX 8u
@@ -577,7 +578,10 @@ enum mt_status symbolize_log(struct loaded_log *log, const struct symbolize_opti
 	struct job job = {.log = log, .options = options, .stale = SYMBOL_NONE};
 	if (options->limit_ms)
 		job.deadline_ms = now_ms() + options->limit_ms;
-	enum mt_status status = look_up(&job, error);
+	enum mt_status status = jit_names_add(log, "/tmp", &job.changed)
+					? look_up(&job, error)
+					: mt_error_set(error, MT_ERR_NO_MEMORY,
+						       "no memory for names");
 	*ret_result = (struct symbolize_result){.addresses = job.count,
 						.missing = job.count - job.done};
 	if (status == MT_OK && options->symbolizer.uses_debuginfod && fetch_objects(&job)) {
