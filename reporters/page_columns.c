@@ -10,6 +10,7 @@ static bool add_process(struct page_threads *threads, const struct log_image *im
 	size_t first = threads->count;
 	uint32_t *numbers = calloc((size_t)image->thread_count + 1, sizeof(*numbers));
 	threads->of_process[process] = numbers;
+	threads->known_counts[process] = image->thread_count;
 	if (!numbers)
 		return false;
 	for (uint32_t t = 0; t < image->thread_count; t++) {
@@ -35,7 +36,8 @@ bool page_threads_gather(struct page_threads *threads, const struct profile *pro
 {
 	const struct log_info *info = &profile->log->info;
 	threads->of_process = calloc((size_t)info->image_count + 1, sizeof(uint32_t *));
-	if (!threads->of_process)
+	threads->known_counts = calloc((size_t)info->image_count + 1, sizeof(uint32_t));
+	if (!threads->of_process || !threads->known_counts)
 		return false;
 	threads->process_count = info->image_count;
 	for (uint32_t i = 0; i < info->image_count; i++)
@@ -49,8 +51,14 @@ void page_threads_release(struct page_threads *threads)
 	for (uint32_t i = 0; i < threads->process_count; i++)
 		free(threads->of_process[i]);
 	free(threads->of_process);
+	free(threads->known_counts);
 	free(threads->items);
 	*threads = (struct page_threads){0};
+}
+
+uint32_t page_threads_entry(const struct page_threads *threads, uint32_t process, uint32_t thread)
+{
+	return thread < threads->known_counts[process] ? threads->of_process[process][thread] : 0;
 }
 
 static void describe(cJSON *list, const char *name, size_t count, const char *encoding)
@@ -81,34 +89,25 @@ static void describe(cJSON *list, const char *name, size_t count, const char *en
 		}                                                                                  \
 	} while (0)
 
-static void write_tree(const struct profile *profile, cJSON *list, struct buffer *columns)
+static void write_tree(const struct page_tree *tree, cJSON *list, struct buffer *columns)
 {
-	const struct profile_frame *frames = profile->frames;
-	const struct profile_node *nodes = profile->nodes;
-	COLUMN("frames.function", profile->frame_count, frames[i].function);
-	COLUMN("frames.file", profile->frame_count, frames[i].file);
-	COLUMN("frames.line", profile->frame_count, frames[i].line);
-	COLUMN("frames.module", profile->frame_count, frames[i].module);
-	COLUMN("frames.flags", profile->frame_count, frames[i].flags);
-	COLUMN("nodes.parent", profile->node_count, i - nodes[i].parent);
-	COLUMN("nodes.frame", profile->node_count, nodes[i].frame);
+	const struct profile_frame *frames = tree->frames;
+	const struct profile_node *nodes = tree->nodes;
+	COLUMN("frames.function", tree->frame_count, frames[i].function);
+	COLUMN("frames.file", tree->frame_count, frames[i].file);
+	COLUMN("frames.line", tree->frame_count, frames[i].line);
+	COLUMN("frames.module", tree->frame_count, frames[i].module);
+	COLUMN("frames.flags", tree->frame_count, frames[i].flags);
+	COLUMN("nodes.parent", tree->node_count, i - nodes[i].parent);
+	COLUMN("nodes.frame", tree->node_count, nodes[i].frame);
 }
 
-static uint32_t thread_entry(const struct page_threads *threads, const struct profile *profile,
-			     const struct profile_row *row)
+static void write_rows(const struct page_tree *tree, cJSON *list, struct buffer *columns)
 {
-	if (row->thread >= profile->log->info.images[row->process].thread_count)
-		return 0;
-	return threads->of_process[row->process][row->thread];
-}
-
-static void write_rows(const struct profile *profile, const struct page_threads *threads,
-		       cJSON *list, struct buffer *columns)
-{
-	const struct profile_row *rows = profile->rows;
-	size_t count = profile->row_count;
+	const struct page_row *rows = tree->rows;
+	size_t count = tree->row_count;
 	DELTA_COLUMN("rows.node", count, rows[i].node);
-	COLUMN("rows.thread", count, thread_entry(threads, profile, &rows[i]));
+	COLUMN("rows.thread", count, rows[i].thread);
 	COLUMN("rows.kind", count, rows[i].kind);
 	COLUMN("rows.leak", count, 0);
 	COLUMN("rows.allocations", count, rows[i].costs.allocations);
@@ -117,7 +116,29 @@ static void write_rows(const struct profile *profile, const struct page_threads 
 	COLUMN("rows.peak_bytes", count, rows[i].costs.peak_bytes);
 	COLUMN("rows.live_blocks", count, rows[i].costs.live_blocks);
 	COLUMN("rows.live_bytes", count, rows[i].costs.live_bytes);
-	COLUMN("rows.temporary", count, profile->errors ? 0 : rows[i].costs.temporary);
+	COLUMN("rows.temporary", count, rows[i].costs.temporary);
+}
+
+static void write_base(const struct page_tree *tree, cJSON *list, struct buffer *columns)
+{
+	const struct page_base *base = tree->base;
+	size_t count = tree->base_count;
+	DELTA_COLUMN("base.node", count, base[i].node);
+	COLUMN("base.allocations", count, base[i].costs.allocations);
+	COLUMN("base.allocated_bytes", count, base[i].costs.allocated_bytes);
+	COLUMN("base.peak_blocks", count, base[i].costs.peak_blocks);
+	COLUMN("base.peak_bytes", count, base[i].costs.peak_bytes);
+	COLUMN("base.live_blocks", count, base[i].costs.live_blocks);
+	COLUMN("base.live_bytes", count, base[i].costs.live_bytes);
+	COLUMN("base.temporary", count, base[i].costs.temporary);
+}
+
+static void write_sources(const struct page_sources *sources, cJSON *list, struct buffer *columns)
+{
+	const struct page_source *items = sources->items;
+	COLUMN("sources.file", sources->count, items[i].file);
+	COLUMN("sources.first_line", sources->count, items[i].first_line);
+	COLUMN("sources.text", sources->count, items[i].text);
 }
 
 static void write_times(const struct profile *profile, cJSON *list, struct buffer *columns)
@@ -132,10 +153,14 @@ static void write_times(const struct profile *profile, cJSON *list, struct buffe
 	COLUMN("rss.tracker_bytes", info->sample_count, info->samples[i].tracker_bytes);
 }
 
-void page_columns_write(const struct profile *profile, const struct page_threads *threads,
-			cJSON *list, struct buffer *columns)
+void page_columns_write(const struct profile *profile, const struct page_tree *tree,
+			const struct page_sources *sources, cJSON *list, struct buffer *columns)
 {
-	write_tree(profile, list, columns);
-	write_rows(profile, threads, list, columns);
+	write_tree(tree, list, columns);
+	write_rows(tree, list, columns);
 	write_times(profile, list, columns);
+	if (tree->base)
+		write_base(tree, list, columns);
+	if (sources->count > 0)
+		write_sources(sources, list, columns);
 }

@@ -7,6 +7,8 @@
 
 #include "common/log/buffer.h"
 #include "reader/profile.h"
+#include "reporters/page_sources.h"
+#include "reporters/page_tree.h"
 
 /* Threads of one name in one process are one entry in the page. */
 struct page_thread {
@@ -17,7 +19,8 @@ struct page_thread {
 struct page_threads {
 	struct page_thread *items; /* [count] */
 	size_t count;
-	uint32_t **of_process; /* [process_count] by thread index: number of the entry */
+	uint32_t **of_process;  /* [process_count] by thread index: number of the entry */
+	uint32_t *known_counts; /* [process_count] threads that are in of_process */
 	uint32_t process_count;
 };
 
@@ -25,8 +28,11 @@ struct page_threads {
 bool page_threads_gather(struct page_threads *threads, const struct profile *profile);
 void page_threads_release(struct page_threads *threads);
 
+/* Number of the entry of a thread of a process. */
+uint32_t page_threads_entry(const struct page_threads *threads, uint32_t process, uint32_t thread);
+
 /* Appends the columns to `columns` and their descriptions to `list`. Check columns->failed. */
-void page_columns_write(const struct profile *profile, const struct page_threads *threads,
-			cJSON *list, struct buffer *columns);
+void page_columns_write(const struct profile *profile, const struct page_tree *tree,
+			const struct page_sources *sources, cJSON *list, struct buffer *columns);
 
 #endif

@@ -9,8 +9,11 @@
 
 #include "reporters/json.h"
 #include "reporters/page_columns.h"
+#include "reporters/page_sources.h"
+#include "reporters/page_tree.h"
 
 #define FORMAT_NUMBER 1
+#define NODES_MIN 16u              /* a page is not folded any further */
 #define GZIP_WINDOW_BITS (15 + 16) /* zlib's way to ask for gzip's frame */
 
 static double seconds(uint64_t microseconds)
@@ -60,7 +63,7 @@ static void add_hints(cJSON *meta, const struct profile *profile)
 		(void)cJSON_AddItemToArray(hints, json_string(hint));
 }
 
-static void add_meta(cJSON *header, const struct profile *profile)
+static void add_meta(cJSON *header, const struct profile *profile, const struct page_tree *tree)
 {
 	const struct log_info *info = &profile->log->info;
 	const char *reason = loaded_log_incomplete_reason(profile->log);
@@ -85,8 +88,8 @@ static void add_meta(cJSON *header, const struct profile *profile)
 	add_resident(meta, info);
 	add_hints(meta, profile);
 	cJSON *folded = cJSON_AddObjectToObject(meta, "folded");
-	json_add_count(folded, "nodes", 0);
-	json_add_count(folded, "peak_bytes", 0);
+	json_add_count(folded, "nodes", tree->folded_nodes);
+	json_add_count(folded, "peak_bytes", tree->folded_peak_bytes);
 }
 
 static void add_totals(cJSON *header, const struct profile *profile)
@@ -109,13 +112,13 @@ static void add_totals(cJSON *header, const struct profile *profile)
 	(void)cJSON_AddNumberToObject(errors, "allocations", sqrt(error->allocations));
 }
 
-static void add_strings(cJSON *header, const struct profile *profile)
+static void add_strings(cJSON *header, const struct string_table *texts)
 {
 	cJSON *strings = cJSON_AddArrayToObject(header, "strings");
 	/* cJSON walks a list to append: the items are linked here instead. */
 	cJSON *last = NULL;
-	for (uint32_t i = 0; i < profile->strings.count && strings; i++) {
-		cJSON *item = json_string(profile_text(profile, i));
+	for (uint32_t i = 0; i < texts->count && strings; i++) {
+		cJSON *item = json_string(string_table_text(texts, i));
 		if (!item)
 			return;
 		item->prev = last;
@@ -159,7 +162,6 @@ static void add_lists(cJSON *header, const struct profile *profile,
 	cJSON *leak_kinds = cJSON_AddArrayToObject(header, "leak_kinds");
 	(void)cJSON_AddItemToArray(leak_kinds, cJSON_CreateString("unclassified"));
 	(void)cJSON_AddNullToObject(header, "windows");
-	(void)cJSON_AddNullToObject(header, "base");
 }
 
 /* Packs header and columns. returns false: no memory */
@@ -218,33 +220,115 @@ static void write_base64(const struct buffer *bytes, struct buffer *text)
 	}
 }
 
-enum mt_status page_data_write(const struct profile *profile, struct buffer *text,
-			       struct mt_error *error)
+/* The meta and totals of the log that is compared with. */
+static void add_base(cJSON *header, const struct profile *base)
 {
+	static const struct page_tree nothing_folded;
+	if (!base) {
+		(void)cJSON_AddNullToObject(header, "base");
+		return;
+	}
+	cJSON *object = cJSON_AddObjectToObject(header, "base");
+	add_meta(object, base, &nothing_folded);
+	add_totals(object, base);
+}
+
+/* Everything about a page but its tree. */
+struct page_parts {
+	const struct profile *profile;
+	const struct page_options *options;
+	struct page_threads threads;
+	struct page_tree whole;
+};
+
+/* Writes the page of `tree`, to which the excerpts are added. returns false: no memory */
+static bool write_tree_page(const struct page_parts *parts, struct page_tree *tree,
+			    struct buffer *text)
+{
+	const struct profile *profile = parts->profile;
 	struct buffer columns = {0};
 	struct buffer packed = {0};
-	struct page_threads threads = {0};
+	struct page_sources sources = {0};
+	int64_t recorded_s = (int64_t)(profile->log->info.run.start_realtime_ns / 1000000000u);
+	bool is_good = parts->options->has_no_sources ||
+		       page_sources_gather(&sources, tree, recorded_s);
 	cJSON *header = cJSON_CreateObject();
-	bool is_good = page_threads_gather(&threads, profile);
 	(void)cJSON_AddNumberToObject(header, "format", FORMAT_NUMBER);
-	add_meta(header, profile);
+	add_meta(header, profile, tree);
 	add_totals(header, profile);
-	add_strings(header, profile);
-	if (is_good) {
-		add_lists(header, profile, &threads);
-		page_columns_write(profile, &threads, cJSON_AddArrayToObject(header, "columns"),
-				   &columns);
-	}
+	add_strings(header, &tree->strings);
+	add_lists(header, profile, &parts->threads);
+	add_base(header, parts->options->base);
+	page_columns_write(profile, tree, &sources, cJSON_AddArrayToObject(header, "columns"),
+			   &columns);
 	char *header_text = cJSON_PrintUnformatted(header);
 	cJSON_Delete(header);
 	is_good = is_good && header_text && !columns.failed && pack(header_text, &columns, &packed);
+	buffer_clear(text);
 	if (is_good)
 		write_base64(&packed, text);
 	free(header_text);
-	page_threads_release(&threads);
+	page_sources_release(&sources);
 	buffer_release(&columns);
 	buffer_release(&packed);
-	if (!is_good || text->failed)
-		return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory for the page");
-	return MT_OK;
+	return is_good && !text->failed;
+}
+
+/* Writes the page with `max_nodes` nodes at most, 0: all. returns false: no memory */
+static bool write_folded_page(struct page_parts *parts, uint32_t max_nodes, struct buffer *text)
+{
+	if (max_nodes == 0 || parts->whole.node_count <= max_nodes)
+		return write_tree_page(parts, &parts->whole, text);
+	struct page_tree folded;
+	if (!page_tree_fold(&parts->whole, max_nodes, &folded))
+		return false;
+	bool is_good = write_tree_page(parts, &folded, text);
+	page_tree_release(&folded);
+	return is_good;
+}
+
+/*
+ * Fewer nodes until the data fits. What a page needs beside its nodes (the time line, names of
+ * threads) has a size of its own, so this may take some turns, and may not succeed.
+ */
+static enum mt_status write_bounded_page(struct page_parts *parts, struct buffer *text,
+					 struct mt_error *error)
+{
+	uint32_t max_nodes = parts->options->max_nodes;
+	for (;;) {
+		if (!write_folded_page(parts, max_nodes, text))
+			return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory for the page");
+		uint64_t max_bytes = parts->options->max_bytes;
+		if (max_bytes == 0 || text->size_bytes <= max_bytes)
+			return MT_OK;
+		uint32_t nodes = parts->whole.node_count;
+		if (max_nodes != 0 && max_nodes < nodes)
+			nodes = max_nodes;
+		if (nodes <= NODES_MIN)
+			return mt_error_set(error, MT_ERR_LIMIT,
+					    "the page has %zu bytes even with hardly any nodes: "
+					    "give it more with --max-size",
+					    text->size_bytes);
+		/* A little below what is in proportion, and well below what was tried. */
+		double share = (double)max_bytes / (double)text->size_bytes * 0.97;
+		share = share < 0.9 ? share : 0.9;
+		max_nodes = (uint32_t)((double)nodes * share);
+		max_nodes = max_nodes < NODES_MIN ? NODES_MIN : max_nodes;
+	}
+}
+
+enum mt_status page_data_write(const struct profile *profile, const struct page_options *options,
+			       struct buffer *text, struct mt_error *error)
+{
+	struct page_parts parts = {.profile = profile, .options = options};
+	enum mt_status status = MT_OK;
+	if (!page_threads_gather(&parts.threads, profile) ||
+	    !page_tree_init(&parts.whole, profile, &parts.threads) ||
+	    (options->base && !page_tree_add_base(&parts.whole, options->base)))
+		status = mt_error_set(error, MT_ERR_NO_MEMORY, "no memory for the page");
+	if (status == MT_OK)
+		status = write_bounded_page(&parts, text, error);
+	page_tree_release(&parts.whole);
+	page_threads_release(&parts.threads);
+	return status;
 }

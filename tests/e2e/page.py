@@ -2,6 +2,7 @@
 """Reads the data out of a flamegraph page (docs/page_data.md), written from that document alone."""
 
 import base64
+import functools
 import gzip
 import json
 import pathlib
@@ -57,6 +58,7 @@ class Page:
         columns = {n.split(".", 1)[1]: v for n, v in self.columns.items() if n.startswith(name + ".")}
         return [dict(zip(columns, values)) for values in zip(*columns.values())]
 
+    @functools.lru_cache
     def parents(self):
         return [i - parent for i, parent in enumerate(self["nodes.parent"])]
 
@@ -78,10 +80,14 @@ class Page:
         texts = {name: self.strings[self["frames." + name][number]] for name in ("function", "file", "module")}
         return {**texts, "line": self["frames.line"][number], "flags": self["frames.flags"][number]}
 
+    @functools.lru_cache
+    def paths(self):
+        """By node: names of functions, the outermost first."""
+        paths, parents, functions = [()], self.parents(), self["frames.function"]
+        for node in range(1, len(parents)):
+            name = self.strings[functions[self["nodes.frame"][node]]]
+            paths.append(paths[parents[node]] + (name,))
+        return paths
+
     def path(self, node):
-        """Names of functions, the outermost first."""
-        names, parents = [], self.parents()
-        while node:
-            names.append(self.strings[self["frames.function"][self["nodes.frame"][node]]])
-            node = parents[node]
-        return tuple(reversed(names))
+        return self.paths()[node]
