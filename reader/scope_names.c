@@ -7,11 +7,13 @@
 #include <string.h>
 
 #include "common/format.h"
+#include "reader/closure_names.h"
 #include "reader/debug_unit.h"
 #include "reader/demangle.h"
 #include "reader/unit_scopes.h"
 
 #define CONTAINERS_MAX 32u /* of one name that are shown */
+#define DEPTH_MAX 8u       /* of functions in each other whose names are shown */
 #define ORIGINS_MAX 16u    /* of an entry that are followed; three occur */
 
 bool scope_names_init(struct scope_names *names)
@@ -96,46 +98,106 @@ static Dwarf_Die declaration_of(const Dwarf_Die *die)
 	return at;
 }
 
-static const char *container_name(const struct debug_unit *unit, uint32_t container)
+/* Parts of a qualified name, the innermost first. */
+struct parts {
+	const char *of[CONTAINERS_MAX + 1];
+	unsigned count;
+};
+
+static const char *function_name(struct scope_names *names, const struct debug_unit *unit,
+				 Dwarf_Die *die, unsigned depth);
+
+static const char *container_name(struct scope_names *names, const struct debug_unit *unit,
+				  uint32_t container)
 {
 	Dwarf_Die die;
+	char closure[1024];
 	if (!dwarf_offdie(unit->body_dwarf, unit->scopes.containers[container].start, &die))
 		return NULL;
 	const char *name = dwarf_diename(&die);
 	if (name)
 		return name;
+	if (closure_name(unit, container, closure, sizeof(closure)))
+		return scope_names_keep(names, closure, strlen(closure));
 	/* As the demangler calls them. */
 	return dwarf_tag(&die) == DW_TAG_namespace ? "(anonymous namespace)" : "{unnamed type}";
+}
+
+/* The name of the function that a class is in; NULL: it is in none. */
+static const char *name_around(struct scope_names *names, const struct debug_unit *unit,
+			       uint32_t container, unsigned depth)
+{
+	Dwarf_Die function;
+	Dwarf_Off offset = unit->scopes.containers[container].function;
+	if (offset == 0 || depth >= DEPTH_MAX || !dwarf_offdie(unit->body_dwarf, offset, &function))
+		return NULL;
+	return function_name(names, unit, &function, depth + 1);
+}
+
+/* Namespaces, classes and functions around `container` and itself. */
+static void gather_parts(struct scope_names *names, const struct debug_unit *unit,
+			 uint32_t container, unsigned depth, struct parts *parts)
+{
+	while (container != SCOPE_NONE && parts->count < CONTAINERS_MAX) {
+		const char *part = container_name(names, unit, container);
+		if (part)
+			parts->of[parts->count++] = part;
+		/* A function's name says itself where it is. */
+		const char *around = name_around(names, unit, container, depth);
+		if (around) {
+			parts->of[parts->count++] = around;
+			return;
+		}
+		container = unit->scopes.containers[container].parent;
+	}
+}
+
+/* Joins parts to a text. returns false: it does not fit */
+static bool join(const struct parts *parts, char *text, size_t capacity)
+{
+	size_t length = 0;
+	for (unsigned i = parts->count; i-- > 0;) {
+		int added = snprintf(text + length, capacity - length, "%s%s", parts->of[i],
+				     i > 0 ? "::" : "");
+		if (added < 0 || (size_t)added >= capacity - length)
+			return false;
+		length += (size_t)added;
+	}
+	return true;
+}
+
+static const char *qualify(struct scope_names *names, const struct debug_unit *unit, Dwarf_Die *die,
+			   unsigned depth)
+{
+	char text[4096];
+	struct parts parts = {0};
+	const char *name = dwarf_diename(die);
+	if (!name)
+		return NULL;
+	parts.of[parts.count++] = name;
+	Dwarf_Die declaration = declaration_of(die);
+	uint32_t container = SCOPE_NONE;
+	if (declaration.cu == unit->body.cu) /* else it is in a unit that was not read */
+		container = unit_scopes_container(&unit->scopes, dwarf_dieoffset(&declaration));
+	gather_parts(names, unit, container, depth, &parts);
+	bool is_lambda = parts.count > 1 && strncmp(parts.of[1], "{lambda(", 8) == 0 &&
+			 strncmp(name, "operator()", 10) == 0;
+	if (!join(&parts, text, sizeof(text)) ||
+	    (is_lambda && !closure_add_parameters(unit, &declaration, text, sizeof(text))))
+		return scope_names_keep(names, name, strnlen(name, LIMIT_STRING_BYTES));
+	return scope_names_keep(names, text, strlen(text));
+}
+
+static const char *function_name(struct scope_names *names, const struct debug_unit *unit,
+				 Dwarf_Die *die, unsigned depth)
+{
+	const char *linkage = scope_names_linkage(die);
+	return linkage ? scope_names_demangle(names, linkage, strnlen(linkage, LIMIT_STRING_BYTES))
+		       : qualify(names, unit, die, depth);
 }
 
 const char *scope_names_qualify(struct scope_names *names, const struct debug_unit *unit,
 				Dwarf_Die *die)
 {
-	const char *parts[CONTAINERS_MAX + 1];
-	unsigned count = 0;
-	char text[4096];
-	size_t length = 0;
-	const char *name = dwarf_diename(die);
-	if (!name)
-		return NULL;
-	parts[count++] = name;
-	Dwarf_Die declaration = declaration_of(die);
-	uint32_t container = SCOPE_NONE;
-	if (declaration.cu == unit->body.cu) /* else it is in a unit that was not read */
-		container = unit_scopes_container(&unit->scopes, dwarf_dieoffset(&declaration));
-	while (container != SCOPE_NONE && count <= CONTAINERS_MAX) {
-		const char *part = container_name(unit, container);
-		if (part)
-			parts[count++] = part;
-		container = unit->scopes.containers[container].parent;
-	}
-	while (count > 0) {
-		const char *part = parts[--count];
-		int added = snprintf(text + length, sizeof(text) - length, "%s%s", part,
-				     count > 0 ? "::" : "");
-		if (added < 0 || (size_t)added >= sizeof(text) - length)
-			return scope_names_keep(names, name, strnlen(name, LIMIT_STRING_BYTES));
-		length += (size_t)added;
-	}
-	return scope_names_keep(names, text, length);
+	return qualify(names, unit, die, 0);
 }

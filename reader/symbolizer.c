@@ -220,6 +220,18 @@ static const char *symbol_name(struct symbolizer *symbolizer, uint64_t address)
 	return scope_names_demangle(&symbolizer->names, symbol->name, length);
 }
 
+/*
+ * Where signal handlers return to is the beginning of a function, as no call went before it: the
+ * kernel put the address there. The byte before it is nobody's.
+ */
+static const char *trampoline_name(struct symbolizer *symbolizer, uint64_t address)
+{
+	const struct elf_symbol *symbol = find_symbol(symbolizer, address);
+	return symbol && symbol->address == address && strcmp(symbol->name, "__restore_rt") == 0
+		       ? symbol_name(symbolizer, address)
+		       : NULL;
+}
+
 static struct debug_unit *find_unit(struct symbolizer *symbolizer, uint64_t address)
 {
 	uint32_t number = address_map_find(&symbolizer->index.map, address);
@@ -364,6 +376,8 @@ size_t symbolizer_resolve(struct symbolizer *symbolizer, uint64_t address, bool 
 	struct symbolizer_frame *outermost = &frames[count ? count - 1 : 0];
 	if (!outermost->function)
 		outermost->function = symbol_name(symbolizer, address);
+	if (count == 0 && !outermost->function && !outermost->file && !is_exact)
+		outermost->function = trampoline_name(symbolizer, address + 1);
 	if (count == 0 && (outermost->function || outermost->file))
 		count = 1;
 	return count;

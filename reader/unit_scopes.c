@@ -20,9 +20,11 @@ struct span {
 
 struct level {
 	Dwarf_Die die;
-	uint32_t scope;      /* that `die` is in */
-	uint32_t depth;      /* of scopes around it */
-	uint32_t container;  /* that `die` is in */
+	uint32_t scope;     /* that `die` is in */
+	uint32_t depth;     /* of scopes around it */
+	uint32_t container; /* that `die` is in */
+	Dwarf_Off function; /* that `die` is in, 0 */
+	Dwarf_Off function_end;
 	uint32_t opened;     /* the container that `die` is, SCOPE_NONE */
 	uint32_t first_span; /* spans [first_span, first_span + span_count) of the scope */
 	uint32_t span_count;
@@ -84,6 +86,8 @@ static uint32_t add_container(struct walk *walk, const struct level *level)
 	scopes->containers[scopes->container_count] = (struct container){
 		.start = dwarf_dieoffset(&die),
 		.parent = level->container,
+		.function = level->function,
+		.function_end = level->function_end,
 	};
 	return (uint32_t)scopes->container_count++;
 }
@@ -172,6 +176,15 @@ static void enter_scope(struct walk *walk, struct level *level, struct level *in
 	inner->span_count = own.span_count;
 }
 
+/* Notes the function that the children of `level` are in, for the names of their classes. */
+static void note_function(struct level *level, struct level *inner)
+{
+	Dwarf_Die next;
+	inner->function = dwarf_dieoffset(&level->die);
+	inner->function_end = dwarf_siblingof(&level->die, &next) == 0 ? dwarf_dieoffset(&next)
+								       : UINT64_MAX;
+}
+
 /* Prepares `inner` for the children of the entry of `level`. returns false: they don't matter */
 static bool enter(struct walk *walk, struct level *level, struct level *inner)
 {
@@ -185,6 +198,7 @@ static bool enter(struct walk *walk, struct level *level, struct level *inner)
 	case DW_TAG_subprogram:
 	case DW_TAG_entry_point:
 		enter_scope(walk, level, inner, false);
+		note_function(level, inner);
 		return inner->scope != level->scope ||
 		       !dwarf_hasattr(&level->die, DW_AT_declaration);
 	case DW_TAG_lexical_block:

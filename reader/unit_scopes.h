@@ -31,9 +31,11 @@ struct scope {
 
 /* A namespace or class. */
 struct container {
-	Dwarf_Off start; /* of its entry */
-	Dwarf_Off end;   /* of the entry behind it; 0: it ends with its parent */
-	uint32_t parent; /* SCOPE_NONE: none */
+	Dwarf_Off start;        /* of its entry */
+	Dwarf_Off end;          /* of the entry behind it; 0: it ends with its parent */
+	uint32_t parent;        /* SCOPE_NONE: none */
+	Dwarf_Off function;     /* entry of the function that it is in; 0: none */
+	Dwarf_Off function_end; /* of the entry behind that; UINT64_MAX: not known */
 };
 
 struct unit_scopes {

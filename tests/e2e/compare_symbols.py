@@ -11,7 +11,7 @@ An address agrees if all its frames (function, file, line, inlined ones included
 eu-addr2line -i -f -C. If not, they have to be those of addr2line, or of gdb: eu-addr2line knows
 nothing of what clang compiled (no .debug_aranges), looks inlined frames up at the start of the line,
 and leaves out namespaces; symbolizer.c says more. gdb is compared by the names of the functions of
-all frames, without parameters, and by file and line of the innermost; it takes the line of the last
+all frames, without parameters, and by file and line of the innermost (or eu-addr2line's); it takes the line of the last
 statement's beginning (is_stmt), the other two and we that of the instruction. What is left is printed,
 and makes the status 1.
 """
@@ -213,7 +213,8 @@ class Comparison:
         known = [a for a in addresses if a in of_gdb and (of_gdb[a][0] or of_gdb[a][2])]
         differing = [a for a in known if not has_functions_of_gdb(ours[a], of_gdb[a])]
         lines = sum(has_line_of_gdb(ours[a], of_gdb[a]) for a in known)
-        rescued = [a for a in left if a in known and a not in differing and has_line_of_gdb(ours[a], of_gdb[a])]
+        rescued = [a for a in left if a in known and a not in differing and
+                   (has_line_of_gdb(ours[a], of_gdb[a]) or ours[a][0][1:] == of_elfutils[a][0][1:])]
         tally["gdb alone"] = len(rescued)
         left = sorted(set(left) - set(rescued))
         print(f"{label}: {len(addresses)} addresses, {sum(len(f) for f in ours.values())} frames, "
@@ -282,6 +283,9 @@ def default_files():
              shutil.which("python3"), clang]
     if clang:
         files += re.findall(r"=> (\S+lib(?:LLVM|clang)\S+)", sh("ldd", clang))
+    if shutil.which("python3"):
+        files += re.findall(r"=> (\S+libpython\S+)", sh("ldd", os.path.realpath(sh(
+            "python3", "-c", "import sys; print(sys.executable)").strip())))
     files += re.findall(r"=> (\S+libc\.so\.6)", sh("ldd", "/bin/true"))
     return [os.path.realpath(f) for f in dict.fromkeys(files) if f and os.path.exists(f)
             and open(f, "rb").read(4) == b"\x7fELF"]

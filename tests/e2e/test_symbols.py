@@ -135,6 +135,55 @@ int main(int argc, char **argv)
 """
 
 
+PROGRAM_LAMBDAS = r"""
+#include <cstdlib>
+#include <string>
+__attribute__((noinline)) static int take(size_t size)
+{
+	void *block = malloc(size);
+	__asm__ volatile("" : "+r"(block));
+	return block != nullptr;
+}
+template <class F> __attribute__((noinline)) static int out_of_line(F function)
+{
+	return function(std::string(), 7ul) + take(1);
+}
+namespace shapes {
+struct Square {
+	int side;
+	int area(int scale)
+	{
+		auto outer = [this, scale](int n) mutable {
+			auto inner = [&](char c) { return take(c) + n; };
+			return inner('x') + take(side += scale);
+		};
+		return outer(3) + take(2);
+	}
+};
+}
+int main(int argc, char **argv)
+{
+	auto first = [&](int n) { return take(n + argc); };
+	auto generic = [](auto n, const auto &m) { return take((size_t)n + m); };
+	struct Local {
+		int operator()(unsigned long n) { return take(n); }
+	} local;
+	int sum = 0;
+	if (argc > 1) {
+		auto in_block = [](const char *text, const std::string &other, long *place) {
+			return take(text[0] + other.size() + *place);
+		};
+		long place = 4;
+		sum += in_block(argv[0], std::string(), &place);
+	}
+	auto last = [](std::string &&text, unsigned long n) { return take(text.size() + n); };
+	shapes::Square square{argc};
+	return sum + first(2) + generic(2, 'x') + local(3) + last(std::string(), 3) + out_of_line(last) +
+	       square.area(2);
+}
+"""
+
+
 def sh(*command, **options):
     options.setdefault("timeout", 120)
     done = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
@@ -231,7 +280,7 @@ class SymbolsTest(unittest.TestCase):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="memtrace-symbols-"))
         self.addCleanup(shutil.rmtree, self.directory, ignore_errors=True)
         for name, text in {"library.c": LIBRARY, "library.h": HEADER, "program.c": PROGRAM_C,
-                           "program.cpp": PROGRAM_CXX}.items():
+                           "program.cpp": PROGRAM_CXX, "lambdas.cpp": PROGRAM_LAMBDAS}.items():
             (self.directory / name).write_text(text)
 
     def build(self, *flags, name="program", compiler="gcc", sources=("program.c", "library.c")):
@@ -323,6 +372,31 @@ class Formats(SymbolsTest):
                                   "std::allocator<char> >, std::less<long>, std::allocator<std::pair<long "
                                   "const, std::__cxx11::basic_string<char, std::char_traits<char>, "
                                   "std::allocator<char> > > > >&, int)", result.functions())
+
+    def test_lambdas(self):
+        """gcc gives them no names: they are called as demanglers call them, and as in symbols."""
+        for version in ("-gdwarf-4", "-gdwarf-5"):
+            for level in ("-O2", "-O0"):
+                with self.subTest(version=version, level=level):
+                    path = self.build(version, level, compiler="g++", sources=("lambdas.cpp",))
+                    functions = self.assert_lambdas(path)
+                    self.assertLessEqual({
+                        "main::{lambda(int)#1}::operator()(int) const",
+                        "shapes::Square::area(int)::{lambda(int)#1}::operator()(int)",
+                        "shapes::Square::area(int)::{lambda(int)#1}::operator()(int)::"
+                        "{lambda(char)#1}::operator()(char) const"}, functions)
+                    # From their symbols out of line, from debug information if they are inlined.
+                    known = "".join(sorted(functions))
+                    self.assertRegex(known, r"main::\{lambda\(auto:1, auto:2 const&\)#2\}::operator\(\)<int, char>\(int, ")
+                    self.assertRegex(known, r"main::\{lambda\(char const\*, \S.* const&, long\*\)#3\}::operator\(\)")
+                    self.assertRegex(known, r"main::\{lambda\(\S.*&&, unsigned long\)#4\}::operator\(\)")
+                    self.assertIn("main::Local::operator()", known)
+                    self.assertIn("out_of_line<main", known)
+
+    def assert_lambdas(self, path):
+        functions = resolve(path, return_addresses(path)).functions()
+        self.assertFalse([name for name in functions if "{unnamed type}" in name])
+        return functions
 
     def test_kinds_of_objects(self):
         for flags in (("-no-pie",), ("-pie", "-fPIE"), ("-static-pie", "-fPIE"), ("-static",),
