@@ -132,8 +132,11 @@ static void *early_valloc(size_t size_bytes)
 
 static void *early_pvalloc(size_t size_bytes)
 {
-	return look_up() ? real.pvalloc(size_bytes)
-			 : pool_allocate(4096, (size_bytes + 4095) / 4096 * 4096);
+	if (look_up())
+		return real.pvalloc(size_bytes);
+	if (size_bytes > BOOTSTRAP_POOL_BYTES)
+		return NULL; /* rounded up it might be small */
+	return pool_allocate(4096, (size_bytes + 4095) / 4096 * 4096);
 }
 
 static void early_cfree(void *block)
