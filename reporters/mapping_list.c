@@ -9,6 +9,7 @@
 
 #define TOP_TEXT 10u
 #define TOP_JSON 1000u
+#define FRAME_COLUMNS 41u /* beside two figures and the source, in a line of 80 */
 
 static const char *const source_names[] = {
 #define X(number, name, text) text,
@@ -121,8 +122,9 @@ void mapping_list_print(const struct mapping_list *list, const struct profile *p
 		      text_of_bytes(totals->peak_bytes, a), (double)totals->peak_us / 1e6);
 	(void)fprintf(output, "  mapped        %s in %s calls\n",
 		      text_of_bytes(totals->mapped_bytes, a), text_of_count(totals->mapped, b));
-	(void)fprintf(output, "  never unmapped %s in %s ranges\n",
-		      text_of_bytes(totals->live_bytes, a), text_of_count(totals->live_ranges, b));
+	(void)fprintf(output, "  at the end    %s in %s %s\n", text_of_bytes(totals->live_bytes, a),
+		      text_of_count(totals->live_ranges, b),
+		      totals->live_ranges == 1 ? "range" : "ranges");
 	if (list->count > 0)
 		(void)fputs("\n  at their peak   at the end   source       from\n", output);
 	for (size_t i = 0; i < list->count && i < TOP_TEXT; i++) {
@@ -132,7 +134,7 @@ void mapping_list_print(const struct mapping_list *list, const struct profile *p
 			      text_of_bytes(row->costs.peak_bytes, a),
 			      text_of_bytes(row->costs.live_bytes, b), source_names[row->kind]);
 		if (frame)
-			print_frame(profile, frame, output);
+			print_frame_within(profile, frame, FRAME_COLUMNS, output);
 		(void)fputc('\n', output);
 	}
 }
