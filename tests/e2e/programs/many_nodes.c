@@ -27,6 +27,8 @@ static void *walk(uint32_t depth, size_t size);
 		__asm__ volatile("/* " #n " */" : "+r"(block));                                    \
 		return block;                                                                      \
 	}
+/* clang-format 14 does not come to rest on this one. */
+/* clang-format off */
 #define STEPS(X)                                                                                   \
 	X(00)                                                                                      \
 	X(01) X(02) X(03) X(04) X(05) X(06) X(07) X(08) X(09) X(10) X(11) X(12) X(13) X(14) X(15)  \
@@ -35,6 +37,7 @@ static void *walk(uint32_t depth, size_t size);
 				X(41) X(42) X(43) X(44) X(45) X(46) X(47) X(48) X(49) X(50) X(51)  \
 					X(52) X(53) X(54) X(55) X(56) X(57) X(58) X(59) X(60)      \
 						X(61) X(62) X(63)
+/* clang-format on */
 STEPS(STEP)
 
 static void *(*const steps[])(uint32_t, size_t) = {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A preloaded library with a malloc of its own around the next one, which it finds with dlsym in its
- * first call; in the second it looks for something that is not there, and libc allocates the message.
+ * A preloaded library with a malloc of its own around the next one, which it finds with dlsym in
+ * its first call; in the second it looks for something that is not there, and libc allocates the
+ * message.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

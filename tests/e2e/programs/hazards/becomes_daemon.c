@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+
 #include "keep.h"
 
 int main(int argc, char **argv)

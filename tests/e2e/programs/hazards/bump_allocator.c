@@ -23,7 +23,8 @@ static void *allocate(size_t alignment, size_t size_bytes)
 	size_t begin = atomic_fetch_add(&used, room);
 	if (begin + room > sizeof(arena))
 		return NULL;
-	char *block = arena + (begin + sizeof(struct header) + alignment - 1) / alignment * alignment;
+	char *block = arena +
+		      (begin + sizeof(struct header) + alignment - 1) / alignment * alignment;
 	((struct header *)block)[-1] = (struct header){size_bytes, begin, begin + room};
 	return block;
 }

@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/wait.h>
+
 #include "keep.h"
 
 static void *allocate(void *unused)

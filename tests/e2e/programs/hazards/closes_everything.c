@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
+
 #include "keep.h"
 
 static pthread_barrier_t barrier;

@@ -2,6 +2,7 @@
 /* Coroutines that allocate on stacks of their own, in two threads. */
 #include <pthread.h>
 #include <ucontext.h>
+
 #include "keep.h"
 
 #define COUNT 50

@@ -7,8 +7,8 @@ static void before_everything(int argc, char **argv, char **envp)
 	keep(5001, 3);
 }
 
-__attribute__((section(".preinit_array"), used)) static void (*early)(int, char **, char **) =
-	before_everything;
+__attribute__((section(".preinit_array"), used)) static void (*early)(int, char **,
+								      char **) = before_everything;
 
 __attribute__((constructor(101))) static void first(void)
 {

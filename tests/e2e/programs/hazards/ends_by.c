@@ -2,6 +2,7 @@
 /* Ends in the way that it is told. */
 #include <signal.h>
 #include <string.h>
+
 #include "keep.h"
 
 static __attribute__((noinline)) int overflow(volatile char *before)

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/wait.h>
+
 #include "keep.h"
 
 static _Atomic int is_over;

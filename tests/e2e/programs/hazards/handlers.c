@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <string.h>
+
 #include "keep.h"
 
 static sigjmp_buf back;

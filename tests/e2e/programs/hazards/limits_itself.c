@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
+
 #include "keep.h"
 
 static void limit(int resource, rlim_t value)

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+
 #include "keep.h"
 
 static int entries(const char *path)
@@ -28,14 +29,16 @@ static int entries(const char *path)
 
 static void status_lines(void)
 {
-	static const char *const names[] = {"Threads", "SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt",
-					    "Seccomp", "NoNewPrivs", "TracerPid", "Umask", "Uid", "Gid",
-					    "Groups", "CapEff", "CoreDumping", "Cpus_allowed"};
+	static const char *const names[] = {"Threads",   "SigPnd", "ShdPnd",      "SigBlk",
+					    "SigIgn",    "SigCgt", "Seccomp",     "NoNewPrivs",
+					    "TracerPid", "Umask",  "Uid",         "Gid",
+					    "Groups",    "CapEff", "CoreDumping", "Cpus_allowed"};
 	char line[512];
 	FILE *input = fopen("/proc/self/status", "r");
 	while (fgets(line, sizeof(line), input))
 		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-			if (strncmp(line, names[i], strlen(names[i])) == 0 && line[strlen(names[i])] == ':')
+			if (strncmp(line, names[i], strlen(names[i])) == 0 &&
+			    line[strlen(names[i])] == ':')
 				fputs(line, stdout);
 	fclose(input);
 }
@@ -63,10 +66,10 @@ int main(int argc, char **argv)
 	getitimer(ITIMER_REAL, &timer);
 	printf("alternate stack %d, timer %ld\n", stack.ss_flags, timer.it_value.tv_usec);
 	printf("children: %d %d\n", (int)waitpid(-1, NULL, WNOHANG), errno);
-	printf("group leader %d, session leader %d, terminal %d\n", getpgrp() == getpid(), getsid(0) == getpid(),
-	       open("/dev/tty", O_RDWR));
-	printf("directory %s, name %s, nice %d, policy %d\n", getcwd(text, sizeof(text)), argv[0], nice(0),
-	       sched_getscheduler(0));
+	printf("group leader %d, session leader %d, terminal %d\n", getpgrp() == getpid(),
+	       getsid(0) == getpid(), open("/dev/tty", O_RDWR));
+	printf("directory %s, name %s, nice %d, policy %d\n", getcwd(text, sizeof(text)), argv[0],
+	       nice(0), sched_getscheduler(0));
 	for (char **variable = environ; *variable; variable++)
 		puts(*variable);
 	printf("secure %s, parent death %d, subreaper %d\n", secure_getenv("PATH") ? "no" : "yes",

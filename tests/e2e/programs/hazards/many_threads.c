@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Threads: many at a time, or many one after the other. */
 #include <pthread.h>
+
 #include "keep.h"
 
 static pthread_barrier_t barrier;

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <pthread.h>
+
 #include "keep.h"
 
 static void *look_up(void *unused)

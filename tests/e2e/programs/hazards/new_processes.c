@@ -2,11 +2,12 @@
 /* vfork, posix_spawn and every exec function, with environments that have nothing in them. */
 #define _GNU_SOURCE
 #include <fcntl.h>
-#include <pthread.h>
 #include <limits.h>
+#include <pthread.h>
 #include <spawn.h>
 #include <string.h>
 #include <sys/wait.h>
+
 #include "keep.h"
 
 static char *program;

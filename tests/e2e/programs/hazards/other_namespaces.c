@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <string.h>
+
 #include "keep.h"
 
 int main(int argc, char **argv)

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+
 #include "keep.h"
 
 static _Alignas(16) char stack[3][1 << 16];

@@ -2,6 +2,7 @@
 /* Empties, replaces and extends its environment, and starts programs after each. */
 #include <string.h>
 #include <sys/wait.h>
+
 #include "keep.h"
 
 static char command[512];

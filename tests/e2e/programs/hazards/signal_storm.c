@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A timer that strikes all the time, also inside malloc. Its handler only counts, or allocates (with
- * an allocator that allows it), or jumps out of whatever it interrupted.
- * Prints how many handlers ran on descriptor 2.
+ * A timer that strikes all the time, also inside malloc. Its handler only counts, or allocates
+ * (with an allocator that allows it), or jumps out of whatever it interrupted. Prints how many
+ * handlers ran on descriptor 2.
  */
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/time.h>
+
 #include "keep.h"
 
 static volatile sig_atomic_t strikes;
