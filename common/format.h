@@ -68,6 +68,7 @@ enum log_block_kind {
 	LOG_BLOCK_INDEX = 14,    /* where the blocks are; the last one */
 	LOG_BLOCK_LEAKS = 15,    /* what a leak scan of an image found */
 	LOG_BLOCK_MAPPINGS = 17, /* what an image mapped and unmapped */
+	LOG_BLOCK_MARKER = 19,   /* what an image wanted to have noted */
 };
 
 /* What a leak scan says of a live block. Stored in LEAKS blocks. */
@@ -95,8 +96,10 @@ enum leak_scan_flags {
 #define LIMIT_MODULES ((1u << 16) - 1) /* modules of an image, over its whole life */
 #define LIMIT_STRING_BYTES (64u << 10) /* a path, a command line, a name */
 #define LIMIT_BUILD_ID_BYTES 64
-#define LIMIT_FRAMES 1024     /* frames of a stack trace: deeper ones lose the outermost */
-#define LIMIT_ADDRESS_BITS 57 /* of a user-space address */
+#define LIMIT_MARKER_BYTES 255   /* a marker's text */
+#define LIMIT_MARKERS (1u << 20) /* of a log: further ones are dropped */
+#define LIMIT_FRAMES 1024        /* frames of a stack trace: deeper ones lose the outermost */
+#define LIMIT_ADDRESS_BITS 57    /* of a user-space address */
 
 /* How a finished or interrupted recording lost something (flags). */
 enum log_loss {

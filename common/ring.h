@@ -65,7 +65,21 @@ enum ring_note {
 	RING_NOTE_MAP = 8,      /* memory was mapped */
 	RING_NOTE_UNMAP = 9,    /* memory is about to be unmapped */
 	RING_NOTE_RESTORE = 10, /* and was not: the thread's last UNMAP failed */
+	RING_NOTE_MARKER = 11,  /* the program wants this time to be known */
 };
+
+enum ring_marker {
+	RING_MARKER_TEXT = 0,
+	RING_MARKER_PAUSE = 1,  /* allocations that follow are not recorded ... */
+	RING_MARKER_RESUME = 2, /* ... until here */
+};
+#define RING_MARKER_COUNT 3u
+
+/*
+ * In the address of a block of the program's own pools: the first block of a chunk has the address
+ * of the chunk, and both are live.
+ */
+#define RING_POOL_ADDRESS (1ull << 63)
 
 #define RING_TYPE_MASK 0xfu
 #define RING_KIND_SHIFT 4
@@ -101,6 +115,7 @@ enum ring_note {
  *   MAP       slot of the stack trace | enum mapping_source << 16, address, size in bytes
  *   UNMAP     address, size in bytes
  *   RESTORE   nothing
+ *   MARKER    enum ring_marker, TEXT
  */
 
 /* Two cache lines: the producer writes the first, the consumer the second. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/format.h"
+#include "common/ring.h"
 
 static int corrupt(struct mt_error *error, const char *what)
 {
@@ -262,6 +263,40 @@ static int add_untraced(struct log_info *info, const struct log_block *block,
 	return payload->failed ? corrupt(error, "UNTRACED") : 1;
 }
 
+static int add_marker(struct log_info *info, const struct log_block *block,
+		      struct byte_reader *payload, struct mt_error *error)
+{
+	size_t text_bytes = 0;
+	struct log_image *image = image_of(info, block);
+	uint64_t kind = byte_reader_varint(payload);
+	uint64_t thread = byte_reader_varint(payload);
+	const uint8_t *text = byte_reader_string(payload, LIMIT_MARKER_BYTES, &text_bytes);
+	if (!image || payload->failed || kind >= RING_MARKER_COUNT || thread >= LIMIT_THREADS)
+		return corrupt(error, "MARKER");
+	image->was_paused |= kind == RING_MARKER_PAUSE;
+	if (info->marker_count == LIMIT_MARKERS)
+		return 1;
+	if (info->marker_count == info->marker_capacity) {
+		size_t capacity = info->marker_capacity ? info->marker_capacity * 2 : 16;
+		struct log_marker *grown = realloc(info->markers, capacity * sizeof(*grown));
+		if (!grown)
+			return no_memory(error);
+		info->markers = grown;
+		info->marker_capacity = capacity;
+	}
+	char *copy = strndup((const char *)text, text_bytes);
+	if (!copy)
+		return no_memory(error);
+	info->markers[info->marker_count++] = (struct log_marker){
+		.image = block->image,
+		.thread = (uint32_t)thread,
+		.kind = (uint32_t)kind,
+		.time_us = block->first_us,
+		.text = copy,
+	};
+	return 1;
+}
+
 static int add_samples(struct log_info *info, const struct log_block *block,
 		       struct byte_reader *payload, struct mt_error *error)
 {
@@ -330,6 +365,8 @@ int log_info_add(struct log_info *info, const struct log_block *block, struct by
 		return add_untraced(info, block, payload, error);
 	case LOG_BLOCK_LEAKS:
 		return add_leaks(info, block, payload, error);
+	case LOG_BLOCK_MARKER:
+		return add_marker(info, block, payload, error);
 	case LOG_BLOCK_END:
 		return add_end(info, block, payload, error);
 	case LOG_BLOCK_COMMIT:
@@ -361,7 +398,10 @@ void log_info_release(struct log_info *info)
 		free(info->untraced[i].path);
 		free(info->untraced[i].reason);
 	}
+	for (size_t i = 0; i < info->marker_count; i++)
+		free(info->markers[i].text);
 	free(info->images);
+	free(info->markers);
 	free(info->untraced);
 	free(info->samples);
 	free(info->run.command);

@@ -59,6 +59,7 @@ struct log_image {
 	bool has_ended;
 	uint32_t loss; /* enum log_loss */
 	uint32_t skipped_events;
+	bool was_paused; /* by the program: what was allocated meanwhile is not known */
 	char *path;
 	char *command;   /* arguments joined, as the run's */
 	char *arguments; /* [arguments_bytes] each ended by a NUL */
@@ -80,6 +81,15 @@ struct log_untraced {
 	char *reason;
 };
 
+/* What a program wanted to have noted. */
+struct log_marker {
+	uint32_t image;
+	uint32_t thread; /* index in the image */
+	uint32_t kind;   /* enum ring_marker */
+	uint64_t time_us;
+	char *text;
+};
+
 /* Resident memory of the tree at one instant. */
 struct log_sample {
 	uint64_t time_us;
@@ -95,6 +105,9 @@ struct log_info {
 	uint32_t image_capacity;
 	struct log_untraced *untraced; /* [untraced_count] */
 	size_t untraced_count;
+	struct log_marker *markers; /* [marker_count] */
+	size_t marker_count;
+	size_t marker_capacity;
 	struct log_sample *samples; /* [sample_count] */
 	size_t sample_count;
 	size_t sample_capacity;

@@ -39,39 +39,41 @@ bool profile_is_scanned(const struct profile *profile, uint32_t process)
 	return true;
 }
 
-static size_t add_rows(const struct stack_costs *costs, uint32_t index, const uint32_t *nodes,
-		       struct profile_row *rows)
+static struct profile_row row_of(const struct stack_cost *cost, uint32_t index,
+				 const uint32_t *nodes)
 {
-	for (uint32_t i = 0; i < costs->count; i++) {
-		const struct stack_cost *cost = &costs->items[i];
-		rows[i] = (struct profile_row){
-			.node = nodes[cost->stack],
-			.process = index,
-			.thread = cost->thread,
-			.kind = cost->kind,
-			.costs =
-				{
-					.allocations = cost->allocations,
-					.allocated_bytes = cost->allocated_bytes,
-					.peak_blocks = cost->peak_blocks,
-					.peak_bytes = cost->peak_bytes,
-					.live_blocks = cost->live_blocks,
-					.live_bytes = cost->live_bytes,
-					.temporary = cost->temporary,
-				},
-		};
-	}
-	return costs->count;
+	return (struct profile_row){
+		.node = nodes[cost->stack],
+		.process = index,
+		.thread = cost->thread,
+		.kind = cost->kind,
+		.costs =
+			{
+				.allocations = cost->allocations,
+				.allocated_bytes = cost->allocated_bytes,
+				.peak_blocks = cost->peak_blocks,
+				.peak_bytes = cost->peak_bytes,
+				.live_blocks = cost->live_blocks,
+				.live_bytes = cost->live_bytes,
+				.temporary = cost->temporary,
+			},
+	};
 }
 
-/* How sure the rows are that come next. */
-static void add_errors(struct profile *profile, const struct replay_image *image)
+static void add_rows(struct profile *profile, uint32_t index, const uint32_t *nodes)
 {
-	for (uint32_t i = 0; profile->errors && i < image->costs.count; i++) {
-		if (i >= image->errors.capacity)
-			break;
-		profile->errors[profile->row_count + i] = image->errors.items[i];
-		stack_error_sum(&profile->error, &image->errors.items[i]);
+	const struct replay_image *image = profile->log->replay.images[index];
+	for (uint32_t i = 0; i < image->costs.count; i++) {
+		const struct stack_cost *cost = &image->costs.items[i];
+		if (cost->kind == ALLOCATION_POOL) {
+			profile->pools[profile->pool_count++] = row_of(cost, index, nodes);
+			continue;
+		}
+		if (profile->errors && i < image->errors.capacity) {
+			profile->errors[profile->row_count] = image->errors.items[i];
+			stack_error_sum(&profile->error, &image->errors.items[i]);
+		}
+		profile->rows[profile->row_count++] = row_of(cost, index, nodes);
 	}
 }
 
@@ -102,7 +104,7 @@ static void add_unscanned_marks(struct profile *profile, uint32_t index, const u
 	const struct stack_costs *costs = &profile->log->replay.images[index]->costs;
 	for (uint32_t i = 0; i < costs->count; i++) {
 		const struct stack_cost *cost = &costs->items[i];
-		if (cost->live_blocks == 0)
+		if (cost->live_blocks == 0 || cost->kind == ALLOCATION_POOL)
 			continue;
 		profile->marks[profile->mark_count++] = (struct profile_mark){
 			.node = nodes[cost->stack],
@@ -124,6 +126,14 @@ static void add_marks(struct profile *profile, uint32_t index, const uint32_t *n
 		add_unscanned_marks(profile, index, nodes);
 }
 
+static void add_mappings(struct profile *profile, uint32_t index, const uint32_t *nodes)
+{
+	const struct mapping_image *image = mapping_replay_image(&profile->log->mappings, index);
+	for (uint32_t i = 0; image && i < image->costs.count; i++)
+		profile->mappings[profile->mapping_count++] = row_of(&image->costs.items[i], index,
+								     nodes);
+}
+
 static bool add_image(struct profile *profile, struct call_tree *tree, uint32_t index)
 {
 	const struct replay_image *image = profile->log->replay.images[index];
@@ -140,16 +150,11 @@ static bool add_image(struct profile *profile, struct call_tree *tree, uint32_t 
 				     used);
 		has_memory = call_tree_add_image(tree, index, used, nodes);
 	}
-	if (has_memory)
-		add_errors(profile, image);
-	if (has_memory)
-		profile->row_count += add_rows(&image->costs, index, nodes,
-					       profile->rows + profile->row_count);
-	if (has_memory && mappings)
-		profile->mapping_count += add_rows(&mappings->costs, index, nodes,
-						   profile->mappings + profile->mapping_count);
-	if (has_memory)
+	if (has_memory) {
+		add_rows(profile, index, nodes);
+		add_mappings(profile, index, nodes);
 		add_marks(profile, index, nodes);
+	}
 	free(used);
 	free(nodes);
 	return has_memory;
@@ -169,7 +174,10 @@ static void add_totals(struct profile *profile, uint32_t index)
 	totals->inherited_frees += of_image->inherited_frees;
 	totals->unmatched_frees += of_image->unmatched_frees;
 	totals->overwritten += of_image->overwritten;
-	profile->anomalies += of_image->unmatched_frees + of_image->overwritten;
+	/* Blocks that were made while the program paused the recording are freed too. */
+	if (!profile->log->info.images[index].was_paused)
+		profile->anomalies += of_image->unmatched_frees;
+	profile->anomalies += of_image->overwritten;
 	profile->thread_count += profile->log->info.images[index].thread_count;
 }
 
@@ -197,23 +205,27 @@ static enum mt_status build(struct profile *profile, struct call_tree *tree, str
 	const struct mapping_replay *mappings = &profile->log->mappings;
 	size_t row_count = 0;
 	size_t mark_count = 0;
+	size_t pool_count = 0;
 	size_t mapping_count = 0;
 	for (uint32_t i = 0; i < replay->image_count; i++) {
 		const struct mapping_image *mapped = mapping_replay_image(mappings, i);
 		row_count += replay->images[i]->costs.count;
 		mark_count += profile->log->info.images[i].leak_marks.count;
 		mapping_count += mapped ? mapped->costs.count : 0;
+		for (uint32_t c = 0; c < replay->images[i]->costs.count; c++)
+			pool_count += replay->images[i]->costs.items[c].kind == ALLOCATION_POOL;
 	}
 	mark_count += row_count;
 	profile->rows = malloc((row_count + 1) * sizeof(*profile->rows));
 	profile->marks = malloc((mark_count + 1) * sizeof(*profile->marks));
+	profile->pools = malloc((pool_count + 1) * sizeof(*profile->pools));
 	profile->mappings = malloc((mapping_count + 1) * sizeof(*profile->mappings));
 	if (replay->largest_interval) {
 		profile->errors = calloc(row_count + 1, sizeof(*profile->errors));
 		if (!profile->errors)
 			return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory for the report");
 	}
-	if (!profile->rows || !profile->marks || !profile->mappings ||
+	if (!profile->rows || !profile->marks || !profile->pools || !profile->mappings ||
 	    !string_table_init(&profile->strings) || !call_tree_init(tree, profile))
 		return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory for the report");
 	for (uint32_t i = 0; i < replay->image_count; i++) {
@@ -259,6 +271,7 @@ void profile_free(struct profile *profile)
 	free(profile->rows);
 	free(profile->errors);
 	free(profile->marks);
+	free(profile->pools);
 	free(profile->mappings);
 	free(profile);
 }
@@ -268,7 +281,10 @@ uint32_t profile_site(const struct profile *profile, uint32_t node)
 	uint32_t site = node;
 	while (site != 0) {
 		const struct profile_frame *frame = &profile->frames[profile->nodes[site].frame];
-		if (strncmp(profile_text(profile, frame->function), "operator new", 12) != 0)
+		const char *function = profile_text(profile, frame->function);
+		/* The second: what the public header puts into the program's own allocator. */
+		if (strncmp(function, "operator new", 12) != 0 &&
+		    strncmp(function, "memtrace_pool_", 14) != 0)
 			return site;
 		site = profile->nodes[site].parent;
 	}

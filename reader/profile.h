@@ -88,6 +88,8 @@ struct profile {
 	struct stack_error error;   /* of the totals */
 	struct profile_mark *marks; /* [mark_count] all live blocks */
 	size_t mark_count;
+	struct profile_row *pools; /* [pool_count] blocks of the program's own pools, apart */
+	size_t pool_count;
 	struct profile_row *mappings; /* [mapping_count] their kind is an enum mapping_source */
 	size_t mapping_count;
 	struct mapping_totals mapping_totals; /* of the selected processes */
@@ -119,7 +121,8 @@ static inline const char *profile_text(const struct profile *profile, uint32_t s
 bool profile_is_scanned(const struct profile *profile, uint32_t process);
 
 /*
- * The node that an allocation is put down to: the innermost that is not C++'s operator new.
+ * The node that an allocation is put down to: the innermost that is not C++'s operator new or of
+ * the public header.
  */
 uint32_t profile_site(const struct profile *profile, uint32_t node);
 

@@ -107,6 +107,17 @@ static struct block_figures figures_of(const struct replay_image *image,
 				      .count = sample_weight_count(weight, born)};
 }
 
+static bool is_of_pool(const struct replay_image *image, uint32_t class_index)
+{
+	return image->state.classes[class_index].kind == ALLOCATION_POOL;
+}
+
+/* Blocks of the program's own pools lie in memory that is the heap's already: counted apart. */
+static struct replay_totals *totals_of(struct replay_image *image, uint32_t class_index)
+{
+	return is_of_pool(image, class_index) ? &image->pool_totals : &image->totals;
+}
+
 static bool count_in(struct replay *replay, struct replay_image *image,
 		     const struct replay_block *block, uint32_t class_index)
 {
@@ -124,8 +135,11 @@ static bool count_in(struct replay *replay, struct replay_image *image,
 	stack_cost_touch(cost, replay->mark);
 	cost->live_blocks += figures.count;
 	cost->live_bytes += figures.bytes;
-	image->totals.live_blocks += figures.count;
-	image->totals.live_bytes += figures.bytes;
+	struct replay_totals *totals = totals_of(image, class_index);
+	totals->live_blocks += figures.count;
+	totals->live_bytes += figures.bytes;
+	if (is_of_pool(image, class_index))
+		return true;
 	replay->live_bytes += figures.bytes;
 	note_growth(replay, image);
 	return true;
@@ -143,9 +157,11 @@ static struct block_figures count_out(struct replay *replay, struct replay_image
 	stack_cost_touch(cost, replay->mark);
 	cost->live_blocks -= figures.count;
 	cost->live_bytes -= figures.bytes;
-	image->totals.live_blocks -= figures.count;
-	image->totals.live_bytes -= figures.bytes;
-	replay->live_bytes -= figures.bytes;
+	struct replay_totals *totals = totals_of(image, class_index);
+	totals->live_blocks -= figures.count;
+	totals->live_bytes -= figures.bytes;
+	if (!is_of_pool(image, class_index))
+		replay->live_bytes -= figures.bytes;
 	return figures;
 }
 
@@ -165,7 +181,7 @@ static uint32_t find_cost(struct replay *replay, struct cursor *cursor, uint32_t
 		replay->exact_until_us = replay->now_us;
 	if (class->interval_bytes > replay->largest_interval)
 		replay->largest_interval = class->interval_bytes;
-	replay->was_exact |= class->interval_bytes == 0;
+	replay->was_exact |= class->interval_bytes == 0 && class->kind != ALLOCATION_POOL;
 	uint32_t cost = stack_costs_entry(&image->costs, class->stack, (uint32_t)cursor->thread,
 					  class->kind);
 	if (cost != STACK_COST_NONE)
@@ -190,14 +206,16 @@ static bool allocate(struct replay *replay, struct cursor *cursor, struct replay
 		.cost = cost_index,
 		.born = ++image->born,
 	};
-	thread->last_slot = slot;
-	thread->last_born = block->born;
+	if (!is_of_pool(image, class_index)) {
+		thread->last_slot = slot;
+		thread->last_born = block->born;
+	}
 	struct block_figures figures = figures_of(image, weight, class_index, block->born);
 	struct stack_cost *cost = &image->costs.items[cost_index];
 	cost->allocations += figures.count;
 	cost->allocated_bytes += figures.bytes;
-	image->totals.allocations += figures.count;
-	image->totals.allocated_bytes += figures.bytes;
+	totals_of(image, class_index)->allocations += figures.count;
+	totals_of(image, class_index)->allocated_bytes += figures.bytes;
 	if (!count_in(replay, image, block, class_index))
 		return false;
 	if (weight->count)
@@ -210,20 +228,21 @@ static void end_block(struct replay *replay, struct cursor *cursor, struct repla
 {
 	struct replay_image *image = cursor->image;
 	const struct replay_block *block = &image->blocks[slot];
+	struct replay_totals *totals = totals_of(image, class_index);
 	struct block_figures figures = count_out(replay, image, block, class_index);
 	if (operation == EVENT_LOST) {
 		image->totals.overwritten++;
 		return;
 	}
-	image->totals.deallocations += figures.count;
+	totals->deallocations += figures.count;
 	if (operation == EVENT_MOVE_BEGIN) {
-		image->totals.reallocations += figures.count;
+		totals->reallocations += figures.count;
 		thread->moving = *block;
 		return;
 	}
 	if (thread->last_slot == slot && thread->last_born == block->born) {
 		image->costs.items[block->cost].temporary += figures.count;
-		image->totals.temporary += figures.count;
+		totals->temporary += figures.count;
 		thread->last_born = 0;
 	}
 }

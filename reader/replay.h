@@ -70,8 +70,9 @@ struct replay_image {
 	size_t weight_capacity;
 	struct replay_thread *threads; /* [thread_capacity] */
 	size_t thread_capacity;
-	struct replay_totals totals;
-	uint32_t born; /* allocations in the log, mod 2^32 */
+	struct replay_totals totals;      /* of the heap */
+	struct replay_totals pool_totals; /* of the program's own pools */
+	uint32_t born;                    /* allocations in the log, mod 2^32 */
 	bool is_forked;
 	bool has_ended; /* its memory is gone: it has no part in later marks */
 };

@@ -4,10 +4,11 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/ring.h"
 #include "reporters/estimates.h"
 #include "reporters/json.h"
-#include "reporters/mapping_list.h"
 #include "reporters/reporter.h"
+#include "reporters/row_list.h"
 #include "reporters/short_text.h"
 #include "reporters/sites.h"
 #include "reporters/text.h"
@@ -21,6 +22,16 @@
 
 struct summary_options {
 	bool is_json;
+	bool has_mappings;
+};
+
+/* What is gathered from the profile to be shown. */
+struct summary {
+	const struct profile *profile;
+	struct site *sites; /* [site_count] */
+	size_t site_count;
+	struct row_list pools;
+	struct row_list mappings;
 	bool has_mappings;
 };
 
@@ -58,6 +69,27 @@ static void add_temporary(cJSON *object, const struct profile *profile,
 		(void)cJSON_AddNullToObject(object, "temporary_allocations");
 	else
 		json_add_count(object, "temporary_allocations", totals->temporary);
+}
+
+#define UNSEEN_BYTES (32u << 20)
+
+/*
+ * Resident memory that came while the program ran, if next to nothing of it was allocated or
+ * mapped through functions that are recorded. 0: there is nothing to be said
+ */
+static uint64_t unseen_growth(const struct profile *profile)
+{
+	const struct log_info *info = &profile->log->info;
+	uint64_t seen = profile->totals.peak_bytes + profile->mapping_totals.peak_bytes;
+	uint64_t growth = peak_rss(info);
+	uint64_t at_first = tracker_at_peak(info);
+	if (info->sample_count > 0 && info->samples[0].rss_bytes > at_first)
+		at_first = info->samples[0].rss_bytes;
+	/* One process of several: its own resident memory is not known. */
+	if (profile->log->pid || growth < at_first || growth - at_first < UNSEEN_BYTES)
+		return 0;
+	growth -= at_first;
+	return seen < growth / 4 ? growth - seen : 0;
 }
 
 static void add_counts(cJSON *object, const struct profile *profile,
@@ -117,6 +149,7 @@ static void add_processes(cJSON *report, const struct profile *profile)
 		(void)cJSON_AddNullToObject(process, "reason");
 		json_add_count(process, "threads", image->thread_count);
 		json_add_count(process, "skipped_events", image->skipped_events);
+		(void)cJSON_AddBoolToObject(process, "paused", image->was_paused);
 		add_counts(process, profile, &profile->log->replay.images[i]->totals);
 		(void)cJSON_AddItemToArray(processes, process);
 	}
@@ -157,10 +190,39 @@ static void add_hints(cJSON *report, const struct profile *profile)
 		(void)cJSON_AddItemToArray(hints, json_string(hint));
 }
 
-static enum mt_status render_json(const struct profile *profile, const struct site *sites,
-				  size_t site_count, const struct mapping_list *mappings,
-				  FILE *output, struct mt_error *error)
+static const char *const marker_names[] = {
+	[RING_MARKER_TEXT] = "marker",
+	[RING_MARKER_PAUSE] = "pause",
+	[RING_MARKER_RESUME] = "resume",
+};
+
+static bool is_shown(const struct profile *profile, const struct log_marker *marker)
 {
+	return profile->log->pid == 0 ||
+	       profile->log->info.images[marker->image].pid == profile->log->pid;
+}
+
+static void add_markers(cJSON *report, const struct profile *profile)
+{
+	const struct log_info *info = &profile->log->info;
+	cJSON *markers = cJSON_AddArrayToObject(report, "markers");
+	for (size_t i = 0; i < info->marker_count; i++) {
+		const struct log_marker *marker = &info->markers[i];
+		if (!is_shown(profile, marker))
+			continue;
+		cJSON *item = cJSON_CreateObject();
+		(void)cJSON_AddStringToObject(item, "what", marker_names[marker->kind]);
+		json_add_string(item, "text", marker->text);
+		(void)cJSON_AddNumberToObject(item, "time_seconds", seconds(marker->time_us));
+		json_add_count(item, "pid", info->images[marker->image].pid);
+		(void)cJSON_AddItemToArray(markers, item);
+	}
+}
+
+static enum mt_status render_json(const struct summary *summary, FILE *output,
+				  struct mt_error *error)
+{
+	const struct profile *profile = summary->profile;
 	const struct loaded_log *log = profile->log;
 	const char *reason = loaded_log_incomplete_reason(log);
 	cJSON *report = cJSON_CreateObject();
@@ -181,14 +243,17 @@ static enum mt_status render_json(const struct profile *profile, const struct si
 	estimates_add_json(report, &totals, profile->errors ? &profile->error : NULL);
 	json_add_count(report, "peak_rss_bytes", peak_rss(&log->info));
 	json_add_count(report, "tracker_rss_bytes", tracker_at_peak(&log->info));
+	json_add_count(report, "unseen_growth_bytes", unseen_growth(profile));
 	json_add_count(report, "log_bytes", log->size_bytes);
 	json_add_count(report, "events", log->replay.event_count);
 	json_add_count(report, "anomalies", profile->anomalies);
 	add_hints(report, profile);
 	add_processes(report, profile);
-	add_top(report, profile, sites, site_count);
-	if (mappings)
-		mapping_list_add_json(report, mappings, profile);
+	add_top(report, profile, summary->sites, summary->site_count);
+	add_markers(report, profile);
+	row_list_add_pools(report, &summary->pools, profile);
+	if (summary->has_mappings)
+		row_list_add_mappings(report, &summary->mappings, profile);
 	return json_print(report, output, error);
 }
 
@@ -345,6 +410,13 @@ static void print_figures(const struct profile *profile, FILE *output)
 	char b[TEXT_FIGURE_BYTES];
 	char error[ESTIMATE_TEXT_BYTES];
 	print_peak(profile, &estimates.peak_bytes, output);
+	if (unseen_growth(profile))
+		(void)fprintf(
+			output,
+			"                %s of it came from elsewhere: an allocator linked in\n"
+			"                statically, system calls of the program's own, or its "
+			"data\n",
+			text_of_bytes(unseen_growth(profile), a));
 	print_allocated(profile, &estimates, output);
 	(void)fprintf(output, "  never freed   %s%s in %s blocks\n",
 		      text_of_bytes(totals->live_bytes, a),
@@ -426,16 +498,37 @@ static void print_hint(const struct profile *profile, FILE *output)
 		(void)fprintf(output, "\n  hint: %s\n", hint);
 }
 
-static enum mt_status render_text(const struct profile *profile, const struct site *sites,
-				  size_t site_count, const struct mapping_list *mappings,
-				  FILE *output, struct mt_error *error)
+static void print_markers(const struct profile *profile, FILE *output)
 {
+	const struct log_info *info = &profile->log->info;
+	size_t shown = 0;
+	for (size_t i = 0; i < info->marker_count; i++) {
+		const struct log_marker *marker = &info->markers[i];
+		if (!is_shown(profile, marker) || shown++ >= TOP_TEXT)
+			continue;
+		if (shown == 1)
+			(void)fputs("\n  marked by the program\n", output);
+		(void)fprintf(output, "  %9.3f s   %s\n", seconds(marker->time_us),
+			      marker->kind == RING_MARKER_TEXT ? marker->text
+							       : marker_names[marker->kind]);
+	}
+	if (shown > TOP_TEXT)
+		(void)fprintf(output, "              and %zu more (--json has them)\n",
+			      shown - TOP_TEXT);
+}
+
+static enum mt_status render_text(const struct summary *summary, FILE *output,
+				  struct mt_error *error)
+{
+	const struct profile *profile = summary->profile;
 	print_run(profile, output);
 	print_figures(profile, output);
 	print_processes(profile, output);
-	print_top(profile, sites, site_count, output);
-	if (mappings)
-		mapping_list_print(mappings, profile, output);
+	print_top(profile, summary->sites, summary->site_count, output);
+	row_list_print_pools(&summary->pools, profile, output);
+	if (summary->has_mappings)
+		row_list_print_mappings(&summary->mappings, profile, output);
+	print_markers(profile, output);
 	print_hint(profile, output);
 	return check_output(output, error);
 }
@@ -444,19 +537,23 @@ static enum mt_status render(const struct profile *profile, const void *options,
 			     struct mt_error *error)
 {
 	const struct summary_options *summary_options = options;
-	struct mapping_list mappings = {0};
-	struct site *sites = NULL;
-	size_t site_count = 0;
-	enum mt_status status = sites_gather(profile, &sites, &site_count, error);
-	if (status == MT_OK && summary_options->has_mappings)
-		status = mapping_list_gather(&mappings, profile, error);
-	const struct mapping_list *shown = summary_options->has_mappings ? &mappings : NULL;
+	struct summary summary = {
+		.profile = profile,
+		.has_mappings = summary_options->has_mappings,
+	};
+	enum mt_status status = sites_gather(profile, &summary.sites, &summary.site_count, error);
 	if (status == MT_OK)
-		status = summary_options->is_json
-				 ? render_json(profile, sites, site_count, shown, output, error)
-				 : render_text(profile, sites, site_count, shown, output, error);
-	mapping_list_release(&mappings);
-	free(sites);
+		status = row_list_gather(&summary.pools, profile->pools, profile->pool_count,
+					 error);
+	if (status == MT_OK)
+		status = row_list_gather(&summary.mappings, profile->mappings,
+					 profile->mapping_count, error);
+	if (status == MT_OK)
+		status = summary_options->is_json ? render_json(&summary, output, error)
+						  : render_text(&summary, output, error);
+	row_list_release(&summary.mappings);
+	row_list_release(&summary.pools);
+	free(summary.sites);
 	return status;
 }
 

@@ -345,6 +345,23 @@ static bool note_mapping(struct recorded_image *image, struct ring_decoder *deco
 	return !image->mappings.payload.failed;
 }
 
+static bool note_marker(struct recording *recording, struct recorded_image *image,
+			const struct ring_decoder *decoder, struct note_reader *note)
+{
+	size_t text_bytes;
+	uint64_t kind = next_word(note);
+	const char *text = next_text(note, &text_bytes);
+	if (note->failed || kind >= RING_MARKER_COUNT || text_bytes > LIMIT_MARKER_BYTES)
+		return false;
+	recording_announce_image(recording, image);
+	buffer_clear(&recording->scratch);
+	buffer_varint(&recording->scratch, kind);
+	buffer_varint(&recording->scratch, decoder->thread);
+	buffer_string(&recording->scratch, text, text_bytes);
+	recording_add_block(recording, image, LOG_BLOCK_MARKER, decoder->time_us);
+	return true;
+}
+
 bool recording_note(struct recording *recording, struct recorded_image *image,
 		    struct ring_decoder *decoder, enum ring_note note, const uint64_t *words,
 		    size_t word_count)
@@ -372,6 +389,8 @@ bool recording_note(struct recording *recording, struct recorded_image *image,
 		return note_mapping(image, decoder, MAPPING_UNMAP, &reader);
 	case RING_NOTE_RESTORE:
 		return note_mapping(image, decoder, MAPPING_RESTORE, &reader);
+	case RING_NOTE_MARKER:
+		return note_marker(recording, image, decoder, &reader);
 	}
 	return false;
 }

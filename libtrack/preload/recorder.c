@@ -106,6 +106,13 @@ static inline void record_allocation(struct thread_block *block,
 	group_end(block, true);
 }
 
+/* By the program (api.c). Releases are recorded all the same. */
+static inline bool is_paused(void)
+{
+	return __builtin_expect(atomic_load_explicit(&tracker.paused, memory_order_relaxed) != 0,
+				0);
+}
+
 /* A call that comes out of code which the tracker itself has called. */
 static bool is_foreign(void)
 {
@@ -145,7 +152,7 @@ static inline void record(const struct allocation *allocation, const struct unwi
 			foreign_blocks_add(allocation->address);
 		return;
 	}
-	struct thread_block *block = thread_enter();
+	struct thread_block *block = is_paused() ? NULL : thread_enter();
 	if (!block)
 		return;
 	uint64_t begin = measure_begin(block);
@@ -198,6 +205,30 @@ static bool record_address(enum ring_record type, enum allocation_kind kind, con
 	return has_room;
 }
 
+/* No bit of the map of recorded blocks is meant for them: all are recorded. */
+static const void *pool_address(const void *address)
+{
+	return (const void *)(RING_POOL_ADDRESS | (uintptr_t)address);
+}
+
+void recorder_pool_allocated(const void *address, size_t size_bytes,
+			     const struct unwind_start *start)
+{
+	struct thread_block *block = is_paused() ? NULL : thread_enter();
+	if (!block)
+		return;
+	const struct allocation allocation = {RING_ALLOCATE, ALLOCATION_POOL, pool_address(address),
+					      size_bytes, 0};
+	record_allocation(block, &allocation, start);
+	thread_leave(block);
+}
+
+void recorder_pool_released(const void *address)
+{
+	/* Else: recording is over. */
+	(void)record_address(RING_RELEASE, ALLOCATION_POOL, pool_address(address));
+}
+
 void recorder_released(enum allocation_kind kind, const void *address)
 {
 	if (take_from_log(address))
@@ -234,7 +265,7 @@ static struct thread_block *enter_for_mapping(void)
 void recorder_mapped(enum mapping_source source, const void *address, size_t size_bytes,
 		     const struct unwind_start *start)
 {
-	struct thread_block *block = enter_for_mapping();
+	struct thread_block *block = is_paused() ? NULL : enter_for_mapping();
 	if (!block)
 		return;
 	struct stack_name name = stack_capture(block, start);
@@ -367,5 +398,15 @@ void recorder_note_untraced(struct thread_block *block, uint32_t pid, const char
 	thread_put(block, pid);
 	put_text(block, path, path_bytes);
 	put_text(block, reason, reason_bytes);
+	group_end(block, false);
+}
+
+void recorder_note_marker(struct thread_block *block, enum ring_marker kind, const char *text)
+{
+	size_t text_bytes = strnlen(text, LIMIT_MARKER_BYTES);
+	if (!note_begin(block, RING_NOTE_MARKER, 1 + text_words(text_bytes)))
+		return;
+	thread_put(block, kind);
+	put_text(block, text, text_bytes);
 	group_end(block, false);
 }

@@ -36,6 +36,11 @@ void recorder_moved(const void *address, size_t size_bytes, uint64_t interval_by
 		    const struct unwind_start *start);
 void recorder_move_failed(const void *address);
 
+/* A block of the program's own allocator: always recorded, also when the heap is sampled. */
+void recorder_pool_allocated(const void *address, size_t size_bytes,
+			     const struct unwind_start *start);
+void recorder_pool_released(const void *address);
+
 /*
  * The program has mapped memory; is about to unmap some (or to move it: then recorder_mapped with
  * MAPPING_MOVED follows); and the unmapping failed. Sizes are whole pages, but for the break.
@@ -63,5 +68,6 @@ void recorder_note_unload(struct thread_block *block, uint32_t id);
 void recorder_note_name(struct thread_block *block, uint32_t thread_id, const char *name);
 void recorder_note_untraced(struct thread_block *block, uint32_t pid, const char *path,
 			    const char *reason);
+void recorder_note_marker(struct thread_block *block, enum ring_marker kind, const char *text);
 
 #endif

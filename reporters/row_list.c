@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "reporters/mapping_list.h"
+#include "reporters/row_list.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -42,29 +42,30 @@ static int by_size(const void *left, const void *right)
 }
 
 /* Of several threads and processes. */
-static void join(struct profile_row *sum, const struct profile_row *row)
+static void join(struct profile_costs *sum, const struct profile_costs *costs)
 {
-	sum->costs.allocations += row->costs.allocations;
-	sum->costs.allocated_bytes += row->costs.allocated_bytes;
-	sum->costs.peak_blocks += row->costs.peak_blocks;
-	sum->costs.peak_bytes += row->costs.peak_bytes;
-	sum->costs.live_blocks += row->costs.live_blocks;
-	sum->costs.live_bytes += row->costs.live_bytes;
+	sum->allocations += costs->allocations;
+	sum->allocated_bytes += costs->allocated_bytes;
+	sum->peak_blocks += costs->peak_blocks;
+	sum->peak_bytes += costs->peak_bytes;
+	sum->live_blocks += costs->live_blocks;
+	sum->live_bytes += costs->live_bytes;
 }
 
-enum mt_status mapping_list_gather(struct mapping_list *list, const struct profile *profile,
-				   struct mt_error *error)
+enum mt_status row_list_gather(struct row_list *list, const struct profile_row *rows, size_t count,
+			       struct mt_error *error)
 {
-	size_t count = profile->mapping_count;
-	*list = (struct mapping_list){.items = calloc(count + 1, sizeof(*list->items))};
+	*list = (struct row_list){.items = calloc(count + 1, sizeof(*list->items))};
 	if (!list->items)
 		return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory for the report");
-	memcpy(list->items, profile->mappings, count * sizeof(*list->items));
+	memcpy(list->items, rows, count * sizeof(*list->items));
 	qsort(list->items, count, sizeof(*list->items), by_stack);
 	for (size_t i = 0; i < count; i++) {
-		if (list->count > 0 &&
-		    by_stack(&list->items[list->count - 1], &list->items[i]) == 0)
-			join(&list->items[list->count - 1], &list->items[i]);
+		struct profile_row *last = list->count ? &list->items[list->count - 1] : NULL;
+		join(&list->sum, &list->items[i].costs);
+		/* Of several threads and processes. */
+		if (last && by_stack(last, &list->items[i]) == 0)
+			join(&last->costs, &list->items[i].costs);
 		else
 			list->items[list->count++] = list->items[i];
 	}
@@ -72,18 +73,19 @@ enum mt_status mapping_list_gather(struct mapping_list *list, const struct profi
 	return MT_OK;
 }
 
-void mapping_list_release(struct mapping_list *list)
+void row_list_release(struct row_list *list)
 {
 	free(list->items);
-	*list = (struct mapping_list){0};
+	*list = (struct row_list){0};
 }
 
 static const struct profile_frame *frame_of(const struct profile *profile, uint32_t node)
 {
-	return node ? &profile->frames[profile->nodes[node].frame] : NULL;
+	uint32_t site = profile_site(profile, node);
+	return site ? &profile->frames[profile->nodes[site].frame] : NULL;
 }
 
-void mapping_list_add_json(cJSON *report, const struct mapping_list *list,
+void row_list_add_mappings(cJSON *report, const struct row_list *list,
 			   const struct profile *profile)
 {
 	const struct mapping_totals *totals = &profile->mapping_totals;
@@ -110,8 +112,8 @@ void mapping_list_add_json(cJSON *report, const struct mapping_list *list,
 	}
 }
 
-void mapping_list_print(const struct mapping_list *list, const struct profile *profile,
-			FILE *output)
+void row_list_print_mappings(const struct row_list *list, const struct profile *profile,
+			     FILE *output)
 {
 	const struct mapping_totals *totals = &profile->mapping_totals;
 	char a[TEXT_FIGURE_BYTES];
@@ -135,6 +137,54 @@ void mapping_list_print(const struct mapping_list *list, const struct profile *p
 			      text_of_bytes(row->costs.live_bytes, b), source_names[row->kind]);
 		if (frame)
 			print_frame_within(profile, frame, FRAME_COLUMNS, output);
+		(void)fputc('\n', output);
+	}
+}
+
+void row_list_add_pools(cJSON *report, const struct row_list *list, const struct profile *profile)
+{
+	cJSON *pools = cJSON_AddObjectToObject(report, "pools");
+	json_add_count(pools, "allocations", list->sum.allocations);
+	json_add_count(pools, "allocated_bytes", list->sum.allocated_bytes);
+	json_add_count(pools, "live_allocations", list->sum.live_blocks);
+	json_add_count(pools, "live_bytes", list->sum.live_bytes);
+	json_add_count(pools, "bytes_at_heap_peak", list->sum.peak_bytes);
+	cJSON *stacks = cJSON_AddArrayToObject(pools, "stacks");
+	for (size_t i = 0; i < list->count && i < TOP_JSON; i++) {
+		const struct profile_row *row = &list->items[i];
+		cJSON *item = cJSON_CreateObject();
+		json_add_count(item, "allocations", row->costs.allocations);
+		json_add_count(item, "allocated_bytes", row->costs.allocated_bytes);
+		json_add_count(item, "live_allocations", row->costs.live_blocks);
+		json_add_count(item, "live_bytes", row->costs.live_bytes);
+		json_add_count(item, "bytes_at_heap_peak", row->costs.peak_bytes);
+		(void)cJSON_AddItemToObject(item, "stack", json_stack(profile, row->node));
+		(void)cJSON_AddItemToArray(stacks, item);
+	}
+}
+
+void row_list_print_pools(const struct row_list *list, const struct profile *profile, FILE *output)
+{
+	char a[TEXT_FIGURE_BYTES];
+	char b[TEXT_FIGURE_BYTES];
+	if (list->count == 0)
+		return;
+	(void)fputs("\nblocks of the program's own pools (in memory that is counted above)\n",
+		    output);
+	(void)fprintf(output, "  allocated     %s in %s allocations\n",
+		      text_of_bytes(list->sum.allocated_bytes, a),
+		      text_of_count(list->sum.allocations, b));
+	(void)fprintf(output, "  never freed   %s in %s blocks\n",
+		      text_of_bytes(list->sum.live_bytes, a),
+		      text_of_count(list->sum.live_blocks, b));
+	(void)fputs("\n  at the peak   never freed   from\n", output);
+	for (size_t i = 0; i < list->count && i < TOP_TEXT; i++) {
+		const struct profile_row *row = &list->items[i];
+		const struct profile_frame *frame = frame_of(profile, row->node);
+		(void)fprintf(output, "  %11s  %11s   ", text_of_bytes(row->costs.peak_bytes, a),
+			      text_of_bytes(row->costs.live_bytes, b));
+		if (frame)
+			print_frame(profile, frame, output);
 		(void)fputc('\n', output);
 	}
 }
