@@ -27,7 +27,9 @@ struct leak_scan {
 static bool is_scanned(const struct event_class *class)
 {
 	/* What the program maps itself is no block that could be lost, but memory like its data. */
-	return class->kind != ALLOCATION_MMAP && class->kind != ALLOCATION_BRK;
+	/* Blocks of a pool lie in blocks that are scanned. */
+	return class->kind != ALLOCATION_MMAP && class->kind != ALLOCATION_BRK &&
+	       class->kind != ALLOCATION_POOL;
 }
 
 /* Takes down the live blocks of an image. returns NULL: no memory */

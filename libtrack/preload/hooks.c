@@ -16,11 +16,6 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-/* Not in the headers of every glibc that has or had them. */
-void cfree(void *block);
-void free_sized(void *block, size_t size_bytes);
-void free_aligned_sized(void *block, size_t alignment, size_t size_bytes);
-
 EXPORT void *malloc(size_t size_bytes)
 {
 	if (sampler_passes(size_bytes))
@@ -93,22 +88,4 @@ EXPORT void *pvalloc(size_t size_bytes)
 	if (sampler_passes(size_bytes))
 		return real.pvalloc(size_bytes);
 	return recorded_pvalloc(size_bytes);
-}
-
-EXPORT void cfree(void *block)
-{
-	if (recorded_map_lacks(block))
-		real.cfree(block);
-	else
-		recorded_cfree(block);
-}
-
-EXPORT void free_sized(void *block, size_t size_bytes)
-{
-	recorded_free_sized(block, size_bytes);
-}
-
-EXPORT void free_aligned_sized(void *block, size_t alignment, size_t size_bytes)
-{
-	recorded_free_aligned_sized(block, alignment, size_bytes);
 }

@@ -188,29 +188,3 @@ void *recorded_pvalloc(size_t size_bytes)
 	}
 	return block;
 }
-
-void recorded_cfree(void *block)
-{
-	if (release(ALLOCATION_MALLOC, block))
-		real.cfree(block);
-}
-
-void recorded_free_sized(void *block, size_t size_bytes)
-{
-	if (!release(ALLOCATION_MALLOC, block))
-		return;
-	if (real.free_sized)
-		real.free_sized(block, size_bytes);
-	else
-		real.free(block);
-}
-
-void recorded_free_aligned_sized(void *block, size_t alignment, size_t size_bytes)
-{
-	if (!release(ALLOCATION_ALIGNED, block))
-		return;
-	if (real.free_aligned_sized)
-		real.free_aligned_sized(block, alignment, size_bytes);
-	else
-		real.free(block);
-}

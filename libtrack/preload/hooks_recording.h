@@ -21,8 +21,5 @@ void *recorded_aligned_alloc(size_t alignment, size_t size_bytes);
 int recorded_posix_memalign(void **ret_block, size_t alignment, size_t size_bytes);
 void *recorded_valloc(size_t size_bytes);
 void *recorded_pvalloc(size_t size_bytes);
-void recorded_cfree(void *block);
-void recorded_free_sized(void *block, size_t size_bytes);
-void recorded_free_aligned_sized(void *block, size_t alignment, size_t size_bytes);
 
 #endif

@@ -15,6 +15,7 @@
 
 #include "common/format.h"
 #include "common/sys.h"
+#include "libtrack/preload/allocators.h"
 #include "libtrack/preload/recorder.h"
 #include "libtrack/preload/rule_cache.h"
 #include "libtrack/preload/tracker.h"
@@ -116,6 +117,7 @@ static bool announce(struct thread_block *block, const struct dl_find_object *ob
 	note.build_id_bytes = find_build_id(object, &note.build_id);
 	if (!recorder_note_module(block, &note))
 		return false;
+	allocators_bind_module(map);
 	/* Published after its note, so that nobody's trace comes before it. */
 	atomic_store_explicit(&entry->state, ENTRY_LOADED, memory_order_release);
 	return true;

@@ -62,8 +62,6 @@ static bool look_up(void)
 	found.is_glibc = (void *)found.malloc == dlsym(RTLD_NEXT, "__libc_malloc");
 	/* What libc lacks: the message of the failed look-up must not reach the program. */
 	(void)dlerror();
-	if (!found.cfree)
-		found.cfree = found.free;
 	real = found;
 	errno = saved_errno;
 	thread_self.activity = activity;
@@ -139,24 +137,6 @@ static void *early_pvalloc(size_t size_bytes)
 	return pool_allocate(4096, (size_bytes + 4095) / 4096 * 4096);
 }
 
-static void early_cfree(void *block)
-{
-	early_free(block);
-}
-
-static void early_free_sized(void *block, size_t size_bytes)
-{
-	(void)size_bytes;
-	early_free(block);
-}
-
-static void early_free_aligned_sized(void *block, size_t alignment, size_t size_bytes)
-{
-	(void)alignment;
-	(void)size_bytes;
-	early_free(block);
-}
-
 struct real_functions real = {
 	.malloc = early_malloc,
 	.free = early_free,
@@ -167,9 +147,6 @@ struct real_functions real = {
 	.posix_memalign = early_posix_memalign,
 	.valloc = early_valloc,
 	.pvalloc = early_pvalloc,
-	.cfree = early_cfree,
-	.free_sized = early_free_sized,
-	.free_aligned_sized = early_free_aligned_sized,
 };
 
 void real_find(void)

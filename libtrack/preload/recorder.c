@@ -180,6 +180,31 @@ void recorder_moved(const void *address, size_t size_bytes, uint64_t interval_by
 	record(&allocation, start);
 }
 
+struct recorder_position recorder_position(void)
+{
+	const struct thread_self *self = &thread_self;
+	return (struct recorder_position){
+		.countdown = self->countdown,
+		.head = self->block ? self->block->head : 0,
+	};
+}
+
+bool recorder_has_seen(const struct recorder_position *before, const void *address)
+{
+	const struct thread_self *self = &thread_self;
+	const struct thread_block *block = self->block;
+	if (self->countdown != before->countdown)
+		return true;
+	if (!block || block->head == before->head)
+		return false;
+	/* An allocation ends with its word and its size; the address may be in a word before. */
+	uint64_t word = block->words[(block->head - 2) & (RING_WORDS - 1)];
+	uint64_t wide = block->words[(block->head - 3) & (RING_WORDS - 1)];
+	return (word & RING_TYPE_MASK) == RING_ALLOCATE &&
+	       (ring_address_fits((uint64_t)address) ? ring_word_address(word) : wide) ==
+		       (uint64_t)address;
+}
+
 /* The block is in the log, and its mark is taken off. */
 static inline bool take_from_log(const void *address)
 {
@@ -231,6 +256,8 @@ void recorder_pool_released(const void *address)
 
 void recorder_released(enum allocation_kind kind, const void *address)
 {
+	if (__builtin_expect(thread_self.releasing == address, 0))
+		return;
 	if (take_from_log(address))
 		(void)record_address(RING_RELEASE, kind, address); /* else: recording is over */
 }

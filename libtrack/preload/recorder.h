@@ -23,6 +23,19 @@
 void recorder_allocated(enum allocation_kind kind, const void *address, size_t size_bytes,
 			uint64_t interval_bytes, const struct unwind_start *start);
 
+/* Where the calling thread's recording stands. */
+struct recorder_position {
+	uint64_t countdown;
+	uint64_t head;
+};
+
+/*
+ * Whether the allocation of the block at `address` passed a hook since `before`: it is recorded
+ * then, or sampling has passed it by.
+ */
+struct recorder_position recorder_position(void);
+bool recorder_has_seen(const struct recorder_position *before, const void *address);
+
 /* The block at `address` (not NULL) is about to be freed. */
 void recorder_released(enum allocation_kind kind, const void *address);
 

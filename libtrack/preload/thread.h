@@ -54,6 +54,7 @@ struct thread_self {
 	uint64_t random_state;
 	uint32_t activity;     /* enum thread_activity */
 	uint32_t exit_rounds;  /* how often the thread's destructor has run */
+	const void *releasing; /* recorded already: what delete is about to free (allocators.c) */
 	uint32_t has_left;     /* the block is given back: late events go to the side ring */
 	struct launch *launch; /* pages of hooks_exec.c's */
 	uintptr_t entry_sp;    /* where the stack was when the event began */

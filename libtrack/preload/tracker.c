@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "common/sys.h"
+#include "libtrack/preload/allocators.h"
 #include "libtrack/preload/environment.h"
 #include "libtrack/preload/leak_check.h"
 #include "libtrack/preload/modules.h"
@@ -245,6 +246,7 @@ __attribute__((constructor)) static void construct(void)
 	/* Else traces have one frame. */
 	(void)unwind_prepare((enum unwinder_kind)tracker.segment->unwinder,
 			     tracker.segment->session_flags & SESSION_CROSS_CHECK);
+	allocators_bind();
 	thread_self.activity = THREAD_OUTSIDE;
 	/* The program appears in the log even if it never allocates. */
 	struct thread_block *block = thread_enter();

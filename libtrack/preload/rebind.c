@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Only what the loader itself has used is read: the dynamic section and the tables that it points
+ * to. Pages that became read-only after relocation are made writable for the time of the exchange.
+ */
+#include "libtrack/preload/rebind.h"
+
+#include <dlfcn.h>
+#include <elf.h>
+#include <link.h>
+#include <string.h>
+
+#include "common/sys.h"
+
+#if defined(__x86_64__)
+#define RELOCATION_DATA R_X86_64_64
+#define RELOCATION_GOT R_X86_64_GLOB_DAT
+#define RELOCATION_PLT R_X86_64_JUMP_SLOT
+#else
+#define RELOCATION_DATA R_AARCH64_ABS64
+#define RELOCATION_GOT R_AARCH64_GLOB_DAT
+#define RELOCATION_PLT R_AARCH64_JUMP_SLOT
+#endif
+
+struct relocations {
+	const ElfW(Rela) * items;
+	size_t count;
+};
+
+/* What is needed of a loaded module. */
+struct module {
+	uintptr_t bias;
+	uintptr_t start; /* of its mapping */
+	uintptr_t end;
+	const ElfW(Sym) * symbols;
+	const char *names;
+	struct relocations tables[2]; /* of data, of the PLT */
+	bool is_symbolic;             /* its own definitions are looked up before others */
+	uintptr_t readonly_start;     /* after relocation */
+	uintptr_t readonly_end;
+};
+
+/* The loader has put addresses in place of the file's offsets, but for the kernel's own object. */
+static uintptr_t absolute(const struct link_map *map, ElfW(Addr) address)
+{
+	return address < map->l_addr ? address + map->l_addr : address;
+}
+
+static void read_segments(struct module *module)
+{
+	const ElfW(Ehdr) *header = (const ElfW(Ehdr) *)module->start;
+	if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
+	    header->e_phentsize != sizeof(ElfW(Phdr)))
+		return;
+	const ElfW(Phdr) *segments = (const ElfW(Phdr) *)(module->start + header->e_phoff);
+	for (size_t i = 0; i < header->e_phnum; i++) {
+		if (segments[i].p_type != PT_GNU_RELRO)
+			continue;
+		module->readonly_start = module->bias + segments[i].p_vaddr;
+		module->readonly_end = module->readonly_start + segments[i].p_memsz;
+	}
+}
+
+static bool read_module(const struct link_map *map, struct module *module)
+{
+	struct dl_find_object object;
+	*module = (struct module){.bias = map->l_addr};
+	/* Without this one it is none that the loader mapped, or is being unloaded. */
+	if (!map->l_ld || _dl_find_object((void *)map->l_ld, &object) != 0 ||
+	    object.dlfo_link_map != map)
+		return false;
+	module->start = (uintptr_t)object.dlfo_map_start;
+	module->end = (uintptr_t)object.dlfo_map_end;
+	for (const ElfW(Dyn) *entry = map->l_ld; entry->d_tag != DT_NULL; entry++) {
+		uintptr_t value = absolute(map, entry->d_un.d_ptr);
+		switch (entry->d_tag) {
+		case DT_SYMTAB:
+			module->symbols = (const ElfW(Sym) *)value;
+			break;
+		case DT_STRTAB:
+			module->names = (const char *)value;
+			break;
+		case DT_RELA:
+			module->tables[0].items = (const ElfW(Rela) *)value;
+			break;
+		case DT_RELASZ:
+			module->tables[0].count = entry->d_un.d_val / sizeof(ElfW(Rela));
+			break;
+		case DT_JMPREL:
+			module->tables[1].items = (const ElfW(Rela) *)value;
+			break;
+		case DT_PLTRELSZ:
+			module->tables[1].count = entry->d_un.d_val / sizeof(ElfW(Rela));
+			break;
+		case DT_SYMBOLIC:
+			module->is_symbolic = true;
+			break;
+		case DT_FLAGS:
+			module->is_symbolic |= (entry->d_un.d_val & DF_SYMBOLIC) != 0;
+			break;
+		case DT_PLTREL:
+			if (entry->d_un.d_val != DT_RELA)
+				return false;
+			break;
+		}
+	}
+	read_segments(module);
+	return module->symbols && module->names;
+}
+
+static const struct binding *find_binding(const struct binding *bindings, size_t count,
+					  const char *name)
+{
+	size_t low = 0;
+	while (low < count) {
+		size_t middle = low + (count - low) / 2;
+		int order = strcmp(name, bindings[middle].name);
+		if (order == 0)
+			return &bindings[middle];
+		if (order < 0)
+			count = middle;
+		else
+			low = middle + 1;
+	}
+	return NULL;
+}
+
+static void write_pointer(const struct module *module, uintptr_t *at, uintptr_t value)
+{
+	uintptr_t page = (uintptr_t)at & ~(uintptr_t)4095;
+	bool is_readonly = (uintptr_t)at >= module->readonly_start &&
+			   (uintptr_t)at < module->readonly_end;
+	if (is_readonly &&
+	    sys_failed(sys_call6(SYS_mprotect, (long)page, 4096, PROT_READ | PROT_WRITE, 0, 0, 0)))
+		return;
+	__atomic_store_n(at, value, __ATOMIC_RELEASE);
+	/* Fails only when the kernel has no memory for one more mapping: it stays writable then. */
+	if (is_readonly)
+		(void)sys_call6(SYS_mprotect, (long)page, 4096, PROT_READ, 0, 0, 0);
+}
+
+static void rebind(const struct module *module, const ElfW(Rela) * relocation,
+		   const struct binding *binding, bool takes_unresolved)
+{
+	uintptr_t *at = (uintptr_t *)(module->bias + relocation->r_offset);
+	if ((uintptr_t)at < module->start || (uintptr_t)at + sizeof(*at) > module->end)
+		return;
+	uintptr_t value = __atomic_load_n(at, __ATOMIC_RELAXED);
+	bool is_unresolved = ELF64_R_TYPE(relocation->r_info) == RELOCATION_PLT &&
+			     value >= module->start && value < module->end;
+	if (value == binding->original || (binding->alias && value == binding->alias) ||
+	    (takes_unresolved && is_unresolved))
+		write_pointer(module, at, binding->replacement);
+}
+
+static bool is_of_function(const ElfW(Rela) * relocation)
+{
+	unsigned long type = ELF64_R_TYPE(relocation->r_info);
+	return ELF64_R_SYM(relocation->r_info) != 0 && relocation->r_addend == 0 &&
+	       (type == RELOCATION_DATA || type == RELOCATION_GOT || type == RELOCATION_PLT);
+}
+
+void rebind_module(const struct link_map *map, const struct binding *bindings, size_t count,
+		   bool takes_unresolved)
+{
+	struct module module;
+	if (!read_module(map, &module))
+		return;
+	for (size_t t = 0; t < 2; t++) {
+		for (size_t i = 0; i < module.tables[t].count; i++) {
+			const ElfW(Rela) *relocation = &module.tables[t].items[i];
+			if (!is_of_function(relocation))
+				continue;
+			const ElfW(Sym) *symbol = &module.symbols[ELF64_R_SYM(relocation->r_info)];
+			const struct binding *binding = find_binding(
+				bindings, count, module.names + symbol->st_name);
+			if (!binding || !binding->original)
+				continue;
+			/* The allocator's own inner calls are its own affair. */
+			if (binding->original >= module.start && binding->original < module.end)
+				continue;
+			/* Its own definition, if it has one, comes first where it is symbolic. */
+			bool is_elsewhere = symbol->st_shndx == SHN_UNDEF || !module.is_symbolic;
+			rebind(&module, relocation, binding, takes_unresolved && is_elsewhere);
+		}
+	}
+}
+
+bool rebind_is_imported(const struct link_map *map, const char *name)
+{
+	struct module module;
+	if (!read_module(map, &module))
+		return false;
+	for (size_t t = 0; t < 2; t++) {
+		for (size_t i = 0; i < module.tables[t].count; i++) {
+			const ElfW(Rela) *relocation = &module.tables[t].items[i];
+			const ElfW(Sym) *symbol = &module.symbols[ELF64_R_SYM(relocation->r_info)];
+			if (ELF64_R_SYM(relocation->r_info) != 0 && symbol->st_shndx == SHN_UNDEF &&
+			    strcmp(module.names + symbol->st_name, name) == 0)
+				return true;
+		}
+	}
+	return false;
+}
