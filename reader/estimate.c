@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#define EXACT_COUNT_MAX 1000.0      /* beyond, the normal distribution will do */
 #define NORMAL_95 1.959963984540054 /* quantile of the normal distribution at 97.5 % */
 #define TAIL 0.025
 /* Of no sample at all: the mean for which it has the probability TAIL. */
@@ -76,6 +77,9 @@ struct estimate_interval estimate_interval(const struct estimate *estimate)
 	/* Garwood's limits for the number of weights, which need not be whole: between neighbours
 	 * they are taken at the lower one for the lower limit, at the upper one for the upper. */
 	double count = value / weight;
+	/* A block much larger than the interval is as good as certain: next to no variance. */
+	if (count > EXACT_COUNT_MAX)
+		return score_interval(value, estimate->variance, weight);
 	double below = floor(count);
 	double above = ceil(count);
 	double low = below >= 1 ? poisson_mean(below - 1, 1 - TAIL) : 0;

@@ -186,6 +186,16 @@ static void an_unsampled_block_stands_for_itself(void **state)
 	assert_true(weight.bytes_variance == 0);
 }
 
+/* libstdc++'s pool of 72704 bytes, at an interval of 2 KiB: its variance is 1e-11. */
+static void a_block_that_is_as_good_as_certain_has_a_narrow_interval_at_once(void **state)
+{
+	(void)state;
+	const struct estimate estimate = {.value = 72704, .variance = 1e-11, .sample_count = 1};
+	struct estimate_interval interval = estimate_interval(&estimate);
+	assert_true(interval.low > 72703 && interval.low <= 72704);
+	assert_true(interval.high < 72705 && interval.high >= 72704);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -195,6 +205,7 @@ int main(void)
 		cmocka_unit_test(estimates_are_unbiased),
 		cmocka_unit_test(counts_of_large_blocks_are_unbiased),
 		cmocka_unit_test(an_unsampled_block_stands_for_itself),
+		cmocka_unit_test(a_block_that_is_as_good_as_certain_has_a_narrow_interval_at_once),
 	};
 	return cmocka_run_group_tests_name("estimate", tests, NULL, NULL);
 }
