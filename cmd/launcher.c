@@ -27,6 +27,9 @@
 #include "cmd/command.h"
 #include "common/env.h"
 
+#define TREE_STEP_MS 20
+#define TREE_LIMIT_MS 10000
+
 struct launcher {
 	const struct launch_options *options;
 	struct launch_result *result;
@@ -38,6 +41,7 @@ struct launcher {
 	int start_fd;   /* the session goes to the program through it */
 	int failure_fd; /* errno of an exec that failed comes back through it */
 	int control_fd; /* to the collector */
+	bool is_init;   /* pid 1: of a container, or of a pid namespace */
 	bool program_is_over;
 	bool collector_is_over;
 	int wait_status; /* the program's */
@@ -198,6 +202,8 @@ static int start_program(struct launcher *launcher, const char *session)
 
 static void stop_with_program(const struct launcher *launcher)
 {
+	if (launcher->is_init)
+		return; /* pid 1 can't be stopped */
 	/* The shell is to see its job stopped; when it goes on, so does the program. */
 	(void)kill(getpid(), SIGSTOP);
 	(void)kill(launcher->program, SIGCONT);
@@ -294,6 +300,41 @@ static void await_collector(struct launcher *launcher, struct collector_news *re
 	}
 }
 
+static bool is_end_signal(int number)
+{
+	return number == SIGTERM || number == SIGINT || number == SIGQUIT || number == SIGHUP;
+}
+
+/*
+ * The same as pid 1, whose end is the end of all: waits for the processes that are left as well,
+ * and reaps them. After TREE_LIMIT_MS, or when told to end, it has them killed, so that the log
+ * gets its end while there is time.
+ */
+static void await_tree(struct launcher *launcher, struct collector_news *ret_news)
+{
+	const struct timespec step = {.tv_nsec = TREE_STEP_MS * 1000000L};
+	int waited_ms = 0;
+	*ret_news = (struct collector_news){.event = RECORDING_LOST};
+	for (;;) {
+		struct collector_news news;
+		ssize_t count = recv(launcher->control_fd, &news, sizeof(news), MSG_DONTWAIT);
+		if (count == (ssize_t)sizeof(news)) {
+			*ret_news = news;
+			if (news.event == LOG_FINISHED)
+				return;
+			continue;
+		}
+		if (count >= 0 || (errno != EAGAIN && errno != EINTR))
+			return;
+		int number = sigtimedwait(&launcher->signals, NULL, &step);
+		if (number == SIGCHLD)
+			reap(launcher);
+		waited_ms += number < 0 ? TREE_STEP_MS : 0;
+		if (is_end_signal(number) || waited_ms == TREE_LIMIT_MS)
+			tell_collector(launcher, TREE_ENDS);
+	}
+}
+
 static int shell_status(int wait_status)
 {
 	return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
@@ -365,7 +406,10 @@ static void run(struct launcher *launcher, finish_function *finish)
 	tell_collector(launcher, PROGRAM_STARTED);
 	await_program(launcher);
 	tell_collector(launcher, PROGRAM_ENDED);
-	await_collector(launcher, &news);
+	if (launcher->is_init)
+		await_tree(launcher, &news);
+	else
+		await_collector(launcher, &news);
 	launcher->result->exit_status = shell_status(launcher->wait_status);
 	launcher->result->news = news;
 	launcher->result->was_recorded = true;
@@ -376,8 +420,11 @@ static void run(struct launcher *launcher, finish_function *finish)
 void launch(const struct launch_options *options, finish_function *finish,
 	    struct launch_result *ret_result)
 {
-	struct launcher launcher = {
-		.options = options, .result = ret_result, .start_fd = -1, .control_fd = -1};
+	struct launcher launcher = {.options = options,
+				    .result = ret_result,
+				    .start_fd = -1,
+				    .control_fd = -1,
+				    .is_init = getpid() == 1};
 	struct sigaction default_action = {.sa_handler = SIG_DFL};
 	*ret_result = (struct launch_result){.exit_status = EXIT_TRACER_FAILED};
 	(void)sigemptyset(&launcher.signals);

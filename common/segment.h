@@ -60,8 +60,11 @@ struct image_slot {
 	_Atomic uint32_t forks_started; /* fork() begun here ... */
 	_Atomic uint32_t forks_joined;  /* ... and children that have taken a slot */
 	_Atomic uint32_t ended;         /* an exec is under way: cleared when it fails */
-	_Atomic uint32_t skipped_events;            /* allocator calls that could not be recorded */
-	_Atomic uint64_t tracker_bytes;             /* private memory that the tracker has mapped */
+	_Atomic uint32_t skipped_events;     /* allocator calls that could not be recorded */
+	_Atomic uint64_t tracker_bytes;      /* private memory that the tracker has mapped */
+	_Atomic uint64_t pid_namespace;      /* that `pid` is in: its inode number; 0: not known */
+	_Atomic uint32_t watched_pid;        /* the pid as the collector has it; 0: not yet */
+	_Atomic uint32_t failed_allocations; /* calls for which there was no memory */
 	_Alignas(64) _Atomic uint64_t shared_bytes; /* ring memory that the image's threads touch */
 	_Atomic uint64_t checked_stacks;            /* SESSION_CROSS_CHECK: traces compared ... */
 	_Atomic uint64_t

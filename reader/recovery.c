@@ -481,7 +481,9 @@ bool recovery_has_writers(const struct loaded_log *log)
 	bool has_writers = false;
 	if (path && stat(path, &segment) == 0 && open_segment(&recovery)) {
 		for (uint32_t i = 0; i < SEGMENT_IMAGES && !has_writers; i++) {
-			uint32_t pid = atomic_load(&recovery.header->images[i].pid);
+			const struct image_slot *slot = &recovery.header->images[i];
+			uint32_t pid = atomic_load(&slot->watched_pid);
+			pid = pid ? pid : atomic_load(&slot->pid);
 			has_writers = pid && maps_segment(pid, &segment);
 		}
 	}

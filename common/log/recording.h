@@ -32,6 +32,7 @@ struct recorded_image {
 	uint32_t index;         /* in the log */
 	uint32_t pid;           /* as the collector sees it */
 	uint32_t own_pid;       /* as the process sees it */
+	uint32_t proc_pid;      /* its name in the collector's /proc; 0: not there */
 	uint32_t parent_pid;
 	uint64_t start_us; /* since the recording began */
 	char *path;

@@ -53,6 +53,7 @@ struct collector {
 	struct sampling_control sampling;
 	struct leak_scans leak_scans;
 	struct module_files *module_files;
+	bool launcher_left;
 	bool program_ended; /* or the launcher, without telling */
 	bool has_status;
 	bool had_image; /* the program, or some of it, was traced */
@@ -230,7 +231,9 @@ static void name_thread(void *context, struct recorded_image *image, uint32_t in
 	struct collector *collector = context;
 	char path[64];
 	char name[32];
-	(void)snprintf(path, sizeof(path), "/proc/%u/task/%u/comm", image->pid, thread_id);
+	(void)snprintf(path, sizeof(path), "/proc/%u/task/%u/comm", image->proc_pid,
+		       process_ids_thread(&collector->processes.ids, image->proc_pid,
+					  image->own_pid, thread_id));
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return;
@@ -247,7 +250,7 @@ static void keep_module(void *context, struct recorded_image *image,
 			const struct module_details *module)
 {
 	struct collector *collector = context;
-	module_files_keep(collector->module_files, image->pid, module->path, module->build_id,
+	module_files_keep(collector->module_files, image->proc_pid, module->path, module->build_id,
 			  module->build_id_bytes);
 }
 
@@ -296,6 +299,7 @@ static enum mt_status set_up(struct collector *collector, struct mt_error *error
 	};
 	if (collector->options->leak_check)
 		recording_keep_births(collector->recording);
+	process_ids_init(&collector->processes.ids);
 	write_run(collector);
 	return recording_commit(collector->recording, error);
 }
@@ -337,12 +341,18 @@ static void add_rings(struct collector *collector)
 
 static void read_control(struct collector *collector)
 {
-	if (collector->program_ended)
+	if (collector->launcher_left)
 		return;
 	struct collector_ended news;
 	ssize_t count = recv(collector->control_fd, &news, sizeof(news), MSG_DONTWAIT);
 	if (count < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
+	collector->launcher_left = count != (ssize_t)sizeof(news);
+	if (collector->program_ended) {
+		if (!collector->launcher_left && news.event == TREE_ENDS)
+			process_table_kill(&collector->processes);
+		return;
+	}
 	if (count == (ssize_t)sizeof(news) && news.event == PROGRAM_STARTED) {
 		take_place_of_older_log(collector);
 		return;

@@ -48,6 +48,7 @@ enum program_event {
 	PROGRAM_STARTED = 1,
 	PROGRAM_NOT_STARTED = 2, /* it could not be executed: no log is left */
 	PROGRAM_ENDED = 3,
+	TREE_ENDS = 4, /* what the program has left behind is to be killed, as its pid 1 does */
 };
 
 struct collector_ended {

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -31,7 +32,7 @@ static bool watch(struct process_table *table, struct recorded_image *image, uin
 		table->images = grown;
 		table->capacity = capacity;
 	}
-	(void)snprintf(path, sizeof(path), "/proc/%u/statm", pid);
+	(void)snprintf(path, sizeof(path), "/proc/%u/statm", image->proc_pid);
 	table->images[table->count++] = (struct watched_image){
 		.image = image,
 		.serial = image->serial,
@@ -44,24 +45,30 @@ static bool watch(struct process_table *table, struct recorded_image *image, uin
 
 static bool take_up(struct process_table *table, uint32_t index, uint64_t serial, uint64_t now_us)
 {
-	const struct image_slot *slot = &table->segment->header->images[index];
-	uint32_t pid = atomic_load(&slot->pid);
+	struct image_slot *slot = &table->segment->header->images[index];
+	uint32_t own_pid = atomic_load(&slot->pid);
+	struct process_id id = process_ids_find(&table->ids, own_pid,
+						atomic_load(&slot->pid_namespace));
 	uint64_t parent_serial = atomic_load(&slot->parent_serial);
 	struct recorded_image *image = recording_image(table->recording, serial);
 	if (!image)
 		return false;
-	image->pid = pid;
+	/* Of one that is gone already nothing but its own number is known. */
+	image->pid = id.ours ? id.ours : own_pid;
 	if (parent_serial)
-		recording_image_forked(image, parent_serial, pid, now_us);
+		recording_image_forked(image, parent_serial, image->pid, now_us);
+	image->own_pid = own_pid;
+	image->proc_pid = id.in_proc;
+	atomic_store(&slot->watched_pid, id.ours);
 	/* An image of the same process: it has called exec since. */
 	for (size_t i = 0; i < table->count; i++) {
 		struct watched_image *older = &table->images[i];
-		if (!older->is_dead && older->image->pid == pid) {
+		if (id.ours && !older->is_dead && older->image->pid == id.ours) {
 			older->is_dead = true;
 			older->dead_us = now_us;
 		}
 	}
-	return watch(table, image, index, pid);
+	return watch(table, image, index, id.ours);
 }
 
 bool process_table_find_new(struct process_table *table, uint64_t now_us)
@@ -152,6 +159,14 @@ void process_table_forget(struct process_table *table, size_t index)
 	atomic_store(&slot->serial, 0);
 	atomic_store(&slot->pid, 0);
 	table->images[index] = table->images[--table->count];
+}
+
+void process_table_kill(const struct process_table *table)
+{
+	for (size_t i = 0; i < table->count; i++)
+		if (!table->images[i].is_dead && table->images[i].pidfd >= 0)
+			(void)syscall(SYS_pidfd_send_signal, table->images[i].pidfd, SIGKILL, NULL,
+				      0); /* gone already: fine */
 }
 
 /* Resident bytes from /proc/PID/statm, 0 if they can't be had. */

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "common/log/recording.h"
+#include "libtrack/collector/process_ids.h"
 #include "libtrack/collector/segment_file.h"
 
 struct watched_image {
@@ -29,6 +30,7 @@ struct watched_image {
 struct process_table {
 	struct segment_file *segment;
 	struct recording *recording;
+	struct process_ids ids;
 	struct watched_image *images; /* [count] */
 	size_t count;
 	size_t capacity;
@@ -58,6 +60,9 @@ bool process_table_may_forget(const struct process_table *table,
 
 /* Forgets image number `index` of the table and frees its slot. */
 void process_table_forget(struct process_table *table, size_t index);
+
+/* Kills the processes that are alive. */
+void process_table_kill(const struct process_table *table);
 
 /* Adds a row of resident memory to the samples. */
 void process_table_sample(struct process_table *table, uint64_t now_us);

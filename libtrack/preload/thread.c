@@ -25,6 +25,8 @@
 #define WAIT_STEPS 100
 #define WAIT_LIMIT_NS 1000000000u
 #define SPINS_PER_STEP 150000 /* for a step without a system call: some milliseconds */
+/* What the kernel at least puts between the stacks of a handler and of what it interrupted. */
+#define HANDLER_FRAME_BYTES 1024u
 #define SPARE_BLOCKS 24u
 #define FILTERED_CHUNKS 3u /* rings for as many threads again in children */
 
@@ -291,7 +293,7 @@ static bool is_abandoned(const struct thread_block *block, uintptr_t entry, uint
 	const struct stack_bounds *bounds = &block->unwind.bounds;
 	stack_t alternate;
 	if (!stack_bounds_contain(bounds, sp) || is_filtered() ||
-	    (stack_bounds_contain(bounds, entry) && entry > sp))
+	    (stack_bounds_contain(bounds, entry) && entry > sp + HANDLER_FRAME_BYTES))
 		return false;
 	/* An alternate stack may lie anywhere, also within the thread's own. */
 	if (sys_failed(sys_call6(SYS_sigaltstack, 0, (long)&alternate, 0, 0, 0, 0)))

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/sys.h"
@@ -13,6 +14,13 @@
 #include "libtrack/preload/real.h"
 #include "libtrack/preload/thread.h"
 #include "libtrack/preload/unwind.h"
+
+/* Both fill in the stat of libc. */
+#ifdef SYS_newfstatat
+#define STAT_CALL SYS_newfstatat
+#else
+#define STAT_CALL SYS_fstatat
+#endif
 
 struct tracker tracker;
 struct tracker_identity tracker_identity;
@@ -60,6 +68,9 @@ static bool claim_image(uint64_t parent_serial)
 		atomic_store(&slot->scan_turn, 0);
 		atomic_store(&slot->scan_wanted, 0);
 		atomic_store(&slot->scan_done, 0);
+		atomic_store(&slot->pid_namespace, tracker.pid_namespace);
+		atomic_store(&slot->watched_pid, 0);
+		atomic_store(&slot->failed_allocations, 0);
 		tracker.image_serial = atomic_fetch_add(&segment->image_serial, 1) + 1;
 		atomic_store_explicit(&slot->serial, tracker.image_serial, memory_order_release);
 		tracker_wake_collector();
@@ -84,6 +95,17 @@ static const uint32_t *mark_alive(void)
 	}
 	*page = 1;
 	return page;
+}
+
+/* A fork's child may be in another namespace than its parent: unshare, setns. */
+static void find_pid_namespace(void)
+{
+	struct stat status;
+	if (atomic_load(&tracker.is_filtered))
+		return;
+	if (!sys_failed(sys_call6(STAT_CALL, AT_FDCWD, (long)"/proc/self/ns/pid", (long)&status, 0,
+				  0, 0)))
+		tracker.pid_namespace = status.st_ino;
 }
 
 static struct segment_header *map_segment(const char *path)
@@ -178,6 +200,7 @@ void tracker_enter_child(uint32_t pid)
 		return;
 	}
 	tracker.pid = pid ? pid : (uint32_t)sys_call6(SYS_getpid, 0, 0, 0, 0, 0, 0);
+	find_pid_namespace();
 	bool is_recorded = !(tracker.segment->session_flags & SESSION_NO_CHILDREN) &&
 			   claim_image(parent_serial);
 	atomic_fetch_add(&parent->forks_joined, 1);
@@ -203,6 +226,7 @@ static bool start(void)
 	tracker.measures_overhead = tracker.segment->session_flags & SESSION_MEASURE_OVERHEAD;
 	tracker.alive = mark_alive();
 	tracker.pid = (uint32_t)sys_call6(SYS_getpid, 0, 0, 0, 0, 0, 0);
+	find_pid_namespace();
 	identify();
 	atomic_store(&tracker.scrubs, (tracker.segment->session_flags & SESSION_SCRUB) != 0);
 	return claim_image(0);

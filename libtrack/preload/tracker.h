@@ -34,6 +34,7 @@ struct tracker {
 	_Atomic uint32_t generation; /* counts unloaded modules: older stack names are void */
 	uint32_t image_index;        /* our slot in segment->images */
 	uint32_t pid;                /* in our own pid namespace */
+	uint64_t pid_namespace;      /* its inode number; 0: not known */
 	uint64_t image_serial;
 	struct segment_header *segment;
 	bool marks_blocks; /* some allocations may not be recorded (recorded_map.h) */

@@ -142,6 +142,67 @@ class Processes(HazardTest):
         self.assertEqual(len([p["reason"] for p in summary["processes"] if not p["traced"]]), 1)
 
 
+@unittest.skipUnless(IS_ROOT and can("unshare", "--pid", "--fork", "true"), "no pid namespaces here")
+class PidNamespaces(HazardTest):
+    """Processes whose numbers are not the collector's, and memtrace as the first of a namespace."""
+
+    def assert_threads_and_resident_memory(self, summary):
+        self.assertGreater(summary["peak_rss_bytes"], 0)
+        executed = [p for p in summary["processes"] if p["origin"] == "exec" and "fork_with" in p["command"]]
+        self.assertTrue(executed)
+        self.assertTrue(all(p["pid"] > 1 for p in executed if p["threads"] == 5))
+
+    def test_a_program_in_a_namespace_of_its_own(self):
+        for how in (("--fork",), ("--fork", "--mount-proc")):
+            with self.subTest(how=how):
+                summary = self.survives("unshare", "--pid", *how, hazard("fork_with_threads"), keeps={5031: 100, 5033: 2})
+                self.assert_threads_and_resident_memory(summary)
+
+    def test_two_namespaces_at_a_time(self):
+        command = f"unshare --pid --fork {hazard('fork_with_threads')}"
+        self.survives("/bin/sh", "-c", f"{command} & {command}; wait", keeps={5031: 200, 5033: 4})
+
+    def test_memtrace_in_a_namespace_of_its_own(self):
+        """As its pid 1, and not; with the /proc of the namespace, and with the one around it."""
+        for how in (("--fork",), ("--fork", "--mount-proc")):
+            for inner in ((), ("/bin/sh", "-c", '"$0" "$@"; exit $?')):
+                with self.subTest(how=how, inner=inner):
+                    self.log.unlink(missing_ok=True)
+                    done = run("unshare", "--pid", *how, *inner, MEMTRACE, "run", "-q", "-o", self.log, "--",
+                               hazard("fork_with_threads"), cwd=self.directory)
+                    self.assertEqual((done.returncode, done.stdout, done.stderr), (0, b"20\n", b""))
+                    self.assertTrue(self.summary()["complete"])
+                    self.assertEqual(self.kept(), {5031: 100, 5033: 2})
+                    self.assertGreater(self.summary()["peak_rss_bytes"], 0)
+
+    def as_first(self, *command, **options):
+        self.log.unlink(missing_ok=True)
+        return run("unshare", "--pid", "--fork", "--mount-proc", MEMTRACE, "run", "-q", "-o", self.log, "--", *command,
+                   cwd=self.directory, **options)
+
+    def test_the_first_process_waits_for_the_tree_and_reaps_it(self):
+        done = self.as_first(hazard("becomes_daemon"))
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, b"daemon is up\n", b""))
+        self.assertTrue(self.summary()["complete"])
+        self.assertEqual(self.kept(), {5071: 12})
+        # A process whose parent is gone is nobody's zombie.
+        code = "(sleep 0.1 & exec true) ; sleep 0.5; ps -eo stat= | grep -c ^Z"
+        self.assertEqual(self.as_first("/bin/sh", "-c", code).stdout, b"0\n")
+
+    def test_the_first_process_ends_what_does_not_end(self):
+        first = subprocess.Popen(
+            [str(a) for a in ("unshare", "--pid", "--fork", "--mount-proc", MEMTRACE, "run", "-q", "-o", self.log, "--",
+                              "/bin/sh", "-c", "sleep 1000 & exit 6")], stdout=subprocess.PIPE)
+        self.addCleanup(first.stdout.close)
+        inner = []
+        while not inner:
+            inner = pathlib.Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text().split()
+        time.sleep(0.5)
+        os.kill(int(inner[0]), signal.SIGTERM)
+        self.assertEqual(first.wait(timeout=20), 6)
+        self.assertTrue(self.summary()["complete"])
+
+
 class Limits(HazardTest):
     """Programs that forbid themselves this and that."""
 
