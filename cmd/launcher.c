@@ -413,6 +413,7 @@ static void run(struct launcher *launcher, finish_function *finish)
 	launcher->result->exit_status = shell_status(launcher->wait_status);
 	launcher->result->news = news;
 	launcher->result->was_recorded = true;
+	launcher->result->program_pid = launcher->program;
 	launcher->result->wait_status = launcher->wait_status;
 	launcher->result->max_rss_bytes = (uint64_t)launcher->usage.ru_maxrss * 1024;
 }

@@ -31,8 +31,9 @@ struct launch_result {
 	bool was_recorded; /* the program was started, and there is a log at log_path */
 	char log_path[4096];
 	struct collector_news news; /* how the recording stands */
-	int wait_status;            /* the program's */
-	uint64_t max_rss_bytes;     /* the program's */
+	pid_t program_pid;
+	int wait_status;        /* the program's */
+	uint64_t max_rss_bytes; /* the program's */
 };
 
 /*

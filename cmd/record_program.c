@@ -78,7 +78,10 @@ static void describe(const struct finish_result *finished, const char *log_path,
 static void finish_recording(const struct launch_options *launch_options, const char *log_path,
 			     const struct collector_result *result, int control_fd)
 {
-	struct collector_news news = {.event = LOG_FINISHED};
+	struct collector_news news = {
+		.event = LOG_FINISHED,
+		.failed_allocations = result->failed_allocations,
+	};
 	struct finish_options options = {
 		.is_recorder = true,
 		.has_no_symbols = launch_options->no_symbols,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cmd/command.h"
+#include "cmd/death.h"
 #include "cmd/record_program.h"
 #include "cmd/size.h"
 
@@ -210,6 +211,7 @@ static int run(int argument_count, char **arguments)
 	struct run_options options = {.launch.unwinder = UNWINDER_FAST};
 	struct launch_options *launch_options = &options.launch;
 	struct launch_result result;
+	struct memory_limit limit;
 	char closing[512];
 	argp_err_exit_status = EXIT_TRACER_FAILED;
 	(void)argp_parse(&parser, argument_count, arguments, ARGP_IN_ORDER, NULL, &options);
@@ -217,9 +219,13 @@ static int run(int argument_count, char **arguments)
 	if (failure)
 		return failure;
 	launch_options->program_path = path;
+	memory_limit_read("/proc", "/sys/fs/cgroup", &limit);
 	record_program(launch_options, &result, closing, sizeof(closing));
-	if (result.was_recorded && !launch_options->is_quiet)
+	if (result.was_recorded && !launch_options->is_quiet) {
 		print_error("%s", closing);
+		if (result.news.event != RECORDING_GOES_ON)
+			death_explain(&result, &limit);
+	}
 	return result.exit_status;
 }
 

@@ -68,6 +68,7 @@ struct collector {
 	uint32_t quiet_ticks;
 	uint32_t loss; /* enum log_loss */
 	uint64_t event_count;
+	uint64_t failed_allocations;
 };
 
 static uint64_t monotonic_ns(void)
@@ -412,6 +413,7 @@ static enum mt_status end_dead_images(struct collector *collector, struct mt_err
 		watched->has_ended = true;
 		const struct image_slot *slot = &collector->segment.header->images[watched->slot];
 		uint32_t flags = atomic_load(&slot->flags);
+		collector->failed_allocations += atomic_load(&slot->failed_allocations);
 		uint32_t loss = (flags & IMAGE_LOST_BACK_PRESSURE ? LOG_LOSS_BACK_PRESSURE : 0u) |
 				(flags & IMAGE_LOST_NO_MEMORY ? LOG_LOSS_NO_MEMORY : 0u);
 		collector->loss |= loss;
@@ -654,6 +656,7 @@ enum mt_status collector_run(const struct collector_options *options, int contro
 	ret_result->is_discarded = collector.has_status &&
 				   collector.ended.event == PROGRAM_NOT_STARTED;
 	ret_result->was_traced = collector.had_image;
+	ret_result->failed_allocations = collector.failed_allocations;
 	ret_result->module_files = collector.module_files;
 	if (!ret_result->is_discarded) {
 		take_place_of_older_log(&collector);

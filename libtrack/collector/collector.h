@@ -66,7 +66,8 @@ enum recording_event {
 
 struct collector_news {
 	enum recording_event event;
-	uint32_t process_count; /* that go on */
+	uint32_t process_count;      /* that go on */
+	uint64_t failed_allocations; /* calls for which there was no memory */
 	char text[512];
 };
 
@@ -74,7 +75,8 @@ struct collector_news {
 struct collector_result {
 	bool is_discarded; /* the program was not started, and no log is left */
 	bool was_traced;   /* at least one process took part */
-	bool is_cut;       /* writing failed: the log ends early, `message` says why */
+	uint64_t failed_allocations;
+	bool is_cut; /* writing failed: the log ends early, `message` says why */
 	char message[256];
 	int log_fd;                        /* open and locked; -1 if discarded */
 	struct module_files *module_files; /* the collector's; they live until the process ends */

@@ -33,10 +33,21 @@ static inline void record(enum allocation_kind kind, const void *block, size_t s
 		recorder_allocated(kind, block, size_bytes, interval_bytes, start);
 }
 
+/* Counted, to say so if the program comes to a bad end. */
+static __attribute__((noinline, cold)) void note_failure(void)
+{
+	if (tracker_records())
+		atomic_fetch_add_explicit(
+			&tracker.segment->images[tracker.image_index].failed_allocations, 1,
+			memory_order_relaxed);
+}
+
 void *recorded_malloc(size_t size_bytes)
 {
 	void *block = real.malloc(size_bytes);
-	if (block && is_recording()) {
+	if (!block) {
+		note_failure();
+	} else if (is_recording()) {
 		struct unwind_start start = UNWIND_START();
 		record(ALLOCATION_MALLOC, block, size_bytes, &start);
 	}
@@ -70,7 +81,9 @@ void recorded_free(void *block)
 void *recorded_calloc(size_t count, size_t size_bytes)
 {
 	void *block = real.calloc(count, size_bytes);
-	if (block && is_recording()) {
+	if (!block) {
+		note_failure();
+	} else if (is_recording()) {
 		struct unwind_start start = UNWIND_START();
 		record(ALLOCATION_CALLOC, block, count * size_bytes, &start);
 	}
@@ -94,6 +107,8 @@ static inline void *move_block(void *old, size_t size_bytes, const struct unwind
 	void *block = old && scrubs() ? scrub_realloc(old, size_bytes)
 				      : real.realloc(old, size_bytes);
 	if (!block) {
+		if (size_bytes > 0)
+			note_failure();
 		if (is_old_recorded && size_bytes > 0)
 			recorder_move_failed(old);
 		return NULL;

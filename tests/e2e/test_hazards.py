@@ -228,6 +228,88 @@ class Limits(HazardTest):
         self.survives(hazard("much_address_space"), keeps={5181: 4})
 
 
+def memory_group(limit):
+    """A control group with a limit of memory, of version 2 or 1; None if there can't be one."""
+    for root, name in (("/sys/fs/cgroup", "memory.max"), ("/sys/fs/cgroup/memory", "memory.limit_in_bytes")):
+        group = pathlib.Path(root, f"memtrace-test-{os.getpid()}")
+        if not pathlib.Path(root, "cgroup.procs").exists():
+            continue
+        try:
+            group.mkdir()
+            (group / name).write_text(str(limit))
+            return group
+        except OSError:
+            if group.is_dir():
+                group.rmdir()
+    return None
+
+
+def remove_group(group):
+    """What was killed in it takes a moment to go."""
+    for _ in range(200):
+        try:
+            return group.rmdir()
+        except OSError:
+            time.sleep(0.05)
+
+
+class Deaths(HazardTest):
+    """What `memtrace run` says of a program that memory has killed."""
+
+    def explained(self, *command, **options):
+        self.log.unlink(missing_ok=True)
+        done = run(MEMTRACE, "run", "-o", self.log, "--", *command, cwd=self.directory, **options)
+        return done, [line for line in done.stderr.decode().splitlines()
+                      if line.startswith(("memtrace: ", "  "))]
+
+    def assert_consumers(self, lines):
+        self.assertEqual(lines[0].strip(), "at its death the most memory was held by")
+        self.assertEqual(len(lines), 4)
+        self.assertRegex(lines[1], r"^ +\d\d\.\d MiB  hold_most \(.*holds_memory.c:\d+\)$")
+        self.assertRegex(lines[2], r"^ +\d\.\d MiB  hold_some \(.*holds_memory.c:\d+\)$")
+        self.assertRegex(lines[3], r"^ +\d+\.\d KiB  hold_little \(.*holds_memory.c:\d+\)$")
+
+    def test_a_sigkill(self):
+        done, lines = self.explained(hazard("holds_memory"), "kill")
+        self.assertEqual(done.returncode, 137)
+        self.assertRegex(lines[1], r"^memtrace: killed by SIGKILL: peak RSS .* of limit .* \(.*\)$")
+        self.assert_consumers(lines[2:])
+        # Nothing of the kind for other ends.
+        for how in ("nothing", "term"):
+            self.assertEqual(len(self.explained(hazard("holds_memory"), how)[1]), 1)
+
+    def test_the_kernels_out_of_memory_killer(self):
+        group = memory_group(120 << 20)
+        if not group:
+            self.skipTest("no control groups for memory here")
+        self.addCleanup(remove_group, group)
+        enter = f"echo $$ > {group}/cgroup.procs; exec \"$@\""
+        self.log.unlink(missing_ok=True)
+        done = run("/bin/sh", "-c", enter, "sh", MEMTRACE, "run", "-o", self.log, "--", hazard("holds_memory"), "grow",
+                   cwd=self.directory)
+        lines = done.stderr.decode().splitlines()
+        self.assertEqual(done.returncode, 137)
+        self.assertRegex(lines[1], r"^memtrace: killed by SIGKILL, out of memory: peak RSS \d+\.\d MiB "
+                         r"of limit 120\.0 MiB \(its control group\)$")
+        self.assertIn("hold_most (", lines[3])
+        self.assertTrue(self.summary()["complete"])
+        # A child of the program.
+        self.log.unlink()
+        done = run("/bin/sh", "-c", enter, "sh", MEMTRACE, "run", "-o", self.log, "--", "/bin/sh", "-c",
+                   f"{hazard('holds_memory')} grow; exit 5", cwd=self.directory)
+        self.assertEqual(done.returncode, 5)
+        self.assertIn(b"a process that the program started was killed, out of memory", done.stderr)
+
+    def test_an_abort_after_allocations_that_failed(self):
+        done, lines = self.explained(
+            hazard("holds_memory"), "abort",
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (300 << 20, 300 << 20)))
+        self.assertEqual(done.returncode, 134)
+        self.assertRegex(lines[1], r"^memtrace: 1 allocations failed before the end: peak RSS .*, "
+                         r"address space limited to 300\.0 MiB$")
+        self.assert_consumers(lines[2:])
+
+
 class Control(HazardTest):
     """Signals, jumps, coroutines."""
 
