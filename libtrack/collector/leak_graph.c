@@ -12,9 +12,13 @@
 #define REGION_BITS 21u
 #define PAGE_BITS 12u
 #define REGION_PAGES (1u << (REGION_BITS - PAGE_BITS))
-#define READ_RANGES 1024u /* blocks that are read at a time */
+#define READ_RANGES 1024u /* that are asked for at a time */
 #define OFFERS_PER_NODE 64u
 #define NOBODY UINT32_MAX
+#define GAP_BYTES 256u /* between nodes that are read together */
+
+/* An edge is a node, and if it leads to its inside, one more word: the offset. */
+#define EDGE_IS_INSIDE 0x80000000u
 
 struct leak_region {
 	uint64_t number;                  /* address >> REGION_BITS */
@@ -118,7 +122,8 @@ static bool build_index(struct leak_graph *graph)
 	uint64_t high = 0;
 	graph->large = malloc(((size_t)graph->count + 1) * sizeof(*graph->large));
 	graph->queue = malloc(((size_t)graph->count + 1) * sizeof(*graph->queue));
-	if (!graph->large || !graph->queue || !grow_regions(graph))
+	graph->starts = malloc(((size_t)graph->count + 1) * sizeof(*graph->starts));
+	if (!graph->large || !graph->queue || !graph->starts || !grow_regions(graph))
 		return false;
 	for (uint32_t i = graph->count; i-- > 0;)
 		if (!index_node(graph, i))
@@ -160,6 +165,7 @@ void leak_graph_release(struct leak_graph *graph)
 	free(graph->queue);
 	free(graph->offers);
 	free(graph->edges);
+	free(graph->starts);
 	*graph = (struct leak_graph){0};
 }
 
@@ -261,31 +267,34 @@ static bool looks_like_bin(const struct leak_node *node, uint64_t offset)
 	return offset == chunk_bytes - 16 || offset == chunk_bytes;
 }
 
-static void visit(struct leak_graph *graph, uint32_t holder, uint64_t address,
-		  const uint64_t *words, size_t word_count)
+/* A pointer to `offset` bytes behind a node's beginning was found in something reached. */
+static inline void follow(struct leak_graph *graph, uint32_t to, uint64_t offset, uint32_t holder,
+			  uint64_t held_at)
+{
+	if (graph->nodes[to].kind != LEAK_DEFINITE)
+		return;
+	if (offset == 0 || graph->reaching == LEAK_POSSIBLE)
+		reach(graph, to, holder, held_at);
+	else
+		offer(graph, to, offset, holder, held_at);
+}
+
+void leak_graph_visit_root(struct leak_graph *graph, uint32_t root, uint64_t address,
+			   const uint64_t *words, size_t word_count)
 {
 	uint64_t low = graph->low;
 	uint64_t span = graph->span;
 	for (size_t i = 0; i < word_count; i++) {
 		if (__builtin_expect(words[i] - low >= span, 1))
 			continue;
-		uint32_t index = leak_graph_find(graph, words[i]);
-		if (index == NOBODY || graph->nodes[index].kind != LEAK_DEFINITE)
+		uint32_t to = leak_graph_find(graph, words[i]);
+		if (to == NOBODY)
 			continue;
-		uint64_t offset = words[i] - graph->nodes[index].address;
-		if (graph->skips_bins && offset && looks_like_bin(&graph->nodes[index], offset))
+		uint64_t offset = words[i] - graph->nodes[to].address;
+		if (graph->skips_bins && offset && looks_like_bin(&graph->nodes[to], offset))
 			continue;
-		if (offset == 0 || graph->reaching == LEAK_POSSIBLE)
-			reach(graph, index, holder, address + i * 8);
-		else
-			offer(graph, index, offset, holder, address + i * 8);
+		follow(graph, to, offset, LEAK_HOLDER_ROOT | root, address + i * 8);
 	}
-}
-
-void leak_graph_visit_root(struct leak_graph *graph, uint32_t root, uint64_t address,
-			   const uint64_t *words, size_t word_count)
-{
-	visit(graph, LEAK_HOLDER_ROOT | root, address, words, word_count);
 }
 
 void leak_graph_mark(struct leak_graph *graph, uint32_t node, uint32_t root)
@@ -294,45 +303,125 @@ void leak_graph_mark(struct leak_graph *graph, uint32_t node, uint32_t root)
 		reach(graph, node, LEAK_HOLDER_ROOT | root, 0);
 }
 
-/* Blocks [count] that are being read. */
-struct reading {
+static bool add_edge(struct leak_graph *graph, uint32_t from, uint32_t to, uint64_t offset)
+{
+	size_t first = graph->starts[from];
+	uint32_t code = to | (offset ? EDGE_IS_INSIDE : 0);
+	uint32_t inside = offset < UINT32_MAX ? (uint32_t)offset : UINT32_MAX;
+	size_t last = graph->edge_count - (offset ? 2 : 1);
+	/* Arrays of one pointer need one edge. */
+	if (graph->edge_count >= first + (offset ? 2 : 1) && graph->edges[last] == code &&
+	    (!offset || graph->edges[last + 1] == inside))
+		return true;
+	if (!grow((void **)&graph->edges, graph->edge_count + 1, &graph->edge_capacity,
+		  sizeof(*graph->edges)))
+		return false;
+	graph->edges[graph->edge_count++] = code;
+	if (offset)
+		graph->edges[graph->edge_count++] = inside;
+	return true;
+}
+
+/* Memory of the blocks as it comes in, by ascending address. */
+struct streaming {
 	struct leak_graph *graph;
-	const uint32_t *indexes;
+	uint32_t node;    /* the first whose end has not been seen */
+	uint32_t started; /* nodes before it have their edges' start */
 };
 
-static void visit_block(void *context, size_t range, uint64_t address, const uint64_t *words,
-			size_t word_count)
+static void stream_node(struct streaming *streaming, const uint64_t *words, size_t word_count)
 {
-	struct reading *reading = context;
-	visit(reading->graph, reading->indexes[range], address, words, word_count);
+	struct leak_graph *graph = streaming->graph;
+	uint32_t from = streaming->node;
+	uint64_t low = graph->low;
+	uint64_t span = graph->span;
+	while (streaming->started <= from)
+		graph->starts[streaming->started++] = graph->edge_count;
+	for (size_t i = 0; i < word_count; i++) {
+		if (__builtin_expect(words[i] - low >= span, 1))
+			continue;
+		uint32_t to = leak_graph_find(graph, words[i]);
+		if (to == NOBODY || to == from)
+			continue;
+		if (!add_edge(graph, from, to, words[i] - graph->nodes[to].address))
+			graph->is_failed = true;
+	}
 }
 
-static void read_blocks(struct leak_graph *graph, const struct leak_memory *memory,
-			const uint32_t *indexes, size_t count, leak_words_function *give)
+/* A piece may begin and end within nodes, and span several with what is between them. */
+static void stream_piece(void *context, size_t range, uint64_t address, const uint64_t *words,
+			 size_t word_count)
+{
+	struct streaming *streaming = context;
+	struct leak_graph *graph = streaming->graph;
+	uint64_t end = address + word_count * 8;
+	(void)range;
+	while (streaming->node < graph->count) {
+		const struct leak_node *node = &graph->nodes[streaming->node];
+		uint64_t first = (node->address + 7) & ~7ull;
+		uint64_t last = (node->address + node->size_bytes) & ~7ull;
+		if (first >= end)
+			return;
+		first = first < address ? address : first;
+		uint64_t stop = last < end ? last : end;
+		if (stop > first)
+			stream_node(streaming, words + (first - address) / 8, (stop - first) / 8);
+		if (last > end)
+			return;
+		streaming->node++;
+	}
+}
+
+/* Nodes that are close to each other are read in one piece. */
+static void read_edges(struct leak_graph *graph, const struct leak_memory *memory)
 {
 	struct leak_range ranges[READ_RANGES];
-	struct reading reading = {.graph = graph, .indexes = indexes};
-	for (size_t i = 0; i < count; i++) {
-		const struct leak_node *node = &graph->nodes[indexes[i]];
-		uint64_t first = (node->address + 7) & ~7ull;
-		uint64_t end = (node->address + node->size_bytes) & ~7ull;
-		ranges[i] = (struct leak_range){.address = first,
-						.size_bytes = end > first ? end - first : 0};
+	struct streaming streaming = {.graph = graph};
+	uint32_t next = 0;
+	while (next < graph->count && !graph->is_failed) {
+		size_t count = 0;
+		for (; next < graph->count; next++) {
+			const struct leak_node *node = &graph->nodes[next];
+			uint64_t first = (node->address + 7) & ~7ull;
+			uint64_t end = (node->address + node->size_bytes) & ~7ull;
+			if (end <= first)
+				continue;
+			struct leak_range *last = count ? &ranges[count - 1] : NULL;
+			if (last && first - (last->address + last->size_bytes) <= GAP_BYTES) {
+				last->size_bytes = end - last->address;
+				continue;
+			}
+			if (count == READ_RANGES)
+				break;
+			ranges[count++] = (struct leak_range){first, end - first};
+		}
+		memory->read(memory->context, ranges, count, stream_piece, &streaming);
 	}
-	memory->read(memory->context, ranges, count, give, &reading);
+	while (streaming.started <= graph->count)
+		graph->starts[streaming.started++] = graph->edge_count;
 }
 
-/* Reads what was reached until nothing new is. */
-static void flood(struct leak_graph *graph, const struct leak_memory *memory)
+typedef void edge_function(struct leak_graph *graph, uint32_t from, uint32_t to, uint64_t offset);
+
+static inline void each_edge(struct leak_graph *graph, uint32_t from, edge_function *visit)
 {
-	uint32_t batch[READ_RANGES];
-	while (graph->taken < graph->queued) {
-		uint32_t count = graph->queued - graph->taken;
-		count = count < READ_RANGES ? count : READ_RANGES;
-		memcpy(batch, graph->queue + graph->taken, count * sizeof(*batch));
-		graph->taken += count;
-		read_blocks(graph, memory, batch, count, visit_block);
+	for (size_t edge = graph->starts[from]; edge < graph->starts[from + 1]; edge++) {
+		uint32_t code = graph->edges[edge];
+		uint64_t offset = code & EDGE_IS_INSIDE ? graph->edges[++edge] : 0;
+		visit(graph, from, code & ~EDGE_IS_INSIDE, offset);
 	}
+}
+
+static void follow_edge(struct leak_graph *graph, uint32_t from, uint32_t to, uint64_t offset)
+{
+	follow(graph, to, offset, from, 0);
+}
+
+/* Follows what was reached until nothing new is. */
+static void flood(struct leak_graph *graph)
+{
+	while (graph->taken < graph->queued)
+		each_edge(graph, graph->queue[graph->taken++], follow_edge);
 }
 
 /*
@@ -429,11 +518,11 @@ static void use_heuristics(struct leak_graph *graph, const struct leak_memory *m
 				chosen[count++] = next;
 		if (count > 0)
 			judge_offers(graph, memory, chosen, count);
-		flood(graph, memory);
+		flood(graph);
 	}
 }
 
-static void flood_possible(struct leak_graph *graph, const struct leak_memory *memory)
+static void flood_possible(struct leak_graph *graph)
 {
 	graph->reaching = LEAK_POSSIBLE;
 	for (size_t i = 0; i < graph->offer_count; i++) {
@@ -441,109 +530,48 @@ static void flood_possible(struct leak_graph *graph, const struct leak_memory *m
 		if (graph->nodes[offer->node].kind == LEAK_DEFINITE)
 			reach(graph, offer->node, offer->holder, offer->held_at);
 	}
-	flood(graph, memory);
-}
-
-static bool is_last_edge(const struct leak_graph *graph, uint32_t from, uint32_t to)
-{
-	if (graph->edge_count == 0)
-		return false;
-	const struct leak_edge *last = &graph->edges[graph->edge_count - 1];
-	return last->from == from && last->to == to;
-}
-
-static void note_edges(void *context, size_t range, uint64_t address, const uint64_t *words,
-		       size_t word_count)
-{
-	struct reading *reading = context;
-	struct leak_graph *graph = reading->graph;
-	uint32_t from = reading->indexes[range];
-	for (size_t i = 0; i < word_count; i++) {
-		if (words[i] - graph->low >= graph->span)
-			continue;
-		uint32_t to = leak_graph_find(graph, words[i]);
-		if (to == NOBODY || to == from || graph->nodes[to].kind != LEAK_DEFINITE)
-			continue;
-		if (is_last_edge(graph, from, to))
-			continue;
-		if (!grow((void **)&graph->edges, graph->edge_count, &graph->edge_capacity,
-			  sizeof(*graph->edges))) {
-			graph->is_failed = true;
-			return;
-		}
-		graph->edges[graph->edge_count++] = (struct leak_edge){.from = from, .to = to};
-		graph->nodes[to].held_at = address + i * 8;
-		graph->nodes[to].holder = from;
-	}
-}
-
-static void find_edges(struct leak_graph *graph, const struct leak_memory *memory)
-{
-	uint32_t batch[READ_RANGES];
-	uint32_t next = 0;
-	while (next < graph->count) {
-		uint32_t count = 0;
-		for (; next < graph->count && count < READ_RANGES; next++)
-			if (graph->nodes[next].kind == LEAK_DEFINITE)
-				batch[count++] = next;
-		if (count > 0)
-			read_blocks(graph, memory, batch, count, note_edges);
-	}
-}
-
-/* Where the edges of each node begin. returns NULL: no memory */
-static size_t *edge_starts(const struct leak_graph *graph)
-{
-	size_t *starts = malloc(((size_t)graph->count + 1) * sizeof(*starts));
-	size_t edge = 0;
-	for (uint32_t node = 0; starts && node <= graph->count; node++) {
-		while (edge < graph->edge_count && graph->edges[edge].from < node)
-			edge++;
-		starts[node] = edge;
-	}
-	return starts;
+	flood(graph);
 }
 
 /* All that `leader` leads to becomes indirect, earlier leaders and what they led to included. */
-static void gather_clique(struct leak_graph *graph, const size_t *starts, uint32_t leader)
+static void gather_edge(struct leak_graph *graph, uint32_t from, uint32_t to, uint64_t offset)
 {
-	uint32_t *stack = graph->queue;
-	uint32_t depth = 0;
-	stack[depth++] = leader;
-	while (depth > 0) {
-		uint32_t node = stack[--depth];
-		for (size_t edge = starts[node]; edge < starts[node + 1]; edge++) {
-			uint32_t to = graph->edges[edge].to;
-			struct leak_node *lost = &graph->nodes[to];
-			if (to == leader || lost->kind != LEAK_DEFINITE)
-				continue;
-			lost->kind = LEAK_INDIRECT;
-			graph->nodes[leader].indirect_bytes += lost->size_bytes +
-							       lost->indirect_bytes;
-			lost->indirect_bytes = 0;
-			stack[depth++] = to;
-		}
-	}
+	struct leak_node *lost = &graph->nodes[to];
+	struct leak_node *leader = &graph->nodes[graph->leader];
+	(void)offset;
+	if (to == graph->leader || lost->kind != LEAK_DEFINITE)
+		return;
+	lost->kind = LEAK_INDIRECT;
+	lost->holder = from;
+	leader->indirect_bytes += lost->size_bytes + lost->indirect_bytes;
+	lost->indirect_bytes = 0;
+	graph->queue[graph->queued++] = to;
 }
 
-static bool choose_leaders(struct leak_graph *graph)
+static void choose_leaders(struct leak_graph *graph)
 {
-	size_t *starts = edge_starts(graph);
-	if (!starts)
-		return false;
-	for (uint32_t node = 0; node < graph->count; node++)
-		if (graph->nodes[node].kind == LEAK_DEFINITE)
-			gather_clique(graph, starts, node);
-	free(starts);
-	return true;
+	for (uint32_t node = 0; node < graph->count; node++) {
+		if (graph->nodes[node].kind != LEAK_DEFINITE)
+			continue;
+		graph->leader = node;
+		graph->queued = 0;
+		graph->queue[graph->queued++] = node;
+		while (graph->queued > 0)
+			each_edge(graph, graph->queue[--graph->queued], gather_edge);
+	}
 }
 
 bool leak_graph_classify(struct leak_graph *graph, const struct leak_memory *memory)
 {
 	graph->skips_bins = false;
-	flood(graph, memory);
+	read_edges(graph, memory);
+	if (graph->is_failed)
+		return false;
+	flood(graph);
 	use_heuristics(graph, memory);
-	flood_possible(graph, memory);
-	find_edges(graph, memory);
-	return !graph->is_failed && choose_leaders(graph);
+	flood_possible(graph);
+	if (graph->is_failed)
+		return false;
+	choose_leaders(graph);
+	return true;
 }

@@ -4,7 +4,7 @@
  *
  * The nodes are the live blocks of a process, the edges the pointers in them. Words of the roots
  * are given by the owner (leak_graph_visit_root), words of the blocks are read through struct
- * leak_memory, every block once:
+ * leak_memory, all of them once and in order:
  *
  *   reachable   a chain of pointers to the beginnings of blocks leads from a root to it; a pointer
  *               into a block counts as one to its beginning where a heuristic explains it
@@ -31,7 +31,7 @@ struct leak_node {
 	uint64_t address;
 	uint64_t size_bytes;     /* as requested */
 	uint64_t indirect_bytes; /* of a definite one: what is lost only through it */
-	uint64_t held_at;        /* where the pointer to it was found */
+	uint64_t held_at;        /* where the pointer to it was found, if in a root */
 	uint32_t holder;         /* and in what: LEAK_HOLDER_* */
 	uint32_t slot;           /* the owner's */
 	uint8_t kind;            /* enum leak_kind; LEAK_DEFINITE until something leads to it */
@@ -67,11 +67,6 @@ struct leak_offer {
 	uint32_t holder;
 };
 
-struct leak_edge {
-	uint32_t from;
-	uint32_t to;
-};
-
 struct leak_graph {
 	struct leak_node *nodes; /* [count] by ascending address, not overlapping */
 	uint32_t count;
@@ -82,15 +77,17 @@ struct leak_graph {
 	uint32_t region_count;
 	uint32_t *large; /* [large_count] nodes too long for regions, ascending */
 	uint32_t large_count;
-	uint32_t *queue; /* [queued] nodes that were reached; those before `taken` are read */
+	uint32_t *queue; /* [queued] nodes that were reached; those before `taken` are followed */
 	uint32_t queued;
 	uint32_t taken;
 	struct leak_offer *offers; /* [offer_count] */
 	size_t offer_count;
 	size_t offer_capacity;
-	struct leak_edge *edges; /* [edge_count] between lost blocks, ascending */
+	size_t *starts;  /* [count + 1] where the edges of each node begin */
+	uint32_t *edges; /* [edge_count] */
 	size_t edge_count;
 	size_t edge_capacity;
+	uint32_t leader;  /* whose clique is being gathered */
 	uint8_t reaching; /* enum leak_kind that the flood gives: reachable or possible */
 	bool is_failed;   /* no memory: the kinds mean nothing */
 	bool skips_bins;  /* leave out what looks like glibc's pointers to free chunks */
