@@ -70,9 +70,8 @@ struct leak_scan_thread {
 };
 
 enum leak_scan_range_kind {
-	LEAK_SCAN_OWN = 1,     /* the tracker's memory: no root */
-	LEAK_SCAN_ROOT = 2,    /* scanned, wherever it lies */
-	LEAK_SCAN_IGNORED = 3, /* address of a live block that is no leak */
+	LEAK_SCAN_OWN = 1,  /* the tracker's memory: no root */
+	LEAK_SCAN_ROOT = 2, /* scanned, wherever it lies */
 };
 
 struct leak_scan_range {
@@ -98,6 +97,16 @@ struct leak_scan_area {
 	uint64_t pthread_stack_place; /* word of struct pthread with the stack's base; 0: unknown */
 	uint64_t flags;               /* enum leak_scan_area_flags */
 };
+
+/*
+ * A scan on request, from outside: the number of the request in image_slot.scan_wanted, and signal
+ * LEAK_SCAN_SIGNAL with this value. When it was made, or can't be, scan_done has the number.
+ */
+#define LEAK_SCAN_SIGNAL 33
+#define LEAK_SCAN_REQUEST_VALUE ((void *)0x6d744c4b)
+
+/* image_slot.scan_lost when a scan has no verdict; else how many blocks are definitely lost. */
+#define LEAK_SCAN_NO_VERDICT UINT32_MAX
 
 /* Limits on what a process may claim. */
 #define LEAK_SCAN_MAPS_BYTES_MAX (64u << 20)

@@ -66,6 +66,7 @@ enum ring_note {
 	RING_NOTE_UNMAP = 9,    /* memory is about to be unmapped */
 	RING_NOTE_RESTORE = 10, /* and was not: the thread's last UNMAP failed */
 	RING_NOTE_MARKER = 11,  /* the program wants this time to be known */
+	RING_NOTE_IGNORE = 12,  /* the block at this address is no leak */
 };
 
 enum ring_marker {
@@ -116,6 +117,7 @@ enum ring_marker {
  *   UNMAP     address, size in bytes
  *   RESTORE   nothing
  *   MARKER    enum ring_marker, TEXT
+ *   IGNORE    address
  */
 
 /* Two cache lines: the producer writes the first, the consumer the second. */

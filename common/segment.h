@@ -51,7 +51,7 @@ enum image_flags {
 	IMAGE_LOST_NO_MEMORY = 2,     /* a thread was not recorded: no memory, no ring */
 };
 
-/* One process image: a process from fork or exec to the next exec or its end. 128 bytes. */
+/* One process image: a process from fork or exec to the next exec or its end. */
 struct image_slot {
 	_Alignas(64) _Atomic uint32_t pid; /* in the process's own pid namespace; 0 = free */
 	_Atomic uint32_t flags;            /* enum image_flags */
@@ -61,6 +61,7 @@ struct image_slot {
 	_Atomic uint32_t forks_joined;  /* ... and children that have taken a slot */
 	_Atomic uint32_t ended;         /* an exec is under way: cleared when it fails */
 	_Atomic uint32_t skipped_events;     /* allocator calls that could not be recorded */
+	_Atomic uint32_t scan_lost;          /* what the last leak scan found */
 	_Atomic uint64_t tracker_bytes;      /* private memory that the tracker has mapped */
 	_Atomic uint64_t pid_namespace;      /* that `pid` is in: its inode number; 0: not known */
 	_Atomic uint32_t watched_pid;        /* the pid as the collector has it; 0: not yet */

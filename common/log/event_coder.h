@@ -24,6 +24,7 @@
 /* Who made a block, and when. */
 struct block_birth {
 	uint64_t time_us;
+	uint64_t event; /* its number in the image, from 0 */
 	uint32_t thread;
 };
 
@@ -36,7 +37,8 @@ struct event_encoder {
 	bool keeps_births;          /* for leak checks */
 	struct block_birth *births; /* [birth_capacity] by slot, if they are kept */
 	uint32_t birth_capacity;
-	struct buffer runs; /* columns of the block being made */
+	uint64_t encoded_events; /* of the batches before the one being encoded */
+	struct buffer runs;      /* columns of the block being made */
 	struct buffer operations;
 	struct split_writer symbols;
 	struct split_writer locals;

@@ -213,6 +213,8 @@ static bool note_birth(const struct encoding *encoding, uint32_t slot)
 		encoder->birth_capacity = capacity;
 	}
 	encoder->births[slot] = (struct block_birth){.time_us = encoding->time_us,
+						     .event = encoder->encoded_events +
+							      encoding->event,
 						     .thread = (uint32_t)encoding->thread};
 	return true;
 }
@@ -375,5 +377,6 @@ uint32_t event_encode(struct event_encoder *encoder, const struct event_batch *b
 	split_append(payload, &encoder->symbols);
 	split_append(payload, &encoder->locals);
 	encoder->stored_classes = encoder->state.class_count;
+	encoder->encoded_events += batch->event_count;
 	return encoding.count;
 }

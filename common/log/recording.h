@@ -26,6 +26,13 @@
 #define RECORDING_BATCH_EVENTS (1u << 19)
 #define RECORDING_NO_BOUND UINT64_MAX
 
+/* The program says that the block which is live at `address` before event number `event` is no
+ * leak. */
+struct ignored_block {
+	uint64_t address;
+	uint64_t event;
+};
+
 struct recorded_image {
 	uint64_t serial;
 	uint64_t parent_serial; /* image that it was forked from; 0: started by exec */
@@ -52,6 +59,9 @@ struct recorded_image {
 	struct event_batch batch;
 	struct event_encoder encoder;
 	struct mapping_batch mappings;
+	struct ignored_block *ignored; /* [ignored_count] if births are kept */
+	size_t ignored_count;
+	size_t ignored_capacity;
 	uint64_t first_us; /* times of the batch's events */
 	uint64_t last_us;
 	uint64_t event_count; /* of all batches */

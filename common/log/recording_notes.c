@@ -362,6 +362,26 @@ static bool note_marker(struct recording *recording, struct recorded_image *imag
 	return true;
 }
 
+static bool note_ignore(struct recorded_image *image, struct note_reader *note)
+{
+	uint64_t address = next_word(note);
+	if (note->failed || !image->encoder.keeps_births)
+		return !note->failed;
+	if (image->ignored_count == image->ignored_capacity) {
+		size_t capacity = image->ignored_capacity ? image->ignored_capacity * 2 : 64;
+		struct ignored_block *grown = realloc(image->ignored, capacity * sizeof(*grown));
+		if (!grown)
+			return false;
+		image->ignored = grown;
+		image->ignored_capacity = capacity;
+	}
+	image->ignored[image->ignored_count++] = (struct ignored_block){
+		.address = address,
+		.event = image->encoder.encoded_events + image->batch.event_count,
+	};
+	return true;
+}
+
 bool recording_note(struct recording *recording, struct recorded_image *image,
 		    struct ring_decoder *decoder, enum ring_note note, const uint64_t *words,
 		    size_t word_count)
@@ -391,6 +411,8 @@ bool recording_note(struct recording *recording, struct recorded_image *image,
 		return note_mapping(image, decoder, MAPPING_RESTORE, &reader);
 	case RING_NOTE_MARKER:
 		return note_marker(recording, image, decoder, &reader);
+	case RING_NOTE_IGNORE:
+		return note_ignore(image, &reader);
 	}
 	return false;
 }

@@ -469,14 +469,10 @@ static void add_named(struct leak_roots *roots)
 		const struct leak_scan_range *range = &roots->named[i];
 		uint64_t end = range->address + range->size_bytes;
 		struct leak_root tracker = {.kind = LEAK_ROOT_TRACKER};
-		struct leak_root ignored = {.kind = LEAK_ROOT_IGNORED};
 		if (range->kind == LEAK_SCAN_OWN)
 			spare(roots, range->address, end);
 		else if (range->kind == LEAK_SCAN_ROOT)
 			add_root(roots, &tracker, range->address, end);
-		else if (range->kind == LEAK_SCAN_IGNORED)
-			add_root(roots, &ignored, range->address & ~7ull,
-				 (range->address & ~7ull) + 8);
 	}
 }
 
@@ -487,6 +483,8 @@ bool leak_roots_find(struct leak_roots *ret_roots, struct process_memory *memory
 	if (!read_area(ret_roots, memory, address))
 		return false;
 	const struct leak_mapping *main_stack = find_main_stack(ret_roots);
+	struct leak_root ignored = {.kind = LEAK_ROOT_IGNORED};
+	add_root(ret_roots, &ignored, 8, 16); /* no memory: see visit_ignored */
 	add_named(ret_roots);
 	for (uint32_t i = 0; i < ret_roots->thread_count; i++)
 		add_thread(ret_roots, memory, i, main_stack);
@@ -535,6 +533,13 @@ static void visit_registers(const struct leak_roots *roots, struct leak_graph *g
 		leak_graph_mark(graph, stack, visiting->root);
 }
 
+static void visit_ignored(struct leak_graph *graph, uint32_t root)
+{
+	for (uint32_t node = 0; node < graph->count; node++)
+		if (graph->nodes[node].is_ignored)
+			leak_graph_mark(graph, node, root);
+}
+
 static void visit_tls(const struct leak_root *root, struct process_memory *memory,
 		      struct leak_graph *graph, const struct visiting *visiting)
 {
@@ -557,9 +562,7 @@ bool leak_roots_visit(const struct leak_roots *roots, struct process_memory *mem
 		} else if (root->kind == LEAK_ROOT_TLS) {
 			visit_tls(root, memory, graph, &visiting);
 		} else if (root->kind == LEAK_ROOT_IGNORED) {
-			uint32_t node = leak_graph_find(graph, root->range.address);
-			if (node != UINT32_MAX)
-				leak_graph_mark(graph, node, i);
+			visit_ignored(graph, i);
 		} else {
 			process_memory_read_present(memory, &root->range, visit_words, &visiting);
 		}

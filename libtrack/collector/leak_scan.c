@@ -21,6 +21,8 @@ struct leak_scan {
 	struct leak_graph graph;
 	struct leak_mark *blocks; /* [block_count] what is to be said of each, by leak_node.slot */
 	uint32_t block_count;
+	uint32_t *chunks; /* [chunk_count] blocks that pools have taken apart */
+	uint32_t chunk_count;
 	struct leak_marks marks;
 };
 
@@ -32,42 +34,99 @@ static bool is_scanned(const struct event_class *class)
 	       class->kind != ALLOCATION_POOL;
 }
 
+/* Slots of blocks that the program wants to be ignored. returns NULL: no memory */
+static uint8_t *list_ignored(const struct recorded_image *image)
+{
+	const struct event_encoder *encoder = &image->encoder;
+	uint8_t *is_ignored = calloc((size_t)encoder->state.slot_count + 1, 1);
+	for (size_t i = 0; is_ignored && i < image->ignored_count; i++) {
+		uint32_t slot = block_map_find(&encoder->map, image->ignored[i].address);
+		/* Else another block has come to its address since. */
+		if (slot < encoder->birth_capacity && slot < encoder->state.slot_count &&
+		    encoder->births[slot].event < image->ignored[i].event)
+			is_ignored[slot] = 1;
+	}
+	return is_ignored;
+}
+
+static void add_node(struct leak_scan *scan, const struct recorded_image *image,
+		     struct leak_node *nodes, const struct event_class *class, uint32_t slot,
+		     bool is_ignored)
+{
+	struct block_birth birth = {0};
+	uint32_t index = scan->block_count++;
+	if (slot < image->encoder.birth_capacity)
+		birth = image->encoder.births[slot];
+	nodes[index] = (struct leak_node){
+		/* Those of pools have a mark in their top bits. */
+		.address = block_map_address(&image->encoder.map, slot) &
+			   ((1ull << LIMIT_ADDRESS_BITS) - 1),
+		.size_bytes = class->size_bytes,
+		.slot = index,
+		.is_ignored = is_ignored,
+	};
+	scan->blocks[index] = (struct leak_mark){
+		.stack = class->stack,
+		.thread = birth.thread,
+		.allocation_kind = class->kind,
+		.blocks = 1,
+		.bytes = class->size_bytes,
+		.oldest_us = birth.time_us,
+		.newest_us = birth.time_us,
+	};
+}
+
 /* Takes down the live blocks of an image. returns NULL: no memory */
 static struct leak_node *list_blocks(const struct recorded_image *image, struct leak_scan *scan)
 {
 	const struct event_state *state = &image->encoder.state;
 	struct leak_node *nodes = malloc(((size_t)state->live_count + 1) * sizeof(*nodes));
+	uint8_t *is_ignored = list_ignored(image);
 	scan->blocks = malloc(((size_t)state->live_count + 1) * sizeof(*scan->blocks));
-	for (uint32_t c = 0; nodes && scan->blocks && c < state->class_count; c++) {
+	bool is_good = nodes && is_ignored && scan->blocks;
+	for (uint32_t c = 0; is_good && c < state->class_count; c++) {
 		const struct event_class *class = &state->classes[c];
 		for (uint32_t local = 0; is_scanned(class) && local < class->used; local++) {
 			uint32_t slot = class->locals[local];
-			if (slot & LOCAL_FREE)
-				continue;
-			struct block_birth birth = {0};
-			if (slot < image->encoder.birth_capacity)
-				birth = image->encoder.births[slot];
-			uint32_t index = scan->block_count++;
-			nodes[index] = (struct leak_node){
-				.address = block_map_address(&image->encoder.map, slot),
-				.size_bytes = class->size_bytes,
-				.slot = index,
-			};
-			scan->blocks[index] = (struct leak_mark){
-				.stack = class->stack,
-				.thread = birth.thread,
-				.allocation_kind = class->kind,
-				.blocks = 1,
-				.bytes = class->size_bytes,
-				.oldest_us = birth.time_us,
-				.newest_us = birth.time_us,
-			};
+			if (!(slot & LOCAL_FREE))
+				add_node(scan, image, nodes, class, slot, is_ignored[slot]);
 		}
 	}
-	if (nodes && scan->blocks)
+	free(is_ignored);
+	if (is_good)
 		return nodes;
 	free(nodes);
 	return NULL;
+}
+
+static int compare_nodes(const void *left, const void *right)
+{
+	const struct leak_node *a = left;
+	const struct leak_node *b = right;
+	if (a->address != b->address)
+		return a->address < b->address ? -1 : 1;
+	/* What a pool has made of a chunk comes behind the chunk. */
+	return a->size_bytes > b->size_bytes ? -1 : a->size_bytes < b->size_bytes;
+}
+
+/*
+ * Chunks that pools have made blocks of are what the pool makes of them: they are left out, and
+ * count as reachable. returns how many nodes are left
+ */
+static uint32_t drop_chunks(struct leak_scan *scan, struct leak_node *nodes, uint32_t count)
+{
+	uint32_t kept = 0;
+	qsort(nodes, count, sizeof(*nodes), compare_nodes);
+	for (uint32_t i = 0; i < count; i++) {
+		uint64_t end = nodes[i].address + nodes[i].size_bytes;
+		if (i + 1 < count && nodes[i + 1].address < end) {
+			scan->blocks[nodes[i].slot].leak_kind = LEAK_REACHABLE;
+			scan->chunks[scan->chunk_count++] = nodes[i].slot;
+			continue;
+		}
+		nodes[kept++] = nodes[i];
+	}
+	return kept;
 }
 
 static void append_block(char *text, size_t capacity, const struct leak_node *node)
@@ -153,38 +212,51 @@ static void merge(struct leak_mark *group, const struct leak_mark *mark)
 	group->newest_us = mark->newest_us > group->newest_us ? mark->newest_us : group->newest_us;
 }
 
+static bool add_to_group(struct leak_marks *marks, struct groups *groups, struct leak_mark *mark,
+			 const struct leak_roots *roots, const struct leak_graph *graph,
+			 uint32_t node)
+{
+	char holder[512] = "";
+	uint32_t slot;
+	struct leak_mark *group = find_group(marks, groups, mark, &slot);
+	if (group) {
+		merge(group, mark);
+		return true;
+	}
+	if (node == UINT32_MAX)
+		(void)snprintf(holder, sizeof(holder), "a pool, which has made blocks of it");
+	else if (mark->leak_kind == LEAK_POSSIBLE || mark->leak_kind == LEAK_REACHABLE)
+		describe_holder(graph, roots, node, holder, sizeof(holder));
+	mark->holder = holder[0] ? holder : NULL;
+	bool is_added = leak_marks_add(marks, mark);
+	mark->holder = NULL;
+	if (is_added)
+		groups->slots[slot] = (uint32_t)marks->count;
+	return is_added;
+}
+
 static bool add_block(struct leak_scan *scan, const struct leak_roots *roots, struct groups *groups,
 		      uint32_t index)
 {
 	const struct leak_node *node = &scan->graph.nodes[index];
 	struct leak_mark *mark = &scan->blocks[node->slot];
-	char holder[512] = "";
-	uint32_t slot;
 	mark->leak_kind = node->kind;
 	mark->indirect_bytes = node->kind == LEAK_DEFINITE ? node->indirect_bytes : 0;
-	struct leak_mark *group = find_group(&scan->marks, groups, mark, &slot);
-	if (group) {
-		merge(group, mark);
-		return true;
-	}
-	if (node->kind == LEAK_POSSIBLE || node->kind == LEAK_REACHABLE)
-		describe_holder(&scan->graph, roots, index, holder, sizeof(holder));
-	mark->holder = holder[0] ? holder : NULL;
-	if (!leak_marks_add(&scan->marks, mark))
-		return false;
-	groups->slots[slot] = (uint32_t)scan->marks.count;
-	return true;
+	return add_to_group(&scan->marks, groups, mark, roots, &scan->graph, index);
 }
 
 static bool make_marks(struct leak_scan *scan, const struct leak_roots *roots)
 {
 	struct groups groups = {.mask = 1023};
-	while (groups.mask < scan->graph.count * 2)
+	while (groups.mask < scan->block_count * 2)
 		groups.mask = groups.mask * 2 + 1;
 	groups.slots = calloc((size_t)groups.mask + 1, sizeof(*groups.slots));
 	bool is_good = groups.slots != NULL;
 	for (uint32_t i = 0; i < scan->graph.count && is_good; i++)
 		is_good = add_block(scan, roots, &groups, i);
+	for (uint32_t i = 0; i < scan->chunk_count && is_good; i++)
+		is_good = add_to_group(&scan->marks, &groups, &scan->blocks[scan->chunks[i]], roots,
+				       &scan->graph, UINT32_MAX);
 	free(groups.slots);
 	return is_good;
 }
@@ -276,6 +348,7 @@ static void scan_free(struct leak_scan *scan)
 {
 	leak_graph_release(&scan->graph);
 	free(scan->blocks);
+	free(scan->chunks);
 	free(scan);
 }
 
@@ -288,7 +361,14 @@ struct leak_scan *leak_scan_start(const struct recorded_image *image, struct ima
 	scan->slot = slot;
 	scan->words = words;
 	struct leak_node *nodes = list_blocks(image, scan);
-	if (nodes && leak_graph_init(&scan->graph, nodes, scan->block_count) &&
+	scan->chunks = malloc(((size_t)scan->block_count + 1) * sizeof(*scan->chunks));
+	if (!nodes || !scan->chunks) {
+		free(nodes);
+		scan_free(scan);
+		return NULL;
+	}
+	uint32_t count = drop_chunks(scan, nodes, scan->block_count);
+	if (leak_graph_init(&scan->graph, nodes, count) &&
 	    pthread_create(&scan->thread, NULL, work, scan) == 0)
 		return scan;
 	scan_free(scan);

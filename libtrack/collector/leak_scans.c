@@ -107,6 +107,17 @@ static enum mt_status write_marks(struct leak_scans *scans, const struct recorde
 	return recording_commit(scans->recording, error);
 }
 
+static uint32_t count_lost(const struct leak_marks *marks)
+{
+	uint64_t blocks = 0;
+	if (marks->flags & LEAK_SCAN_INCOMPLETE)
+		return LEAK_SCAN_NO_VERDICT;
+	for (size_t i = 0; i < marks->count; i++)
+		if (marks->items[i].leak_kind == LEAK_DEFINITE)
+			blocks += marks->items[i].blocks;
+	return blocks < LEAK_SCAN_NO_VERDICT ? (uint32_t)blocks : LEAK_SCAN_NO_VERDICT - 1;
+}
+
 /* Ends a scan. image  NULL: it is gone, nothing is written */
 static enum mt_status finish(struct leak_scans *scans, struct running_scan *running,
 			     const struct recorded_image *image, uint64_t now_us,
@@ -117,8 +128,10 @@ static enum mt_status finish(struct leak_scans *scans, struct running_scan *runn
 	if (running->scan)
 		marks = leak_scan_finish(running->scan);
 	running->scan = NULL;
-	if (image)
+	if (image) {
+		atomic_store(&slot_of(scans, running->slot)->scan_lost, count_lost(&marks));
 		status = write_marks(scans, image, &marks, now_us, error);
+	}
 	leak_marks_release(&marks);
 	if (image)
 		answer(scans, running->slot);

@@ -20,6 +20,7 @@
 #include "libtrack/preload/foreign_blocks.h"
 #include "libtrack/preload/leak_park.h"
 #include "libtrack/preload/real.h"
+#include "libtrack/preload/recorder.h"
 #include "libtrack/preload/stack_bounds.h"
 #include "libtrack/preload/thread.h"
 #include "libtrack/preload/tracker.h"
@@ -277,7 +278,7 @@ static bool is_wanted(void)
 	       (uint32_t)sys_call6(SYS_getpid, 0, 0, 0, 0, 0, 0) == tracker.pid;
 }
 
-static bool scan(enum scan_moment moment, uintptr_t stack_pointer)
+static bool scan(enum scan_moment moment, const void *context, uintptr_t stack_pointer)
 {
 	uint64_t all = UINT64_MAX;
 	uint64_t before = 0;
@@ -285,7 +286,7 @@ static bool scan(enum scan_moment moment, uintptr_t stack_pointer)
 	struct preparation *preparation = sys_pages(sizeof(*preparation));
 	struct thread_block *block = preparation ? thread_enter() : NULL;
 	bool is_made = false;
-	if (block && leak_park_begin(&preparation->park, stack_pointer)) {
+	if (block && leak_park_begin(&preparation->park, context, stack_pointer)) {
 		scan_parked(preparation, block, moment);
 		leak_park_end(&preparation->park);
 		is_made = true;
@@ -312,7 +313,8 @@ static bool take_turn(void)
 	}
 }
 
-static bool check_leaks(enum scan_moment moment, uintptr_t stack_pointer)
+/* context  of the code to go on with, after a signal; NULL: the caller's, at `stack_pointer` */
+static bool check_leaks(enum scan_moment moment, const void *context, uintptr_t stack_pointer)
 {
 	bool is_made = false;
 	if (!is_wanted() || !take_turn())
@@ -321,7 +323,7 @@ static bool check_leaks(enum scan_moment moment, uintptr_t stack_pointer)
 	if (!atomic_load(&check.is_done)) {
 		if (moment == AT_EXIT)
 			atomic_store(&check.is_done, 1);
-		is_made = scan(moment, stack_pointer);
+		is_made = scan(moment, context, stack_pointer);
 	}
 	errno = saved_errno;
 	atomic_store(&check.running, 0);
@@ -339,7 +341,7 @@ __attribute__((noinline)) static void check_at_exit(void *unused)
 {
 	(void)unused;
 	__builtin_unwind_init();
-	(void)check_leaks(AT_EXIT, CALLERS_STACK());
+	(void)check_leaks(AT_EXIT, NULL, CALLERS_STACK());
 }
 
 extern int __cxa_atexit(void (*function)(void *), void *argument, void *library);
@@ -352,6 +354,55 @@ void leak_check_start(void)
 	/* No memory: then the process ends without a scan, which the reader sees. */
 	(void)!__cxa_atexit(check_at_exit, NULL, NULL);
 	(void)!__cxa_at_quick_exit(check_at_exit, NULL);
+	leak_park_install();
+}
+
+void leak_check_thread_started(void)
+{
+	if (tracker.segment->session_flags & SESSION_LEAK_CHECK)
+		leak_park_install();
+}
+
+__attribute__((noinline)) int leak_check_now(bool is_final)
+{
+	__builtin_unwind_init();
+	if (!tracker_records() ||
+	    !check_leaks(is_final ? AT_EXIT : ON_REQUEST, NULL, CALLERS_STACK()))
+		return -1;
+	uint32_t lost = atomic_load(&own_image()->scan_lost);
+	return lost == LEAK_SCAN_NO_VERDICT ? -1 : lost > 0;
+}
+
+__attribute__((noinline)) void leak_check_serve_request(const void *context)
+{
+	__builtin_unwind_init();
+	struct image_slot *slot = own_image();
+	uint32_t wanted = atomic_load(&slot->scan_wanted);
+	if (wanted == atomic_load(&slot->scan_done))
+		return;
+	(void)check_leaks(ON_REQUEST, context, CALLERS_STACK());
+	atomic_store(&slot->scan_done, wanted);
+	sys_futex_wake_all(&slot->scan_done);
+}
+
+void leak_check_ignore(const void *address)
+{
+	struct thread_block *block = address && tracker_records() ? thread_enter() : NULL;
+	if (!block)
+		return;
+	recorder_note_ignore(block, address);
+	thread_leave(block);
+}
+
+void leak_check_disable(void)
+{
+	thread_self.ignoring++;
+}
+
+void leak_check_enable(void)
+{
+	if (thread_self.ignoring > 0)
+		thread_self.ignoring--;
 }
 
 void leak_check_enter_child(void)
@@ -365,7 +416,7 @@ EXPORT _Noreturn void _exit(int status)
 {
 	__builtin_unwind_init();
 	if (tracker_records())
-		(void)check_leaks(AT_EXIT, CALLERS_STACK());
+		(void)check_leaks(AT_EXIT, NULL, CALLERS_STACK());
 	if (real._exit)
 		real._exit(status);
 	for (;;)
@@ -376,7 +427,7 @@ EXPORT _Noreturn void _Exit(int status)
 {
 	__builtin_unwind_init();
 	if (tracker_records())
-		(void)check_leaks(AT_EXIT, CALLERS_STACK());
+		(void)check_leaks(AT_EXIT, NULL, CALLERS_STACK());
 	if (real._Exit)
 		real._Exit(status);
 	for (;;)
@@ -387,7 +438,7 @@ EXPORT _Noreturn void abort(void)
 {
 	__builtin_unwind_init();
 	if (tracker_records())
-		(void)check_leaks(AT_ABORT, CALLERS_STACK());
+		(void)check_leaks(AT_ABORT, NULL, CALLERS_STACK());
 	if (!real.abort)
 		real_find();
 	real.abort();

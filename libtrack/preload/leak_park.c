@@ -15,11 +15,12 @@
 #include <ucontext.h>
 
 #include "common/sys.h"
+#include "libtrack/preload/leak_check.h"
 #include "libtrack/preload/stack_bounds.h"
 #include "libtrack/preload/thread.h"
 #include "libtrack/preload/tracker.h"
 
-#define PARK_SIGNAL 33
+#define PARK_SIGNAL LEAK_SCAN_SIGNAL
 #define PARK_LIMIT_NS 1000000000ull
 #define WAIT_STEP_NS 10000000L
 #define SPARE_THREADS 64u
@@ -160,7 +161,9 @@ static void park(const ucontext_t *context, uintptr_t stack_pointer)
 static void handle_signal(int number, siginfo_t *info, void *context)
 {
 	bool is_ours = info->si_code == SI_QUEUE && info->si_value.sival_ptr == &parking;
-	if (!is_ours) {
+	bool is_request = info->si_code == SI_QUEUE &&
+			  info->si_value.sival_ptr == LEAK_SCAN_REQUEST_VALUE;
+	if (!is_ours && !is_request) {
 		if (parking.previous.handler != (void *)SIG_DFL &&
 		    parking.previous.handler != (void *)SIG_IGN)
 			parking.previous.handler(number, info, context);
@@ -168,6 +171,8 @@ static void handle_signal(int number, siginfo_t *info, void *context)
 	}
 	if (thread_self.activity != THREAD_OUTSIDE || thread_self.is_moving)
 		thread_self.park_wanted = 1;
+	else if (is_request)
+		leak_check_serve_request(context);
 	else
 		park(context, 0);
 }
@@ -207,7 +212,13 @@ void leak_park_deferred(void)
 	thread_self.park_wanted = 0;
 	(void)sys_call6(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&before, 8, 0, 0);
 	park_here();
+	leak_check_serve_request(NULL);
 	(void)sys_call6(SYS_rt_sigprocmask, SIG_SETMASK, (long)&before, 0, 8, 0, 0);
+}
+
+void leak_park_install(void)
+{
+	(void)install_handler(); /* else there are no scans on request */
 }
 
 static struct leak_scan_thread *find_thread(const struct leak_park *all, uint32_t thread_id)
@@ -378,7 +389,7 @@ static bool map_threads(struct leak_park *all, uint32_t others, struct asked *as
 	return true;
 }
 
-bool leak_park_begin(struct leak_park *all, uintptr_t stack_pointer)
+bool leak_park_begin(struct leak_park *all, const void *context, uintptr_t stack_pointer)
 {
 	struct asked asked = {0};
 	uint32_t others = 0;
@@ -390,6 +401,8 @@ bool leak_park_begin(struct leak_park *all, uintptr_t stack_pointer)
 	own->thread_id = own_thread_id();
 	own->stack_pointer = stack_pointer;
 	own->is_parked = 1;
+	if (context)
+		copy_registers(own, context);
 	describe_stack(own);
 	atomic_store(&parking.taken, 1);
 	atomic_store(&parking.parked, 0);

@@ -28,16 +28,20 @@ struct leak_park {
  * Parks all other threads; one that does not park within a second is in the list without more than
  * its id. Signals must be blocked.
  *
- * stack_pointer  of the calling thread: what is in use of its stack begins there
+ * context        a ucontext_t: of the code that the calling thread will go on with; NULL:
+ * stack_pointer  what is in use of its stack begins there
  * returns        false: no memory, nothing is parked
  */
-bool leak_park_begin(struct leak_park *park, uintptr_t stack_pointer);
+bool leak_park_begin(struct leak_park *park, const void *context, uintptr_t stack_pointer);
 
 /* Lets them go on. */
 void leak_park_end(struct leak_park *park);
 
 /* Parks the calling thread, which was asked to while it could not: thread_self.park_wanted. */
 void leak_park_deferred(void);
+
+/* Takes the signal, unless glibc has taken it meanwhile: with its first thread. */
+void leak_park_install(void);
 
 /* Forgets, in a fork's child, a scan that went on in the parent. */
 void leak_park_reset(void);

@@ -160,6 +160,8 @@ static inline void record(const struct allocation *allocation, const struct unwi
 		record_allocation(block, allocation, start);
 	else
 		skip_event();
+	if (__builtin_expect(thread_self.ignoring, 0))
+		recorder_note_ignore(block, allocation->address);
 	measure_end(begin);
 	thread_leave(block);
 }
@@ -394,6 +396,14 @@ bool recorder_note_module(struct thread_block *block, const struct module_note *
 	put_text(block, note->build_id, note->build_id_bytes);
 	group_end(block, false);
 	return true;
+}
+
+void recorder_note_ignore(struct thread_block *block, const void *address)
+{
+	if (!note_begin(block, RING_NOTE_IGNORE, 1))
+		return;
+	thread_put(block, (uint64_t)address);
+	group_end(block, false);
 }
 
 void recorder_note_unload(struct thread_block *block, uint32_t id)

@@ -77,6 +77,8 @@ struct module_note {
 bool recorder_note_image(struct thread_block *block);
 bool recorder_note_thread(struct thread_block *block, uint32_t thread_id);
 bool recorder_note_module(struct thread_block *block, const struct module_note *note);
+/* The block at this address, recorded before, is no leak. */
+void recorder_note_ignore(struct thread_block *block, const void *address);
 void recorder_note_unload(struct thread_block *block, uint32_t id);
 void recorder_note_name(struct thread_block *block, uint32_t thread_id, const char *name);
 void recorder_note_untraced(struct thread_block *block, uint32_t pid, const char *path,

@@ -60,6 +60,7 @@ struct thread_self {
 	uintptr_t entry_sp;    /* where the stack was when the event began */
 	uint32_t is_moving;    /* in a realloc: must not be parked (leak_park.h) ... */
 	uint32_t park_wanted;  /* ... though it was asked to */
+	uint32_t ignoring;     /* what it allocates is no leak: depth of such scopes */
 };
 
 extern HIDDEN _Thread_local struct thread_self thread_self

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/leak_protocol.h"
 #include "common/sys.h"
 #include "libtrack/preload/allocators.h"
 #include "libtrack/preload/environment.h"
@@ -66,6 +67,7 @@ static bool claim_image(uint64_t parent_serial)
 		atomic_store(&slot->shared_bytes, 0);
 		atomic_store(&slot->overhead_ticks, 0);
 		atomic_store(&slot->scan_turn, 0);
+		atomic_store(&slot->scan_lost, LEAK_SCAN_NO_VERDICT);
 		atomic_store(&slot->scan_wanted, 0);
 		atomic_store(&slot->scan_done, 0);
 		atomic_store(&slot->pid_namespace, tracker.pid_namespace);
