@@ -18,6 +18,7 @@ struct command {
 
 extern const struct command command_check;
 extern const struct command command_dump;
+extern const struct command command_leak_check;
 extern const struct command command_leaks;
 extern const struct command command_run;
 extern const struct command command_symbolize;

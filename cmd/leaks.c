@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* memtrace leaks: what was not freed in a recording, and the verdict on it. */
+#include "cmd/leaks.h"
+
 #include <argp.h>
 #include <errno.h>
 #include <stdio.h>
@@ -68,29 +70,28 @@ static FILE *to_stdout(void *context, enum leak_outcome outcome)
 	return stdout;
 }
 
-static int status_of(const struct leaks_options *options, enum leak_outcome outcome)
+static int status_of(const struct leak_options *options, enum leak_outcome outcome)
 {
 	switch (outcome) {
 	case LEAKS_FAILED:
-		return options->shared.failed_status;
+		return options->failed_status;
 	case LEAKS_UNJUDGED:
 		/* A log that was recorded without a scan is merely listed. */
-		return options->shared.has_limits ? EXIT_NO_VERDICT : EXIT_SUCCESS;
+		return options->has_limits ? EXIT_NO_VERDICT : EXIT_SUCCESS;
 	case LEAKS_PASSED:
 		break;
 	}
 	return EXIT_SUCCESS;
 }
 
-static int judge(const struct leaks_options *options)
+int leaks_report(const struct leak_options *options, const char *log_path, uint64_t pid)
 {
 	struct leak_judge judge;
 	struct mt_error error = {0};
 	enum leak_outcome outcome = LEAKS_UNJUDGED;
-	enum mt_status status = leak_judge_init(&judge, &options->shared, &error);
+	enum mt_status status = leak_judge_init(&judge, options, &error);
 	if (status == MT_OK) {
-		status = leak_judge_log(&judge, options->log_path, options->pid, to_stdout, NULL,
-					&outcome, &error);
+		status = leak_judge_log(&judge, log_path, pid, to_stdout, NULL, &outcome, &error);
 		leak_judge_release(&judge);
 	}
 	if (status == MT_OK)
@@ -104,7 +105,7 @@ static int run(int argument_count, char **arguments)
 	struct leaks_options options = {0};
 	argp_err_exit_status = EXIT_USAGE;
 	(void)argp_parse(&parser, argument_count, arguments, 0, NULL, &options);
-	int status = judge(&options);
+	int status = leaks_report(&options.shared, options.log_path, options.pid);
 	leak_options_release(&options.shared);
 	return status;
 }

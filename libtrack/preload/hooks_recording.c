@@ -2,7 +2,9 @@
 #include "libtrack/preload/hooks_recording.h"
 
 #include <errno.h>
+#include <sys/single_threaded.h>
 
+#include "libtrack/preload/leak_check.h"
 #include "libtrack/preload/leak_park.h"
 #include "libtrack/preload/real.h"
 #include "libtrack/preload/recorder.h"
@@ -81,6 +83,11 @@ void recorded_free(void *block)
 void *recorded_calloc(size_t count, size_t size_bytes)
 {
 	void *block = real.calloc(count, size_bytes);
+	/* pthread_create comes this way, for the thread's TLS. */
+	if (__builtin_expect(atomic_load_explicit(&tracker.awaits_threads, memory_order_relaxed),
+			     0) &&
+	    !__libc_single_threaded)
+		leak_check_threads_begin();
 	if (!block) {
 		note_failure();
 	} else if (is_recording()) {

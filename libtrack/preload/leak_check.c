@@ -354,13 +354,14 @@ void leak_check_start(void)
 	/* No memory: then the process ends without a scan, which the reader sees. */
 	(void)!__cxa_atexit(check_at_exit, NULL, NULL);
 	(void)!__cxa_at_quick_exit(check_at_exit, NULL);
+	atomic_store(&tracker.awaits_threads, 1);
 	leak_park_install();
 }
 
-void leak_check_thread_started(void)
+void leak_check_threads_begin(void)
 {
-	if (tracker.segment->session_flags & SESSION_LEAK_CHECK)
-		leak_park_install();
+	atomic_store(&tracker.awaits_threads, 0);
+	leak_park_install();
 }
 
 __attribute__((noinline)) int leak_check_now(bool is_final)

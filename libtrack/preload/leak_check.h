@@ -33,8 +33,8 @@ void leak_check_enable(void);
  */
 void leak_check_serve_request(const void *context);
 
-/* Another thread than the first: with it glibc has taken the signal for requests. */
-void leak_check_thread_started(void);
+/* The first thread beside the main one is being made: glibc has taken the signal for requests. */
+void leak_check_threads_begin(void);
 
 /* A fork's child is to be scanned too. */
 void leak_check_enter_child(void);

@@ -16,7 +16,6 @@
 #include <string.h>
 
 #include "common/sys.h"
-#include "libtrack/preload/leak_check.h"
 #include "libtrack/preload/leak_park.h"
 #include "libtrack/preload/recorder.h"
 #include "libtrack/preload/tracker.h"
@@ -397,10 +396,8 @@ static struct thread_block *attach(struct thread_self *self)
 	block->kernel_id = is_filtered() ? 0 : (uint32_t)sys_call6(SYS_gettid, 0, 0, 0, 0, 0, 0);
 	memset(block->own_stacks, 0, sizeof(block->own_stacks));
 	bool is_first = atomic_fetch_add(&threads.attached, 1) == 0;
-	if (!is_first) {
+	if (!is_first)
 		atomic_store_explicit(&tracker.stamping, 1, memory_order_release);
-		leak_check_thread_started();
-	}
 	if (atomic_load_explicit(&threads.has_exit_key, memory_order_acquire)) {
 		self->activity = THREAD_FOREIGN;
 		(void)pthread_setspecific(threads.exit_key, self); /* fails: the ring stays ours */

@@ -30,11 +30,12 @@ struct tracker {
 	_Atomic uint32_t
 		shares_tls;      /* threads were made that have another's thread-local storage */
 	_Atomic uint32_t scrubs; /* SESSION_SCRUB: blocks are zeroed before they are freed */
-	_Atomic uint32_t paused; /* by the program: allocations are not recorded */
-	_Atomic uint32_t generation; /* counts unloaded modules: older stack names are void */
-	uint32_t image_index;        /* our slot in segment->images */
-	uint32_t pid;                /* in our own pid namespace */
-	uint64_t pid_namespace;      /* its inode number; 0: not known */
+	_Atomic uint32_t awaits_threads; /* to take a signal back from glibc then (leak_check.h) */
+	_Atomic uint32_t paused;         /* by the program: allocations are not recorded */
+	_Atomic uint32_t generation;     /* counts unloaded modules: older stack names are void */
+	uint32_t image_index;            /* our slot in segment->images */
+	uint32_t pid;                    /* in our own pid namespace */
+	uint64_t pid_namespace;          /* its inode number; 0: not known */
 	uint64_t image_serial;
 	struct segment_header *segment;
 	bool marks_blocks; /* some allocations may not be recorded (recorded_map.h) */

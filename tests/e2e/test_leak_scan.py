@@ -3,12 +3,11 @@
 
 import json
 import os
-import re
 import signal
 import subprocess
 import unittest
 
-from support import MEMTRACE, PROGRAMS, MemtraceTest, program, run, shell_status
+from support import MEMTRACE, PROGRAMS, MemtraceTest, program, run
 
 SCRUBBED = ("--leak-check",)
 THREAD_NOT_PARKED = 1
@@ -193,6 +192,62 @@ class Ends(LeakScanTest):
 
     def test_without_a_leak_check_there_is_no_scan(self):
         self.assertEqual(self.scan(program("leak_cases"), "kinds", options=()), {})
+
+
+class OnRequest(LeakScanTest):
+    def test_ignored_blocks_and_what_they_hold(self):
+        images = self.scan(program("leak_cases"), "asks-for-mercy")
+        self.assertEqual(images[0], {
+            7701: {"reachable": 1}, 7702: {"reachable": 1}, 7703: {"reachable": 100},
+            7704: {"definite": 1}, 7705: {"definite": 1}})
+        self.assertEqual(self.holders[7701], "ignored by the program")
+
+    def test_a_program_that_scans_itself(self):
+        images = self.scan(program("leak_cases"), "scans-itself")
+        self.assertEqual(images[0], {7706: {"definite": 1}})
+
+    def start_server(self, *options):
+        server = subprocess.Popen(
+            [MEMTRACE, "run", "-q", "-o", self.log, *options, "--", program("leak_cases"), "serves"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=self.directory)
+        self.addCleanup(server.stdout.close)
+        self.addCleanup(server.wait)
+        self.addCleanup(server.stdin.close)
+        self.assertEqual(server.stdout.readline(), b"ready\n")
+        children = run("ps", "-o", "pid=,comm=", "--ppid", str(server.pid)).stdout.decode()
+        pid = next(line.split()[0] for line in children.splitlines() if line.split()[1] == "leak_cases")
+        return server, pid
+
+    def test_a_running_process_again_and_again(self):
+        server, pid = self.start_server("--leak-check")
+        for lost in range(3):
+            done = run(MEMTRACE, "leak-check", "--json", pid)
+            self.assertEqual(done.returncode, 23, done.stderr.decode(errors="replace"))
+            text = run(MEMTRACE, "dump", "--json", self.log).stdout
+            last = {}
+            for line in map(json.loads, text.splitlines()):
+                if line["line"] == "block" and line["what"] == "leaks":
+                    last = {}
+                if line["line"] == "leak" and line["bytes"] % line["blocks"] == 0:
+                    last[line["bytes"] // line["blocks"]] = (line["what"], line["blocks"])
+            self.assertEqual(last[7707], ("reachable", 1))
+            self.assertEqual(last[7105], ("reachable", 1))
+            self.assertEqual(last[7708], ("definite", 1))
+            self.assertEqual(last.get(7709), ("definite", lost) if lost else None)
+            server.stdin.write(b"x")
+            server.stdin.flush()
+            self.assertEqual(server.stdout.readline(), b"lost\n")
+
+    def test_refuses_what_it_cannot_scan(self):
+        done = run(MEMTRACE, "leak-check", str(os.getpid()))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"is not being recorded", done.stderr)
+        _, pid = self.start_server()
+        done = run(MEMTRACE, "leak-check", pid)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"not started with --leak-check", done.stderr)
+        for arguments in ((), ("x",), ("0",), ("1", "2")):
+            self.assertEqual(run(MEMTRACE, "leak-check", *arguments).returncode, 2)
 
 
 if __name__ == "__main__":

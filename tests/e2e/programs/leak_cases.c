@@ -527,6 +527,70 @@ static void coroutine(void)
 	lose(7602);
 }
 
+/* --- what a program says itself --- */
+
+void __lsan_disable(void) __attribute__((weak));
+void __lsan_enable(void) __attribute__((weak));
+void __lsan_ignore_object(const void *block) __attribute__((weak));
+int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
+
+static NOINLINE void ignore_some(void)
+{
+	void **ignored = make(7701);
+	ignored[0] = make(7702);
+	__lsan_ignore_object(ignored);
+	__lsan_disable();
+	for (int i = 0; i < 100; i++)
+		(void)make(7703);
+	__lsan_enable();
+	/* What comes to an ignored block's address later is not ignored. */
+	void *gone = make(7704);
+	__lsan_ignore_object(gone);
+	free(gone);
+	(void)make(7704);
+}
+
+static void asks_for_mercy(void)
+{
+	if (!__lsan_ignore_object)
+		exit(77);
+	ignore_some();
+	clear_stack();
+	lose(7705);
+}
+
+/* Its own scans, while it goes on. */
+static void scans_itself(void)
+{
+	if (!__lsan_do_recoverable_leak_check)
+		exit(77);
+	held = make(7706);
+	int before = __lsan_do_recoverable_leak_check();
+	held = NULL;
+	clear_stack();
+	int after = __lsan_do_recoverable_leak_check();
+	if (before != 0 || after != 1)
+		exit(1);
+}
+
+/* Waits to be scanned from outside: a line for every byte that comes in. */
+static void serves(void)
+{
+	pthread_t thread;
+	char byte;
+	(void)pthread_create(&thread, NULL, in_thread_stack, NULL);
+	held = make(7707);
+	lose(7708);
+	(void)puts("ready");
+	(void)fflush(stdout);
+	while (read(0, &byte, 1) == 1) {
+		lose(7709);
+		(void)puts("lost");
+		(void)fflush(stdout);
+	}
+	_Exit(0);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -558,6 +622,9 @@ static const struct {
 	{"drops-rights", drops_rights},
 	{"big-hole", big_hole},
 	{"coroutine", coroutine},
+	{"asks-for-mercy", asks_for_mercy},
+	{"scans-itself", scans_itself},
+	{"serves", serves},
 };
 
 int main(int argc, char **argv)
