@@ -275,6 +275,7 @@ static void scan_parked(struct preparation *preparation, struct thread_block *bl
 static bool is_wanted(void)
 {
 	return tracker_records() && tracker.segment->session_flags & SESSION_LEAK_CHECK &&
+	       !atomic_load(&tracker.is_filtered) &&
 	       (uint32_t)sys_call6(SYS_getpid, 0, 0, 0, 0, 0, 0) == tracker.pid;
 }
 
