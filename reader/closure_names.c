@@ -7,7 +7,8 @@
 
 #include "reader/debug_unit.h"
 
-#define TYPES_MAX 32u    /* pointers, references and the like around one type */
+#define TYPES_MAX 32u /* pointers, references and the like around one type */
+#define GENERIC_MAX 8u
 #define CHILDREN_MAX 64u /* of a class or function that are looked at */
 
 /* A text that is written piece by piece. */
@@ -19,7 +20,8 @@ struct text {
 
 /* The parameters of a generic lambda: "auto:1" and so on. */
 struct generic {
-	Dwarf_Die types[8];
+	const char *names[GENERIC_MAX];
+	Dwarf_Die types[GENERIC_MAX];
 	unsigned count;
 	unsigned used;
 };
@@ -173,18 +175,26 @@ static bool find_call(const struct debug_unit *unit, uint32_t container, Dwarf_D
 	return false;
 }
 
+static bool is_known_generic(const struct generic *generic, const char *name)
+{
+	for (unsigned i = 0; i < generic->count; i++)
+		if (strcmp(generic->names[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* Their names are numbered through the whole unit, and gcc 12 has each of them twice. */
 static void gather_generic(Dwarf_Die *call, struct generic *generic)
 {
 	Dwarf_Die child;
-	for (unsigned count = 0; next_child(call, &child, &count) && generic->count < 8;) {
+	for (unsigned count = 0;
+	     next_child(call, &child, &count) && generic->count < GENERIC_MAX;) {
 		const char *name = dwarf_diename(&child);
 		if (dwarf_tag(&child) != DW_TAG_template_type_parameter || !name ||
-		    strncmp(name, "auto:", 5) != 0)
+		    strncmp(name, "auto:", 5) != 0 || is_known_generic(generic, name) ||
+		    !find_type(&child, &generic->types[generic->count]))
 			continue;
-		/* gcc 12 names each of them twice. */
-		if ((unsigned)(name[5] - '0') == generic->count + 1 &&
-		    find_type(&child, &generic->types[generic->count]))
-			generic->count++;
+		generic->names[generic->count++] = name;
 	}
 }
 

@@ -304,9 +304,15 @@ void unit_scopes_release(struct unit_scopes *scopes)
 
 static bool is_inside(const struct unit_scopes *scopes, uint32_t container, Dwarf_Off offset)
 {
-	while (container != SCOPE_NONE && scopes->containers[container].end == 0)
-		container = scopes->containers[container].parent;
-	return container == SCOPE_NONE || offset < scopes->containers[container].end;
+	for (; container != SCOPE_NONE; container = scopes->containers[container].parent) {
+		const struct container *at = &scopes->containers[container];
+		if (at->end != 0)
+			return offset < at->end;
+		/* A class that is the last thing in a function ends with the function. */
+		if (at->function != 0 && at->function_end != UINT64_MAX)
+			return offset < at->function_end;
+	}
+	return true;
 }
 
 uint32_t unit_scopes_container(const struct unit_scopes *scopes, Dwarf_Off offset)

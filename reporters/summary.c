@@ -491,11 +491,35 @@ static void print_top(const struct profile *profile, const struct site *sites, s
 	}
 }
 
+/* Prints words in lines of at most 80 columns, but for a word that is longer. */
+static void print_words(const char *text, FILE *output)
+{
+	const size_t indent = 8;
+	size_t column = indent;
+	while (*text) {
+		size_t length = strcspn(text, " ");
+		if (column > indent && column + 1 + length > 80) {
+			(void)fprintf(output, "\n%*s", (int)indent, "");
+			column = indent;
+		} else if (column > indent) {
+			(void)fputc(' ', output);
+			column++;
+		}
+		(void)fwrite(text, 1, length, output);
+		column += length;
+		text += length;
+		text += strspn(text, " ");
+	}
+	(void)fputc('\n', output);
+}
+
 static void print_hint(const struct profile *profile, FILE *output)
 {
 	char hint[PROFILE_HINT_BYTES];
-	if (profile_hint(profile, hint, sizeof(hint)))
-		(void)fprintf(output, "\n  hint: %s\n", hint);
+	if (!profile_hint(profile, hint, sizeof(hint)))
+		return;
+	(void)fputs("\n  hint: ", output);
+	print_words(hint, output);
 }
 
 static void print_markers(const struct profile *profile, FILE *output)

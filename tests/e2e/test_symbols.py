@@ -138,6 +138,7 @@ int main(int argc, char **argv)
 PROGRAM_LAMBDAS = r"""
 #include <cstdlib>
 #include <string>
+#include <variant>
 __attribute__((noinline)) static int take(size_t size)
 {
 	void *block = malloc(size);
@@ -147,6 +148,10 @@ __attribute__((noinline)) static int take(size_t size)
 template <class F> __attribute__((noinline)) static int out_of_line(F function)
 {
 	return function(std::string(), 7ul) + take(1);
+}
+template <class... Parts> static inline int join(Parts &&...parts)
+{
+	return (take((size_t)parts) + ...);
 }
 namespace shapes {
 struct Square {
@@ -177,6 +182,8 @@ int main(int argc, char **argv)
 		sum += in_block(argv[0], std::string(), &place);
 	}
 	auto last = [](std::string &&text, unsigned long n) { return take(text.size() + n); };
+	std::variant<int, long> either = argc;
+	std::visit([&](auto &value) { sum += join(value, 'x') + take((size_t)value); }, either);
 	shapes::Square square{argc};
 	return sum + first(2) + generic(2, 'x') + local(3) + last(std::string(), 3) + out_of_line(last) +
 	       square.area(2);
@@ -378,7 +385,7 @@ class Formats(SymbolsTest):
         for version in ("-gdwarf-4", "-gdwarf-5"):
             for level in ("-O2", "-O0"):
                 with self.subTest(version=version, level=level):
-                    path = self.build(version, level, compiler="g++", sources=("lambdas.cpp",))
+                    path = self.build(version, level, "-std=c++17", compiler="g++", sources=("lambdas.cpp",))
                     functions = self.assert_lambdas(path)
                     self.assertLessEqual({
                         "main::{lambda(int)#1}::operator()(int) const",
@@ -396,6 +403,8 @@ class Formats(SymbolsTest):
     def assert_lambdas(self, path):
         functions = resolve(path, return_addresses(path)).functions()
         self.assertFalse([name for name in functions if "{unnamed type}" in name])
+        # Functions that come behind a function that ends with a lambda are not in it.
+        self.assertFalse([name for name in functions if re.search(r"\}::(?!operator\(\)|\{lambda|_FUN)", name)])
         return functions
 
     def test_kinds_of_objects(self):
