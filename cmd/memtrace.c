@@ -10,12 +10,8 @@
 
 /* Beside the reports, which are commands of their own: reporters/registry.c. */
 static const struct command *const commands[] = {
-	&command_run,
-	&command_check,
-	&command_leaks,
-	&command_leak_check,
-	&command_dump,
-	&command_symbolize,
+	&command_run,        &command_check, &command_leaks,
+	&command_leak_check, &command_dump,  &command_symbolize,
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

@@ -2,6 +2,7 @@
 /* Holds memory in three places, and ends as it is told. */
 #include <signal.h>
 #include <string.h>
+
 #include "keep.h"
 
 static __attribute__((noinline)) void hold_most(int count)
