@@ -643,13 +643,15 @@ enum mt_status collector_run(const struct collector_options *options, int contro
 	detach(control_fd);
 	outlive_program();
 	enum mt_status status = set_up(&collector, &failure);
-	tell_launcher(&collector, &failure);
 	if (status != MT_OK) {
+		/* Whoever hears of it finds nothing left behind. */
 		if (error)
 			*error = failure;
 		release(&collector, true);
+		tell_launcher(&collector, &failure);
 		return status;
 	}
+	tell_launcher(&collector, &failure);
 	if (collect(&collector, &failure) != MT_OK)
 		end_early(&collector, &failure, ret_result);
 	send_news(&collector, RECORDING_OVER, 0);

@@ -39,8 +39,8 @@ def gdb_stack(path, size):
 
 
 def last_name(function):
-    """`fill` of `int box<int>::fill<1>(int)`."""
-    return re.sub(r"<[^<>]*>|\(.*\)$", "", function).split("::")[-1]
+    """`fill` of `int box<int>::fill<1>(int)`, `operator` of `{lambda(int)#1}::operator()(int) const`."""
+    return re.sub(r"\(.*$", "", re.sub(r"<[^<>]*>|\{[^{}]*\}", "", function)).split("::")[-1]
 
 
 class Stacks(MemtraceTest):
