@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A line is a list of named values; `line_*` prints it as "event allocate address=0x1 ..." or as
- * {"line":"event","what":"allocate","address":"0x1", ...}. None of the values needs quoting.
+ * {"line":"event","what":"allocate","address":"0x1", ...}.
  */
 #include "reporters/log_dump.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/log/event_coder.h"
 #include "common/log/leak_marks.h"
@@ -173,6 +174,31 @@ static void dump_leaks(const struct dump *dump, uint32_t image, struct byte_read
 	leak_marks_release(&marks);
 }
 
+static void dump_threads(const struct dump *dump, const struct log_block *block,
+			 const struct byte_reader *payload)
+{
+	struct byte_reader reader = *payload;
+	while (byte_reader_left(&reader) > 0) {
+		char name[16] = "";
+		size_t name_bytes = 0;
+		uint64_t index = byte_reader_varint(&reader);
+		uint64_t id = byte_reader_varint(&reader);
+		uint64_t time_us = byte_reader_varint(&reader);
+		const uint8_t *bytes = byte_reader_string(&reader, sizeof(name) - 1, &name_bytes);
+		if (reader.failed)
+			return;
+		memcpy(name, bytes, name_bytes);
+		line_begin(dump, "thread", name_bytes ? "named" : "started");
+		line_number(dump, "image", block->image);
+		line_number(dump, "thread", index);
+		line_number(dump, "id", id);
+		line_number(dump, "time_us", time_us);
+		if (name_bytes)
+			line_text(dump, "name", name);
+		line_end(dump);
+	}
+}
+
 static void dump_mappings(const struct dump *dump, const struct log_block *block,
 			  const struct byte_reader *payload)
 {
@@ -224,6 +250,8 @@ static enum mt_status dump_block(struct dump *dump, const struct log_block *bloc
 		return add_image(dump, error);
 	if (block->kind == LOG_BLOCK_LEAKS)
 		dump_leaks(dump, block->image, *payload);
+	if (block->kind == LOG_BLOCK_THREAD)
+		dump_threads(dump, block, payload);
 	if (block->kind == LOG_BLOCK_MAPPINGS)
 		dump_mappings(dump, block, payload);
 	if (block->kind != LOG_BLOCK_EVENTS || block->image >= dump->image_count)

@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 
 #include "libtrack/preload/real.h"
+#include "libtrack/preload/recorder.h"
 #include "libtrack/preload/thread.h"
 #include "libtrack/preload/tracker.h"
 
@@ -43,7 +44,10 @@ int hooked_prctl(int option, unsigned long a, unsigned long b, unsigned long c, 
 		real_find();
 	if (option == PR_SET_SECCOMP)
 		filter_comes(a == SECCOMP_MODE_STRICT);
-	return real.prctl(option, a, b, c, d);
+	int result = real.prctl(option, a, b, c, d);
+	if (result == 0 && option == PR_SET_NAME)
+		recorder_name_thread(tracker_thread_id(), (const char *)a);
+	return result;
 }
 
 EXPORT long hooked_syscall(long number, long a, long b, long c, long d, long e,

@@ -7,8 +7,6 @@
  */
 #include <dlfcn.h>
 #include <pthread.h>
-#include <stdarg.h>
-#include <sys/prctl.h>
 
 #include "common/sys.h"
 #include "libtrack/preload/modules.h"
@@ -31,22 +29,26 @@ EXPORT int dlclose(void *library)
 	return failure;
 }
 
-static void note_own_name(uint32_t thread_id, const char *name)
+/*
+ * The id of a thread that is alive, as its owner vouches for by using the handle: the clock of
+ * its processor time is named by it (a negative number, the id's complement shifted by 3).
+ */
+static uint32_t thread_id_of(pthread_t thread)
 {
-	struct thread_block *block = tracker_records() ? thread_enter() : NULL;
-	if (!block)
-		return;
-	recorder_note_name(block, thread_id, name);
-	thread_leave(block);
+	clockid_t clock;
+	if (pthread_equal(thread, pthread_self()))
+		return tracker_thread_id();
+	return pthread_getcpuclockid(thread, &clock) == 0 ? (uint32_t) ~(clock >> 3) : 0;
 }
 
 EXPORT int pthread_setname_np(pthread_t thread, const char *name)
 {
 	if (!real.pthread_setname_np)
 		real_find();
+	/* Before: it may end as soon as it has its name. */
+	uint32_t thread_id = thread_id_of(thread);
 	int failure = real.pthread_setname_np(thread, name);
-	/* Another thread's id can't be told from its handle; its name is read from /proc then. */
-	if (failure == 0 && thread == pthread_self())
-		note_own_name(tracker_thread_id(), name);
+	if (failure == 0 && thread_id)
+		recorder_name_thread(thread_id, name);
 	return failure;
 }

@@ -424,6 +424,15 @@ void recorder_note_name(struct thread_block *block, uint32_t thread_id, const ch
 	group_end(block, false);
 }
 
+void recorder_name_thread(uint32_t thread_id, const char *name)
+{
+	struct thread_block *block = tracker_records() ? thread_enter() : NULL;
+	if (!block)
+		return;
+	recorder_note_name(block, thread_id, name);
+	thread_leave(block);
+}
+
 void recorder_note_untraced(struct thread_block *block, uint32_t pid, const char *path,
 			    const char *reason)
 {

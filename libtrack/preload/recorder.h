@@ -63,6 +63,9 @@ void recorder_mapped(enum mapping_source source, const void *address, size_t siz
 void recorder_unmapped(const void *address, size_t size_bytes);
 void recorder_unmap_failed(void);
 
+/* The thread is called `name` from now on. */
+void recorder_name_thread(uint32_t thread_id, const char *name);
+
 struct module_note {
 	uint32_t id;
 	uintptr_t start;

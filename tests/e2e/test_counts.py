@@ -66,6 +66,15 @@ class KnownCounts(MemtraceTest):
         self.assertEqual(summary["live_bytes"], 5)
         self.assertEqual(summary["peak_bytes"], 300)
 
+    def test_what_memcheck_does_not_count_as_a_program_does(self):
+        # It passes pvalloc by, and counts failed calls of realloc as allocations.
+        sizes = (0, 1, 7, 24, 25, 100, 4096, 100000, 200000, 5000000)
+        for name in ("pvalloc", "failures"):
+            summary = self.assert_same_behaviour(program("entry_points"), name)
+            self.assertEqual([summary[key] for key in ("allocations", "deallocations", "reallocations",
+                                                       "allocated_bytes", "live_bytes")],
+                             [len(sizes), len(sizes), 0, sum(sizes), 0])
+
     def test_failed_realloc_leaves_the_old_block(self):
         self.record(program("allocator_calls"))
         what = [e["what"] for e in self.events()]
@@ -99,6 +108,13 @@ class CountsOfValgrind(MemtraceTest):
         counted = (first["allocations"], first["deallocations"], first["allocated_bytes"])
         for ours, theirs in zip(counted, expected):
             self.assertLessEqual(abs(ours - theirs), tolerance * theirs, f"{counted} is not {expected}")
+
+    @needs("valgrind")
+    def test_each_function_of_the_allocator(self):
+        for name in ("malloc", "calloc", "realloc", "reallocarray", "memalign", "aligned_alloc", "posix_memalign",
+                     "valloc", "realloc_zero"):
+            with self.subTest(name):
+                self.compare(program("entry_points"), name)
 
     @needs("valgrind", "sqlite3")
     def test_sqlite3(self):
