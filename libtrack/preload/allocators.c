@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "libtrack/preload/leak_park.h"
 #include "libtrack/preload/real.h"
 #include "libtrack/preload/rebind.h"
 #include "libtrack/preload/recorder.h"
@@ -58,28 +59,39 @@ static void note_release(const void *block)
 		recorder_released(ALLOCATION_MALLOC, block);
 }
 
+/* To a leak scan neither block is live while it is moving. */
 static bool resize_begins(const void *old)
 {
+	thread_self.is_moving = 1;
 	return old && tracker_records() && recorder_move_begins(old);
+}
+
+static void note_resize(bool was_recorded, const void *old, const void *block, size_t size_bytes,
+			const struct unwind_start *start)
+{
+	uint64_t interval_bytes = 0;
+	if (!block) {
+		if (was_recorded && size_bytes > 0)
+			recorder_move_failed(old);
+		return;
+	}
+	if (!sampler_takes(size_bytes, &interval_bytes))
+		return;
+	if (was_recorded)
+		recorder_moved(block, size_bytes, interval_bytes, start);
+	else
+		recorder_allocated(ALLOCATION_REALLOC, block, size_bytes, interval_bytes, start);
 }
 
 /* returns  `block` */
 static void *resize_ends(bool was_recorded, const void *old, void *block, size_t size_bytes,
 			 const struct unwind_start *start)
 {
-	uint64_t interval_bytes = 0;
-	if (!tracker_records())
-		return block;
-	if (!block) {
-		if (was_recorded && size_bytes > 0)
-			recorder_move_failed(old);
-	} else if (!sampler_takes(size_bytes, &interval_bytes)) {
-		return block;
-	} else if (was_recorded) {
-		recorder_moved(block, size_bytes, interval_bytes, start);
-	} else {
-		recorder_allocated(ALLOCATION_REALLOC, block, size_bytes, interval_bytes, start);
-	}
+	if (tracker_records())
+		note_resize(was_recorded, old, block, size_bytes, start);
+	thread_self.is_moving = 0;
+	if (__builtin_expect(thread_self.park_wanted, 0))
+		leak_park_deferred();
 	return block;
 }
 
@@ -212,7 +224,8 @@ static void *bound_mi_reallocf(void *old, size_t size_bytes)
 	struct unwind_start start = UNWIND_START();
 	bool was_recorded = resize_begins(old);
 	void *block = REAL(mi_reallocf, void *, (void *, size_t))(old, size_bytes);
-	return block ? resize_ends(was_recorded, old, block, size_bytes, &start) : NULL;
+	/* Freed also where it failed: then it is as if the new size were 0. */
+	return resize_ends(was_recorded, old, block, block ? size_bytes : 0, &start);
 }
 
 static void *bound_mi_heap_reallocf(void *heap, void *old, size_t size_bytes)
@@ -221,7 +234,8 @@ static void *bound_mi_heap_reallocf(void *heap, void *old, size_t size_bytes)
 	bool was_recorded = resize_begins(old);
 	void *block = REAL(mi_heap_reallocf, void *, (void *, void *, size_t))(heap, old,
 									       size_bytes);
-	return block ? resize_ends(was_recorded, old, block, size_bytes, &start) : NULL;
+	/* Freed also where it failed: then it is as if the new size were 0. */
+	return resize_ends(was_recorded, old, block, block ? size_bytes : 0, &start);
 }
 
 /* They allocate unless they are given a buffer. */

@@ -29,6 +29,11 @@ class Pools(MemtraceTest):
         text = self.report("summary").stdout.decode()
         self.assertRegex(text, "own pools(.|\n)*arena_allocate")
 
+    def test_blocks_of_a_pool_are_never_sampled(self):
+        pools = self.assert_same_behaviour(program("pool"), options=["--sample=1M"])["pools"]
+        self.assertEqual([pools[key] for key in ("allocations", "allocated_bytes", "live_allocations", "live_bytes")],
+                         [13, 460, 1, 70])
+
     def test_executables_that_are_not_position_independent(self):
         self.check_counts("pool_no_pie")
 
