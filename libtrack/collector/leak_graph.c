@@ -22,6 +22,7 @@
 
 struct leak_region {
 	uint64_t number;                  /* address >> REGION_BITS */
+	uint32_t filled;                  /* entries that are made */
 	uint32_t first[REGION_PAGES + 1]; /* the first node that begins in the page or behind it */
 };
 
@@ -30,6 +31,14 @@ static int compare_nodes(const void *left, const void *right)
 	const struct leak_node *a = left;
 	const struct leak_node *b = right;
 	return a->address < b->address ? -1 : a->address > b->address;
+}
+
+static bool are_sorted(const struct leak_node *nodes, uint32_t count)
+{
+	for (uint32_t i = 1; i < count; i++)
+		if (nodes[i - 1].address > nodes[i].address)
+			return false;
+	return true;
 }
 
 static uint64_t end_of(const struct leak_node *node)
@@ -76,44 +85,60 @@ static bool grow_regions(struct leak_graph *graph)
 	return true;
 }
 
-/* A region where no node begins in or behind its pages yet. */
-static bool add_region(struct leak_graph *graph, uint64_t number, uint32_t next_node)
+/* Adds the region that comes after all others. returns NULL: no memory */
+static struct leak_region *add_region(struct leak_graph *graph, uint64_t number)
 {
-	if (graph->regions && find_region(graph, number))
-		return true;
-	if ((!graph->regions || graph->region_count * 2 > graph->region_mask) &&
-	    !grow_regions(graph))
-		return false;
+	if (graph->region_count * 2 > graph->region_mask && !grow_regions(graph))
+		return NULL;
 	struct leak_region *region = malloc(sizeof(*region));
 	if (!region)
-		return false;
+		return NULL;
 	region->number = number;
-	for (uint32_t page = 0; page <= REGION_PAGES; page++)
-		region->first[page] = next_node;
+	region->filled = 0;
 	put_region(graph, region);
 	graph->region_count++;
-	return true;
+	return region;
 }
 
-/*
- * Nodes are entered from the last to the first, so that a page's entry ends up as its first node.
- * A region's entries behind the node's page keep the nodes entered before.
- */
-static bool index_node(struct leak_graph *graph, uint32_t index)
+/* In pages before `end` that have no entry yet, `node` is the first that begins there or later. */
+static void fill_region(struct leak_region *region, uint32_t end, uint32_t node)
 {
-	const struct leak_node *node = &graph->nodes[index];
-	uint64_t first = node->address >> REGION_BITS;
-	uint64_t last = (end_of(node) - 1) >> REGION_BITS;
-	if (last > first + 1)
-		graph->large[graph->large_count++] = index;
-	else if (last > first && !add_region(graph, last, index + 1))
-		return false;
-	if (!add_region(graph, first, index + 1))
-		return false;
-	struct leak_region *region = find_region(graph, first);
-	uint32_t page = (uint32_t)(node->address >> PAGE_BITS) % REGION_PAGES;
-	for (uint32_t before = 0; before <= page; before++)
-		region->first[before] = index;
+	while (region->filled < end)
+		region->first[region->filled++] = node;
+}
+
+/* Goes on to the region `number`, at or behind the current one. returns NULL: no memory */
+static struct leak_region *next_region(struct leak_graph *graph, struct leak_region *current,
+				       uint64_t number, uint32_t node)
+{
+	if (current && current->number == number)
+		return current;
+	if (current)
+		fill_region(current, REGION_PAGES + 1, node);
+	return add_region(graph, number);
+}
+
+/* Enters all nodes, by ascending address. */
+static bool index_nodes(struct leak_graph *graph)
+{
+	struct leak_region *current = NULL;
+	for (uint32_t i = 0; i < graph->count; i++) {
+		const struct leak_node *node = &graph->nodes[i];
+		uint64_t first = node->address >> REGION_BITS;
+		uint64_t last = (end_of(node) - 1) >> REGION_BITS;
+		current = next_region(graph, current, first, i);
+		if (!current)
+			return false;
+		fill_region(current, (uint32_t)(node->address >> PAGE_BITS) % REGION_PAGES + 1, i);
+		if (last > first + 1)
+			graph->large[graph->large_count++] = i;
+		else if (last > first)
+			current = next_region(graph, current, last, i + 1);
+		if (!current)
+			return false;
+	}
+	if (current)
+		fill_region(current, REGION_PAGES + 1, graph->count);
 	return true;
 }
 
@@ -125,14 +150,8 @@ static bool build_index(struct leak_graph *graph)
 	graph->starts = malloc(((size_t)graph->count + 1) * sizeof(*graph->starts));
 	if (!graph->large || !graph->queue || !graph->starts || !grow_regions(graph))
 		return false;
-	for (uint32_t i = graph->count; i-- > 0;)
-		if (!index_node(graph, i))
-			return false;
-	for (uint32_t i = 0; i < graph->large_count / 2; i++) {
-		uint32_t other = graph->large[i];
-		graph->large[i] = graph->large[graph->large_count - 1 - i];
-		graph->large[graph->large_count - 1 - i] = other;
-	}
+	if (!index_nodes(graph))
+		return false;
 	for (uint32_t i = 0; i < graph->count; i++)
 		high = end_of(&graph->nodes[i]) > high ? end_of(&graph->nodes[i]) : high;
 	graph->low = graph->count ? graph->nodes[0].address : 0;
@@ -144,7 +163,8 @@ bool leak_graph_init(struct leak_graph *graph, struct leak_node *taken_nodes, ui
 {
 	*graph = (struct leak_graph){
 		.nodes = taken_nodes, .count = count, .reaching = LEAK_REACHABLE};
-	qsort(taken_nodes, count, sizeof(*taken_nodes), compare_nodes);
+	if (!are_sorted(taken_nodes, count))
+		qsort(taken_nodes, count, sizeof(*taken_nodes), compare_nodes);
 	for (uint32_t i = 0; i < count; i++) {
 		taken_nodes[i].kind = LEAK_DEFINITE;
 		taken_nodes[i].holder = LEAK_HOLDER_NONE;
