@@ -109,7 +109,7 @@ static void write_rows(const struct page_tree *tree, cJSON *list, struct buffer 
 	DELTA_COLUMN("rows.node", count, rows[i].node);
 	COLUMN("rows.thread", count, rows[i].thread);
 	COLUMN("rows.kind", count, rows[i].kind);
-	COLUMN("rows.leak", count, 0);
+	COLUMN("rows.leak", count, rows[i].leak);
 	COLUMN("rows.allocations", count, rows[i].costs.allocations);
 	COLUMN("rows.allocated_bytes", count, rows[i].costs.allocated_bytes);
 	COLUMN("rows.peak_blocks", count, rows[i].costs.peak_blocks);

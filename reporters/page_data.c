@@ -7,6 +7,7 @@
 #include <time.h>
 #include <zlib.h>
 
+#include "reader/leak_list.h"
 #include "reporters/json.h"
 #include "reporters/page_columns.h"
 #include "reporters/page_sources.h"
@@ -133,7 +134,7 @@ static void add_strings(cJSON *header, const struct string_table *texts)
 }
 
 static void add_lists(cJSON *header, const struct profile *profile,
-		      const struct page_threads *threads)
+		      const struct page_threads *threads, bool is_classified)
 {
 	static const char *const kinds[] = {
 #define X(number, name, text) text,
@@ -160,7 +161,9 @@ static void add_lists(cJSON *header, const struct profile *profile,
 	for (size_t i = 0; i < ALLOCATION_KIND_COUNT; i++)
 		(void)cJSON_AddItemToArray(kind_list, cJSON_CreateString(kinds[i]));
 	cJSON *leak_kinds = cJSON_AddArrayToObject(header, "leak_kinds");
-	(void)cJSON_AddItemToArray(leak_kinds, cJSON_CreateString("unclassified"));
+	for (unsigned kind = is_classified ? 0 : LEAK_UNCLASSIFIED; kind < LEAK_KIND_COUNT; kind++)
+		(void)cJSON_AddItemToArray(
+			leak_kinds, cJSON_CreateString(leak_kind_name((enum leak_kind)kind)));
 	(void)cJSON_AddNullToObject(header, "windows");
 }
 
@@ -257,7 +260,7 @@ static bool write_tree_page(const struct page_parts *parts, struct page_tree *tr
 	add_meta(header, profile, tree);
 	add_totals(header, profile);
 	add_strings(header, &tree->strings);
-	add_lists(header, profile, &parts->threads);
+	add_lists(header, profile, &parts->threads, tree->is_classified);
 	add_base(header, parts->options->base);
 	page_columns_write(profile, tree, &sources, cJSON_AddArrayToObject(header, "columns"),
 			   &columns);
@@ -324,7 +327,8 @@ enum mt_status page_data_write(const struct profile *profile, const struct page_
 	enum mt_status status = MT_OK;
 	if (!page_threads_gather(&parts.threads, profile) ||
 	    !page_tree_init(&parts.whole, profile, &parts.threads) ||
-	    (options->base && !page_tree_add_base(&parts.whole, options->base)))
+	    !page_tree_classify(&parts.whole, profile, &parts.threads) ||
+	    (options->base && !page_tree_add_base(&parts.whole, profile, options->base)))
 		status = mt_error_set(error, MT_ERR_NO_MEMORY, "no memory for the page");
 	if (status == MT_OK)
 		status = write_bounded_page(&parts, text, error);

@@ -260,6 +260,7 @@ static bool move_rows(struct page_tree *folded, const struct fold *fold)
 	struct page_row *rows = malloc((tree->row_count + 1) * sizeof(*rows));
 	folded->row_of = malloc((tree->profile_row_count + 1) * sizeof(*folded->row_of));
 	folded->profile_row_count = tree->profile_row_count;
+	folded->is_classified = tree->is_classified;
 	bool has_memory = row_of && rows && folded->row_of;
 	for (size_t i = 0; i < tree->row_count && has_memory; i++) {
 		rows[i] = tree->rows[i];

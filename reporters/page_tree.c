@@ -38,15 +38,23 @@ struct loose_row {
 	uint32_t number;
 };
 
-static int by_key(const void *left, const void *right)
+int page_row_compare(const void *left, const void *right)
 {
-	const struct page_row *a = &((const struct loose_row *)left)->row;
-	const struct page_row *b = &((const struct loose_row *)right)->row;
+	const struct page_row *a = left;
+	const struct page_row *b = right;
 	if (a->node != b->node)
 		return a->node < b->node ? -1 : 1;
 	if (a->thread != b->thread)
 		return a->thread < b->thread ? -1 : 1;
-	return (a->kind > b->kind) - (a->kind < b->kind);
+	if (a->kind != b->kind)
+		return a->kind < b->kind ? -1 : 1;
+	return (a->leak > b->leak) - (a->leak < b->leak);
+}
+
+static int by_key(const void *left, const void *right)
+{
+	return page_row_compare(&((const struct loose_row *)left)->row,
+				&((const struct loose_row *)right)->row);
 }
 
 /* Fills tree->rows from `loose` [count], and `row_of` [count]. */
@@ -226,7 +234,9 @@ static bool name_strings(struct node_table *table, const struct string_table *ba
 	bool has_memory = table->names != NULL;
 	for (uint32_t i = 0; i < strings->count && has_memory; i++) {
 		const char *part = last_part(strings->texts[i]);
-		table->names[i] = string_table_add(&parts, part, strlen(part));
+		const char *version = strstr(part, ".so.");
+		table->names[i] = string_table_add(
+			&parts, part, version ? (size_t)(version - part) + 3 : strlen(part));
 		has_memory = table->names[i] != STRING_NONE;
 	}
 	string_table_release(&parts);
@@ -318,16 +328,36 @@ static bool add_base_costs(struct page_tree *tree, const struct profile *base,
 	return tree->base != NULL;
 }
 
-bool page_tree_add_base(struct page_tree *tree, const struct profile *base)
+/* Number of the path of a log's program among the strings. returns STRING_NONE: no memory */
+static uint32_t program_of(struct page_tree *tree, const struct profile *profile)
+{
+	const struct log_info *info = &profile->log->info;
+	const char *path = info->image_count ? info->images[0].path : "";
+	return string_table_add(&tree->strings, path, strlen(path));
+}
+
+/* The programs of both logs are the same thing, whatever their files are called. */
+static void match_programs(struct node_table *table, uint32_t program, uint32_t base_program)
+{
+	if (program != base_program)
+		table->names[base_program] = table->names[program];
+}
+
+bool page_tree_add_base(struct page_tree *tree, const struct profile *profile,
+			const struct profile *base)
 {
 	struct node_table table = {.tree = tree};
 	uint32_t *strings = malloc(((size_t)base->strings.count + 1) * sizeof(*strings));
 	uint32_t *frames = malloc(((size_t)base->frame_count + 1) * sizeof(*frames));
 	uint32_t *nodes = malloc((size_t)base->node_count * sizeof(*nodes));
-	bool has_memory = strings && frames && nodes &&
+	uint32_t program = program_of(tree, profile);
+	uint32_t base_program = program_of(tree, base);
+	bool has_memory = strings && frames && nodes && program != STRING_NONE &&
+			  base_program != STRING_NONE &&
 			  name_strings(&table, &base->strings, strings) &&
 			  prepare_table(&table, base);
 	if (has_memory) {
+		match_programs(&table, program, base_program);
 		merge_nodes(&table, base, strings, frames, nodes);
 		has_memory = add_base_costs(tree, base, nodes);
 	}

@@ -20,6 +20,7 @@ struct page_row {
 	uint32_t node;
 	uint32_t thread; /* entry of page_threads */
 	uint32_t kind;   /* enum allocation_kind */
+	uint32_t leak;   /* enum leak_kind; 0 if nothing was scanned */
 	struct profile_costs costs;
 };
 
@@ -41,6 +42,7 @@ struct page_tree {
 	size_t profile_row_count;
 	struct page_base *base; /* [base_count] by node */
 	size_t base_count;
+	bool is_classified; /* rows differ in `leak` */
 	uint64_t folded_nodes;
 	uint64_t folded_peak_bytes;
 };
@@ -51,11 +53,13 @@ bool page_tree_init(struct page_tree *tree, const struct profile *profile,
 
 /*
  * Adds the costs of `base`, on the nodes that it has in common with the tree, and on nodes of its
- * own. Nodes are the same if function, file name and module's file name are: lines move and
- * directories differ from build to build, so of several calls of a function the nearest line is
- * taken. returns false if there is no memory
+ * own. Nodes are the same if function, file name and module's file name are: lines move, versions
+ * and directories differ from build to build, so of several calls of a function the nearest line is
+ * taken, what is behind ".so" does not count, and the program may be called anything. returns false
+ * if there is no memory
  */
-bool page_tree_add_base(struct page_tree *tree, const struct profile *base);
+bool page_tree_add_base(struct page_tree *tree, const struct profile *profile,
+			const struct profile *base);
 
 /*
  * Makes `ret_folded` of `tree` with `max_nodes` nodes at most, 2 or more: those that matter least,
@@ -64,11 +68,18 @@ bool page_tree_add_base(struct page_tree *tree, const struct profile *base);
 bool page_tree_fold(const struct page_tree *tree, uint32_t max_nodes, struct page_tree *ret_folded);
 
 /*
- * Puts `rows` [count] into a tree without rows, those of one node, thread and kind together;
- * `ret_row_of` [count] gets where each is. returns false if there is no memory
+ * Puts `rows` [count] into a tree without rows, those of one node, thread, kind and leak kind
+ * together; `ret_row_of` [count] gets where each is. returns false if there is no memory
  */
 bool page_tree_set_rows(struct page_tree *tree, const struct page_row *rows, size_t count,
 			uint32_t *ret_row_of);
+
+/* Divides the live blocks of the rows by leak kind. returns false if there is no memory */
+bool page_tree_classify(struct page_tree *tree, const struct profile *profile,
+			const struct page_threads *threads);
+
+/* Order of rows: by node, thread, kind and leak kind. For qsort */
+int page_row_compare(const void *left, const void *right);
 
 void page_costs_add(struct profile_costs *sum, const struct profile_costs *costs);
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The data in a flamegraph page: every figure is the one of the other reports, nothing gets lost."""
 
+import json
 import os
 import pathlib
 import time
@@ -110,6 +111,41 @@ class Figures(PageTest):
         page = self.check()
         self.check_nodes(page)
         self.check_rows(page)
+
+    def test_kinds_of_leaks(self):
+        source = """
+#include <stdlib.h>
+static void *volatile reachable;
+static __attribute__((noinline)) void lose(int size) { void *volatile block = malloc(size); block = NULL; }
+static __attribute__((noinline)) void keep(int size) { reachable = malloc(size); }
+int main(void)
+{
+	for (int i = 0; i < 5; i++)
+		lose(700 + i);
+	keep(3000);
+	free(malloc(10));
+	return 0;
+}
+"""
+        self.record(self.build(source), options=["--leak-check"])
+        page = self.check()
+        self.check_nodes(page)
+        self.check_rows(page)
+        self.assertEqual(page.header["leak_kinds"], ["definite", "indirect", "possible", "reachable", "unclassified"])
+        found, expected = {}, {}
+        for leak, size, blocks in zip(page["rows.leak"], page["rows.live_bytes"], page["rows.live_blocks"]):
+            name = page.header["leak_kinds"][leak]
+            found[name] = (found.get(name, (0, 0))[0] + size, found.get(name, (0, 0))[1] + blocks)
+        report = json.loads(self.report("leaks", "--json", check=False).stdout)  # its status is the verdict
+        for leak in report["leaks"]:
+            name = leak["kind"]
+            expected[name] = (expected.get(name, (0, 0))[0] + leak["bytes"],
+                              expected.get(name, (0, 0))[1] + leak["blocks"])
+        self.assertEqual({name: sums for name, sums in found.items() if sums != (0, 0)}, expected)
+        self.assertEqual(expected["definite"], (700 * 5 + 10, 5))
+        folded = self.page("--max-nodes", "3")
+        self.assertEqual(sum(folded["rows.live_bytes"]), sum(page["rows.live_bytes"]))
+        self.assertEqual(folded.header["leak_kinds"], page.header["leak_kinds"])
 
     def test_leaks_are_those_of_the_report(self):
         self.record("bash", "-c", "x=$(echo hello); for i in 1 2 3; do echo $x | cat; done")
@@ -221,7 +257,7 @@ class Difference(PageTest):
         moved = self.directory / "moved"
         moved.mkdir()
         source = SOURCE.replace("1000", "5000").replace("static", "/* new */\n\n/* lines */\nstatic")
-        self.record(self.build(source))
+        self.record(self.build(source, name="program-2.0"))
         page = self.page("--diff", base)
         self.check_totals(page, base)
         now, before = self.sums_by_path(page, "live_bytes"), self.sums_by_path(page, "live_bytes", "base")
