@@ -191,6 +191,39 @@ int main(int argc, char **argv)
 """
 
 
+PROGRAM_RUST = r"""
+mod store {
+    pub struct Shelf {
+        pub items: Vec<Box<u64>>,
+    }
+    impl Shelf {
+        #[inline(never)]
+        pub fn add(&mut self, item: u64) {
+            self.items.push(Box::new(item));
+        }
+    }
+}
+#[inline(never)]
+fn generic<T: Clone + std::fmt::Debug>(value: &T) -> String {
+    let copies: Vec<T> = vec![value.clone(); 10];
+    format!("{:?}", copies)
+}
+#[inline(never)]
+fn call<F: Fn(u64) -> String>(function: F) -> String {
+    function(std::env::args().count() as u64)
+}
+fn main() {
+    let mut shelf = store::Shelf { items: Vec::new() };
+    let name = std::env::args().next().unwrap();
+    for i in 0..10 {
+        shelf.add(i);
+    }
+    println!("{}", generic(&(shelf.items.len() as i64)));
+    println!("{}", call(|count| name.repeat(count as usize)));
+}
+"""
+
+
 def sh(*command, **options):
     options.setdefault("timeout", 120)
     done = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
@@ -504,6 +537,28 @@ class Formats(SymbolsTest):
             """)
         path = self.build("-g", "-O2", sources=("nested.c",))
         self.assert_names(path, FULL, ["nested", "main"], [])
+
+    @needs("rustc")
+    def test_rust(self):
+        """Both ways to mangle; names of functions, closures and generics without their hashes."""
+        (self.directory / "program.rs").write_text(PROGRAM_RUST)
+        for mangling in ("legacy", "v0"):
+            with self.subTest(mangling=mangling):
+                path = self.directory / "program"
+                version = ["-Csymbol-mangling-version=" + mangling]
+                if subprocess.run(["rustc", *version, "--print", "cfg"], stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.DEVNULL).returncode != 0:
+                    version = ["-Zunstable-options", *version]  # it was one of the compiler's own then
+                sh("rustc", "-g", "-Copt-level=1", *version, "-o", path, "program.rs", cwd=self.directory,
+                   env={**os.environ, "RUSTC_BOOTSTRAP": "1"})
+                addresses = [a for a, frames in ask("addr2line", path, return_addresses(path)).items()
+                             if frames[-1][1].endswith("program.rs")]
+                functions = resolve(path, addresses).functions()
+                method = {"legacy": "program::store::Shelf::add", "v0": "<program::store::Shelf>::add"}[mangling]
+                self.assertLessEqual({"program::main", method}, functions)
+                self.assertTrue([name for name in functions if re.match(r"program::generic(::<i64>)?$", name)], functions)
+                self.assertTrue([name for name in functions if "{{closure}}" in name or "{closure#0}" in name], functions)
+                self.assertFalse([name for name in functions if re.search(r"::h[0-9a-f]{16}$|^_R|^_ZN", name)])
 
     @needs("gdc")
     def test_d(self):
