@@ -141,6 +141,9 @@ enum mt_status leak_judge_log(struct leak_judge *judge, const char *log_path, ui
 	enum mt_status status = loaded_log_read(&log, log_path, &load, error);
 	if (status != MT_OK)
 		return status;
+	const char *reason = loaded_log_incomplete_reason(&log);
+	if (reason && judge->tells_incomplete)
+		print_error("%s: the report is incomplete: %s", log_path, reason);
 	status = profile_new(&log, &profile, error);
 	if (status == MT_OK)
 		status = judge_profile(judge, profile, output, context, ret_outcome, error);

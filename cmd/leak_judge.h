@@ -13,6 +13,7 @@ struct leak_judge {
 	const struct leak_options *options;
 	struct suppressions suppressions;
 	struct leak_baseline baseline;
+	bool tells_incomplete;     /* on stderr, as the other reports do */
 	size_t unclassified_limit; /* so many unclassified groups are listed in text; 0: all */
 };
 

@@ -91,6 +91,7 @@ int leaks_report(const struct leak_options *options, const char *log_path, uint6
 	enum leak_outcome outcome = LEAKS_UNJUDGED;
 	enum mt_status status = leak_judge_init(&judge, options, &error);
 	if (status == MT_OK) {
+		judge.tells_incomplete = true;
 		status = leak_judge_log(&judge, log_path, pid, to_stdout, NULL, &outcome, &error);
 		leak_judge_release(&judge);
 	}

@@ -6,6 +6,7 @@
 
 #include "common/log/buffer.h"
 #include "reader/suppression_match.h"
+#include "reporters/short_text.h"
 #include "reporters/text.h"
 
 const struct leak_format leak_formats[] = {
@@ -44,36 +45,9 @@ bool leak_is_listed(const struct leak *leak)
 	return !leak->suppressed_by && !leak->is_replaced;
 }
 
-/* Takes "/.", "//" and "/x/.." out of an absolute path, without a look at the file system. */
-static void tidy(const char *path, char *text)
-{
-	size_t used = 0;
-	while (*path) {
-		size_t length = strcspn(path + 1, "/") + 1; /* with the slash in front */
-		bool is_up = length == 3 && strncmp(path, "/..", 3) == 0;
-		bool is_nothing = length == 1 || (length == 2 && path[1] == '.');
-		if (is_up)
-			while (used > 0 && text[--used] != '/')
-				;
-		else if (!is_nothing && used + length < LEAK_PATH_BYTES) {
-			memcpy(text + used, path, length);
-			used += length;
-		}
-		path += length;
-	}
-	text[used] = '\0';
-}
-
 const char *leak_path(const struct leak_report *report, const char *path, char *text)
 {
-	size_t length = strlen(report->root);
-	if (*path == '/')
-		tidy(path, text);
-	else
-		(void)snprintf(text, LEAK_PATH_BYTES, "%s", path);
-	if (length > 0 && strncmp(text, report->root, length) == 0 && text[length] == '/')
-		memmove(text, text + length + 1, strlen(text + length + 1) + 1);
-	return text;
+	return short_path(path, *report->root ? report->root : NULL, text);
 }
 
 /* Of the implementation: where it allocates for its caller is not where a leak is to be mended. */
@@ -92,7 +66,7 @@ static bool is_runtime(const char *module)
 /* How well a frame serves to point at a leak; 0: not at all. */
 static int rank_place(const struct leak_report *report, const struct profile_frame *frame)
 {
-	char text[LEAK_PATH_BYTES];
+	char text[SHORT_TEXT_BYTES];
 	const struct profile *profile = report->list->profile;
 	const char *file = profile_text(profile, frame->file);
 	bool has_line = *file && frame->line;

@@ -67,9 +67,8 @@ const struct profile_frame *leak_place(const struct leak_report *report, const s
 
 /*
  * The path of a file as seen from the root, if it is below it, else as it is; without . and ..
- * where it is absolute. Writes to `text` [LEAK_PATH_BYTES] and returns it.
+ * where it is absolute. Writes to `text` [SHORT_TEXT_BYTES] and returns it.
  */
-#define LEAK_PATH_BYTES 4096
 const char *leak_path(const struct leak_report *report, const char *path, char *text);
 
 /* What to call a leak in a list: the function of its place. */

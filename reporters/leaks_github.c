@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "reporters/leak_report.h"
+#include "reporters/short_text.h"
 #include "reporters/text.h"
 
 /* The escapes of workflow commands; a property may hold neither colon nor comma. */
@@ -39,7 +40,7 @@ static void print_leak(const struct leak_report *report, const struct leak *leak
 		       FILE *output)
 {
 	char headline[LEAK_HEADLINE_BYTES];
-	char path[LEAK_PATH_BYTES];
+	char path[SHORT_TEXT_BYTES];
 	const struct profile *profile = report->list->profile;
 	const struct profile_frame *place = leak_place(report, leak);
 	(void)fputs(is_error ? "::error " : "::warning ", output);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "reporters/leak_report.h"
+#include "reporters/short_text.h"
 #include "reporters/text.h"
 
 static const char *entity_of(char byte)
@@ -71,7 +72,7 @@ static void print_leak(const struct leak_report *report, const struct leak *leak
 	char headline[LEAK_HEADLINE_BYTES];
 	const struct profile *profile = report->list->profile;
 	const struct profile_frame *place = leak_place(report, leak);
-	char path[LEAK_PATH_BYTES];
+	char path[SHORT_TEXT_BYTES];
 	const char *file = place ? leak_path(report, profile_text(profile, place->file), path) : "";
 	begin_case(leak_function(report, leak), file, place ? place->line : 0, output);
 	(void)fputs(">\n      <failure type=\"", output);

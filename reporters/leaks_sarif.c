@@ -8,6 +8,7 @@
 
 #include "reporters/json.h"
 #include "reporters/leak_report.h"
+#include "reporters/short_text.h"
 
 #define SCHEMA                                                                                     \
 	"https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/"                      \
@@ -76,7 +77,7 @@ static char *uri_of(const char *path)
 static cJSON *physical_location(const struct leak_report *report, const struct profile_frame *frame)
 {
 	const struct profile *profile = report->list->profile;
-	char path[LEAK_PATH_BYTES];
+	char path[SHORT_TEXT_BYTES];
 	char *uri = uri_of(leak_path(report, profile_text(profile, frame->file), path));
 	cJSON *object = cJSON_CreateObject();
 	cJSON *artifact = cJSON_AddObjectToObject(object, "artifactLocation");
