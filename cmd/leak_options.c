@@ -19,7 +19,6 @@ enum option_key {
 	OPTION_WRITE_BASELINE,
 	OPTION_ERROR_EXITCODE,
 	OPTION_FORMAT,
-	OPTION_JSON,
 	OPTION_RETAINED_BY,
 };
 
@@ -50,7 +49,7 @@ static const struct argp_option rows[] = {
 	 2},
 	{NULL, 0, NULL, 0, "Output:", 3},
 	{"format", OPTION_FORMAT, "NAME", 0, "text (the default), json, sarif, junit or github", 3},
-	{"json", OPTION_JSON, NULL, 0, "The same as --format=json", 3},
+	{"json", 'j', NULL, 0, "The same as --format=json", 3},
 	{"retained-by", OPTION_RETAINED_BY, NULL, 0,
 	 "Show what is still reachable, too, and where a pointer to it was found", 3},
 	{0},
@@ -182,7 +181,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	case OPTION_FORMAT:
 		parse_format(argument, options, state);
 		return 0;
-	case OPTION_JSON:
+	case 'j':
 		parse_format("json", options, state);
 		return 0;
 	case OPTION_RETAINED_BY:
