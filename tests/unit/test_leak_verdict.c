@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Which recordings pass, which fail, and of which nothing can be said; and the formats. */
+#include "tests/unit/unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "reporters/leak_report.h"
+#include "tests/support/leak_sample.h"
+
+#define DEFINITE (1u << LEAK_DEFINITE)
+
+static const struct sample_frame load[] = {
+	{"load<&>", "/src/x/../a,b:c%.c", 12, NULL}, {"main", "/src/main.c", 5, NULL}, {0}};
+static const struct sample_frame other[] = {
+	{"bad\xff\x01name", NULL, 0, NULL}, {"main", NULL, 0, NULL}, {0}};
+
+struct made {
+	struct leak_sample sample;
+	struct leak_list list;
+	struct leak_verdict verdict;
+	struct leak_limits limits;
+};
+
+static void judge(struct made *made)
+{
+	struct mt_error error;
+	assert_int_equal(leak_list_gather(&made->list, &made->sample.profile, &error), MT_OK);
+	assert_int_equal(leak_verdict_make(&made->verdict, &made->list, &made->limits, &error),
+			 MT_OK);
+}
+
+static void unmake(struct made *made)
+{
+	leak_verdict_release(&made->verdict);
+	leak_list_release(&made->list);
+	leak_sample_release(&made->sample);
+}
+
+static void begin(struct made *made, unsigned fail_on)
+{
+	*made = (struct made){.limits.fail_on = fail_on};
+	leak_sample_init(&made->sample);
+}
+
+static void add(struct made *made, enum leak_kind kind, uint64_t bytes)
+{
+	leak_sample_mark(&made->sample, leak_sample_stack(&made->sample, load), kind, bytes, 1);
+}
+
+/* The outcome with one leak of this kind. */
+static enum leak_outcome outcome_of(struct leak_limits limits, enum leak_kind kind, uint64_t bytes)
+{
+	struct made made;
+	begin(&made, 0);
+	made.limits = limits;
+	add(&made, kind, bytes);
+	judge(&made);
+	enum leak_outcome outcome = made.verdict.outcome;
+	unmake(&made);
+	return outcome;
+}
+
+static void only_the_kinds_that_were_named_fail(void **state)
+{
+	(void)state;
+	for (unsigned kind = 0; kind < LEAK_UNCLASSIFIED; kind++) {
+		for (unsigned fail_on = 0; fail_on < 16; fail_on++) {
+			struct leak_limits limits = {.fail_on = fail_on};
+			assert_int_equal(outcome_of(limits, (enum leak_kind)kind, 10),
+					 fail_on & 1u << kind ? LEAKS_FAILED : LEAKS_PASSED);
+		}
+	}
+}
+
+static void a_leak_of_no_bytes_fails_too(void **state)
+{
+	(void)state;
+	assert_int_equal(outcome_of((struct leak_limits){.fail_on = DEFINITE}, LEAK_DEFINITE, 0),
+			 LEAKS_FAILED);
+}
+
+static void up_to_max_leaked_passes(void **state)
+{
+	struct leak_limits limits = {
+		.fail_on = DEFINITE, .has_max_leaked = true, .max_leaked_bytes = 10};
+	(void)state;
+	assert_int_equal(outcome_of(limits, LEAK_DEFINITE, 10), LEAKS_PASSED);
+	assert_int_equal(outcome_of(limits, LEAK_DEFINITE, 11), LEAKS_FAILED);
+	assert_int_equal(outcome_of(limits, LEAK_UNCLASSIFIED, 10), LEAKS_PASSED);
+	assert_int_equal(outcome_of(limits, LEAK_UNCLASSIFIED, 11), LEAKS_UNJUDGED);
+}
+
+static void unclassified_blocks_allow_no_verdict(void **state)
+{
+	struct made made;
+	(void)state;
+	begin(&made, DEFINITE);
+	add(&made, LEAK_UNCLASSIFIED, 10);
+	made.sample.images[0].has_leak_marks = false;
+	judge(&made);
+	assert_int_equal(made.verdict.outcome, LEAKS_UNJUDGED);
+	assert_non_null(strstr(made.verdict.findings[0].text, "no leak scan was made"));
+	unmake(&made);
+	/* Without a limit on leaks none is needed. */
+	assert_int_equal(outcome_of((struct leak_limits){0}, LEAK_UNCLASSIFIED, 10), LEAKS_PASSED);
+}
+
+static void a_passed_limit_counts_more_than_a_missing_verdict(void **state)
+{
+	struct made made;
+	(void)state;
+	begin(&made, DEFINITE);
+	made.sample.log.info.loss = LOG_LOSS_COLLECTOR;
+	add(&made, LEAK_DEFINITE, 10);
+	judge(&made);
+	assert_int_equal(made.verdict.outcome, LEAKS_FAILED);
+	assert_int_equal(made.verdict.finding_count, 2);
+	unmake(&made);
+}
+
+static void an_incomplete_or_sampled_recording_allows_no_verdict(void **state)
+{
+	struct made made;
+	(void)state;
+	begin(&made, DEFINITE);
+	made.sample.log.info.has_end = false;
+	judge(&made);
+	assert_int_equal(made.verdict.outcome, LEAKS_UNJUDGED);
+	unmake(&made);
+	begin(&made, DEFINITE);
+	made.sample.log.replay.largest_interval = 512;
+	judge(&made);
+	assert_int_equal(made.verdict.outcome, LEAKS_UNJUDGED);
+	unmake(&made);
+}
+
+static void a_scan_on_request_says_nothing_of_the_end(void **state)
+{
+	struct made made;
+	(void)state;
+	begin(&made, DEFINITE);
+	made.sample.images[0].leak_marks.flags = LEAK_SCAN_ON_REQUEST;
+	made.sample.profile.log = &made.sample.log;
+	static struct replay_image image = {.trie = {.node_count = 1}};
+	struct replay_image *images[] = {&image};
+	made.sample.log.replay.images = images;
+	made.sample.log.replay.image_count = 1;
+	judge(&made);
+	assert_int_equal(made.verdict.outcome, LEAKS_UNJUDGED);
+	unmake(&made);
+}
+
+static void budgets_on_peak_and_allocations_are_inclusive(void **state)
+{
+	static const struct {
+		uint64_t peak;
+		uint64_t allocations;
+		enum leak_outcome outcome;
+	} cases[] = {{100, 10, LEAKS_PASSED}, {101, 10, LEAKS_FAILED}, {100, 11, LEAKS_FAILED}};
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		struct made made;
+		begin(&made, DEFINITE);
+		made.limits.has_max_peak = made.limits.has_max_allocations = true;
+		made.limits.max_peak_bytes = 100;
+		made.limits.max_allocations = 10;
+		made.sample.profile.totals.peak_bytes = cases[i].peak;
+		made.sample.profile.totals.allocations = cases[i].allocations;
+		judge(&made);
+		assert_int_equal(made.verdict.outcome, cases[i].outcome);
+		unmake(&made);
+	}
+}
+
+static char *print(struct made *made, const char *format, const char *root)
+{
+	struct suppressions suppressions = {0};
+	struct leak_report report = {.list = &made->list,
+				     .suppressions = &suppressions,
+				     .limits = &made->limits,
+				     .verdict = &made->verdict,
+				     .root = root};
+	struct mt_error error;
+	char *text = NULL;
+	size_t size = 0;
+	FILE *output = open_memstream(&text, &size);
+	const struct leak_format *row = leak_formats;
+	while (strcmp(row->name, format) != 0)
+		row++;
+	assert_non_null(output);
+	assert_int_equal(row->print(&report, output, &error), MT_OK);
+	assert_int_equal(fclose(output), 0);
+	return text;
+}
+
+static void check_format(const char *format, const char *const *expected)
+{
+	struct made made;
+	begin(&made, DEFINITE);
+	add(&made, LEAK_DEFINITE, 2048);
+	leak_sample_mark(&made.sample, leak_sample_stack(&made.sample, other), LEAK_POSSIBLE, 7, 1);
+	add(&made, LEAK_REACHABLE, 5);
+	judge(&made);
+	char *text = print(&made, format, "/src");
+	for (; *expected; expected++) {
+		bool is_absent = **expected == '!';
+		if ((strstr(text, *expected + is_absent) != NULL) == is_absent)
+			fail_msg("%s: %s\n%s", format, *expected, text);
+	}
+	free(text);
+	unmake(&made);
+}
+
+static void text_names_kinds_and_the_verdict(void **state)
+{
+	(void)state;
+	check_format("text", (const char *const[]){
+				     "definitely lost: 2.0 KiB in 1 block from 1 stack trace",
+				     "still reachable: 5 B", "    load<...> (/src/a,b:c%.c:12)",
+				     "3.500 s old", "FAILED: leaked 2.0 KiB in 1 block from",
+				     "!Passed", NULL});
+}
+
+static void annotations_are_escaped_and_point_at_file_and_line(void **state)
+{
+	(void)state;
+	check_format("github",
+		     (const char *const[]){
+			     "::error file=a%2Cb%3Ac%25.c,line=12,title=definitely lost memory::"
+			     "definitely lost: 2.0 KiB in 1 block, allocated at%0A    load<&>",
+			     "::warning title=possibly lost memory::",
+			     "::error title=memtrace::leaked 2.0 KiB", "!still reachable", NULL});
+}
+
+static void junit_is_escaped_and_counts(void **state)
+{
+	(void)state;
+	check_format("junit", (const char *const[]){"tests=\"3\" failures=\"2\" errors=\"0\"",
+						    "name=\"load&lt;&amp;&gt;\"",
+						    "file=\"a,b:c%.c\" line=\"12\"",
+						    "<failure type=\"definite\"", "name=\"leaks\"",
+						    "name=\"recording\"", "!possible", NULL});
+}
+
+static void sarif_has_a_result_for_each_leak_that_matters(void **state)
+{
+	(void)state;
+	check_format("sarif",
+		     (const char *const[]){"\"2.1.0\"", "\"ruleId\":\t\"definite-leak\"",
+					   "\"level\":\t\"error\"", "\"uri\":\t\"a,b%3Ac%25.c\"",
+					   "\"startLine\":\t12", "\"ruleId\":\t\"possible-leak\"",
+					   "functionNames/v1", "!\"ruleId\":\t\"reachable-memory\"",
+					   NULL});
+}
+
+static void json_has_every_kind_and_the_verdict(void **state)
+{
+	(void)state;
+	check_format("json",
+		     (const char *const[]){"\"outcome\":\t\"failed\"", "\"failed_bytes\":\t2048",
+					   "\"kind\":\t\"reachable\"", "bad\xef\xbf\xbd", NULL});
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(only_the_kinds_that_were_named_fail),
+		cmocka_unit_test(a_leak_of_no_bytes_fails_too),
+		cmocka_unit_test(up_to_max_leaked_passes),
+		cmocka_unit_test(unclassified_blocks_allow_no_verdict),
+		cmocka_unit_test(a_passed_limit_counts_more_than_a_missing_verdict),
+		cmocka_unit_test(an_incomplete_or_sampled_recording_allows_no_verdict),
+		cmocka_unit_test(a_scan_on_request_says_nothing_of_the_end),
+		cmocka_unit_test(budgets_on_peak_and_allocations_are_inclusive),
+		cmocka_unit_test(text_names_kinds_and_the_verdict),
+		cmocka_unit_test(annotations_are_escaped_and_point_at_file_and_line),
+		cmocka_unit_test(junit_is_escaped_and_counts),
+		cmocka_unit_test(sarif_has_a_result_for_each_leak_that_matters),
+		cmocka_unit_test(json_has_every_kind_and_the_verdict),
+	};
+	return cmocka_run_group_tests_name("leak_verdict", tests, NULL, NULL);
+}
