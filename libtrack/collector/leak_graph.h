@@ -36,6 +36,7 @@ struct leak_node {
 	uint32_t slot;           /* the owner's */
 	uint8_t kind;            /* enum leak_kind; LEAK_DEFINITE until something leads to it */
 	uint8_t offered;         /* interior pointers to it that wait for the heuristics */
+	bool is_of_pool;         /* the program's own: not made by malloc */
 	bool is_ignored;         /* the program says that it is no leak: reachable */
 };
 

@@ -197,7 +197,8 @@ static void spare_glibc_blocks(struct leak_roots *roots, struct process_memory *
 	size_t count = 0;
 	for (uint32_t i = 0; i < graph->count && !memory->is_failed; i++) {
 		uint64_t address = graph->nodes[i].address;
-		if (heap && address >= heap->start && address < heap->end)
+		if ((heap && address >= heap->start && address < heap->end) ||
+		    graph->nodes[i].is_of_pool)
 			continue;
 		const struct leak_mapping *mapping = leak_maps_find(&roots->maps, address);
 		if (is_in_heap(mapping)) {
@@ -230,6 +231,19 @@ static bool looks_like_arena(struct process_memory *memory, const struct leak_ma
 	       words[2] <= words[3] && words[3] == mapping->end - mapping->start;
 }
 
+static void spare_block(struct leak_roots *roots, const struct leak_node *node)
+{
+	spare(roots, node->address & ~7ull, (node->address + node->size_bytes + 7) & ~7ull);
+}
+
+/* What a pool has made of memory that the program has mapped is a block, not a root. */
+static void spare_pools(struct leak_roots *roots, const struct leak_graph *graph)
+{
+	for (uint32_t i = 0; i < graph->count; i++)
+		if (graph->nodes[i].is_of_pool)
+			spare_block(roots, &graph->nodes[i]);
+}
+
 static void spare_heaps(struct leak_roots *roots, struct process_memory *memory,
 			const struct leak_graph *graph)
 {
@@ -239,6 +253,7 @@ static void spare_heaps(struct leak_roots *roots, struct process_memory *memory,
 		if (is_in_heap(mapping) || (is_glibc && looks_like_arena(memory, mapping)))
 			spare(roots, mapping->start, mapping->end);
 	}
+	spare_pools(roots, graph);
 	if (is_glibc) {
 		spare_glibc_blocks(roots, memory, graph);
 		return;
@@ -247,7 +262,7 @@ static void spare_heaps(struct leak_roots *roots, struct process_memory *memory,
 	const struct leak_mapping *last = NULL;
 	for (uint32_t i = 0; i < graph->count; i++) {
 		uint64_t address = graph->nodes[i].address;
-		if (last && address < last->end)
+		if ((last && address < last->end) || graph->nodes[i].is_of_pool)
 			continue;
 		last = leak_maps_find(&roots->maps, address);
 		if (last && is_anonymous(last) && !last->module[0])
@@ -255,13 +270,11 @@ static void spare_heaps(struct leak_roots *roots, struct process_memory *memory,
 	}
 }
 
-/* In a fork's child the heap is its parent's, but for the blocks that the child has made. */
+/* The heap is a fork's parent's, or has blocks that were not recorded: all but what is known. */
 static void spare_own_blocks(struct leak_roots *roots, const struct leak_graph *graph)
 {
-	for (uint32_t i = 0; i < graph->count; i++) {
-		const struct leak_node *node = &graph->nodes[i];
-		spare(roots, node->address & ~7ull, (node->address + node->size_bytes + 7) & ~7ull);
-	}
+	for (uint32_t i = 0; i < graph->count; i++)
+		spare_block(roots, &graph->nodes[i]);
 }
 
 static bool is_thread_pointer(const struct leak_roots *roots, uint64_t address)
@@ -407,7 +420,7 @@ static int compare_ranges(const void *left, const void *right)
 static void add_mapping(struct leak_roots *roots, const struct leak_mapping *mapping,
 			size_t *next_spared)
 {
-	bool is_inherited = roots->area.flags & LEAK_SCAN_AREA_FORKED && !mapping->module[0];
+	bool is_inherited = roots->area.flags & LEAK_SCAN_AREA_STRANGERS && !mapping->module[0];
 	struct leak_root root = {
 		.kind = is_in_heap(mapping) ? LEAK_ROOT_INHERITED : LEAK_ROOT_MAPPING,
 		.may_be_bins = is_libc(mapping) || is_inherited,
@@ -490,7 +503,7 @@ bool leak_roots_find(struct leak_roots *ret_roots, struct process_memory *memory
 		add_thread(ret_roots, memory, i, main_stack);
 	for (size_t i = 0; i < ret_roots->maps.count && !memory->is_failed; i++)
 		spare_if_ended(ret_roots, memory, &ret_roots->maps.items[i]);
-	if (ret_roots->area.flags & LEAK_SCAN_AREA_FORKED)
+	if (ret_roots->area.flags & LEAK_SCAN_AREA_STRANGERS)
 		spare_own_blocks(ret_roots, graph);
 	else
 		spare_heaps(ret_roots, memory, graph);
@@ -604,7 +617,8 @@ void leak_root_describe(const struct leak_roots *roots, size_t root, uint64_t ad
 		(void)snprintf(text, capacity, "memory of the C library");
 		break;
 	case LEAK_ROOT_INHERITED:
-		(void)snprintf(text, capacity, "a block of the parent process");
+		(void)snprintf(text, capacity,
+			       "a block that was not recorded, or is the parent process's");
 		break;
 	case LEAK_ROOT_TLS:
 		(void)snprintf(text, capacity, "thread-local storage");

@@ -24,7 +24,7 @@ enum leak_root_kind {
 	LEAK_ROOT_REGISTERS, /* of a thread */
 	LEAK_ROOT_TLS,       /* of a thread, through the table that ld.so keeps */
 	LEAK_ROOT_TRACKER,   /* named by the tracker */
-	LEAK_ROOT_INHERITED, /* the heap that a fork's child has from its parent */
+	LEAK_ROOT_INHERITED, /* the heap, where it has blocks that are not known */
 	LEAK_ROOT_IGNORED,   /* the program says that the block is no leak */
 };
 

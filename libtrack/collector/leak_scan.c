@@ -29,9 +29,7 @@ struct leak_scan {
 static bool is_scanned(const struct event_class *class)
 {
 	/* What the program maps itself is no block that could be lost, but memory like its data. */
-	/* Blocks of a pool lie in blocks that are scanned. */
-	return class->kind != ALLOCATION_MMAP && class->kind != ALLOCATION_BRK &&
-	       class->kind != ALLOCATION_POOL;
+	return class->kind != ALLOCATION_MMAP && class->kind != ALLOCATION_BRK;
 }
 
 /* Slots of blocks that the program wants to be ignored. returns NULL: no memory */
@@ -64,6 +62,7 @@ static void add_node(struct leak_scan *scan, const struct recorded_image *image,
 		.size_bytes = class->size_bytes,
 		.slot = index,
 		.is_ignored = is_ignored,
+		.is_of_pool = class->kind == ALLOCATION_POOL,
 	};
 	scan->blocks[index] = (struct leak_mark){
 		.stack = class->stack,

@@ -8,6 +8,7 @@
 #include <memtrace/memtrace.h>
 #include <string.h>
 
+#include "libtrack/preload/leak_check.h"
 #include "libtrack/preload/real.h"
 #include "libtrack/preload/recorder.h"
 #include "libtrack/preload/tracker.h"
@@ -50,6 +51,7 @@ static void note_marker(enum ring_marker kind, const char *text)
 
 static void pause_recording(void)
 {
+	atomic_store(&tracker.has_paused, 1);
 	if (atomic_fetch_add(&tracker.paused, 1) == 0)
 		note_marker(RING_MARKER_PAUSE, "");
 }
@@ -75,6 +77,11 @@ static void is_recording(int *ret_is_recording)
 	*ret_is_recording = tracker_records() && atomic_load(&tracker.paused) == 0;
 }
 
+static void leak_check(int *ret_has_leaks)
+{
+	*ret_has_leaks = leak_check_now(false);
+}
+
 EXPORT extern const struct memtrace_api memtrace_api_v1;
 const struct memtrace_api memtrace_api_v1 = {
 	.size_bytes = sizeof(struct memtrace_api),
@@ -85,4 +92,8 @@ const struct memtrace_api memtrace_api_v1 = {
 	.resume = resume_recording,
 	.marker = marker,
 	.is_recording = is_recording,
+	.leak_check = leak_check,
+	.ignore = leak_check_ignore,
+	.disable = leak_check_disable,
+	.enable = leak_check_enable,
 };

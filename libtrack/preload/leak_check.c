@@ -247,6 +247,13 @@ static void ask_collector(struct preparation *preparation, struct thread_block *
 	atomic_store(&slot->scan_turn, LEAK_SCAN_TURN_NONE);
 }
 
+/* Blocks that the collector does not know of: what they hold is not lost. */
+static bool has_strangers(void)
+{
+	return own_image()->parent_serial || atomic_load(&own_image()->skipped_events) > 0 ||
+	       atomic_load(&tracker.has_paused);
+}
+
 static void scan_parked(struct preparation *preparation, struct thread_block *block,
 			enum scan_moment moment)
 {
@@ -264,7 +271,7 @@ static void scan_parked(struct preparation *preparation, struct thread_block *bl
 	area->range_count = preparation->range_count;
 	area->pthread_stack_place = stack_bounds_place();
 	area->flags = (real.is_glibc ? LEAK_SCAN_AREA_GLIBC : 0u) |
-		      (own_image()->parent_serial ? LEAK_SCAN_AREA_FORKED : 0u) |
+		      (has_strangers() ? LEAK_SCAN_AREA_STRANGERS : 0u) |
 		      (moment == ON_REQUEST ? LEAK_SCAN_AREA_REQUESTED : 0u) |
 		      (maps && preparation->park.is_complete ? 0u : LEAK_SCAN_AREA_UNREADABLE);
 	ask_collector(preparation, block);

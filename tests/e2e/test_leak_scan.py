@@ -28,14 +28,18 @@ class LeakScanTest(MemtraceTest):
         images = {}
         self.flags = {}
         self.holders = {}
+        self.pools = {}
         for line in lines:
             if line["line"] == "block" and line["what"] == "leaks":
                 images[line["image"]] = {}
+                self.pools = {}
                 self.flags[line["image"]] = 0
             if line["line"] != "leak":
                 continue
             self.flags[line["image"]] = line["flags"]
             size = line["bytes"] // line["blocks"]
+            if line["kind"] == "pool":
+                self.pools[size] = line["what"]
             if 7000 <= size < 9000:
                 kinds = images[line["image"]].setdefault(size, {})
                 kinds[line["what"]] = kinds.get(line["what"], 0) + line["blocks"]
@@ -201,6 +205,18 @@ class OnRequest(LeakScanTest):
             7701: {"reachable": 1}, 7702: {"reachable": 1}, 7703: {"reachable": 100},
             7704: {"definite": 1}, 7705: {"definite": 1}})
         self.assertEqual(self.holders[7701], "ignored by the program")
+
+    def test_the_public_header(self):
+        images = self.scan(program("leak_cases"), "by-header")
+        self.assertEqual(images[0], {
+            7711: {"reachable": 1}, 7712: {"reachable": 1}, 7713: {"reachable": 1},
+            7714: {"indirect": 1}, 7715: {"indirect": 1}, 7900: {"reachable": 1}})
+        self.assertEqual(self.pools, {3000: "definite", 3008: "definite"})
+        self.assertEqual(self.holders[7900], "a pool, which has made blocks of it")
+
+    def test_blocks_made_in_a_pause_keep_what_they_hold(self):
+        images = self.scan(program("leak_cases"), "pauses")
+        self.assertEqual(images[0], {7717: {"reachable": 1}, 7718: {"definite": 1}})
 
     def test_a_program_that_scans_itself(self):
         images = self.scan(program("leak_cases"), "scans-itself")

@@ -5,6 +5,7 @@
  */
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <memtrace/memtrace.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -559,6 +560,45 @@ static void asks_for_mercy(void)
 	lose(7705);
 }
 
+/* The same by memtrace's header, and what a pool makes of its chunks. */
+static NOINLINE void use_header(void)
+{
+	void **ignored = make(7711);
+	ignored[0] = make(7712);
+	memtrace_ignore(ignored);
+	memtrace_disable();
+	(void)make(7713);
+	memtrace_enable();
+	char *chunk = make(7900);
+	memtrace_pool_allocated(chunk, 3000);
+	memtrace_pool_allocated(chunk + 4000, 3008);
+	held = chunk + 4000;
+	*(void **)(chunk + 4000) = make(7714);
+	*(void **)chunk = make(7715);
+}
+
+static void by_header(void)
+{
+	use_header();
+	clear_stack();
+	if (memtrace_leak_check() != 1)
+		exit(1);
+	held = NULL;
+	exit(memtrace_leak_check() != 1);
+}
+
+static void pauses(void)
+{
+	memtrace_pause();
+	void **unseen = make(7716);
+	memtrace_resume();
+	unseen[9] = make(7717);
+	held = unseen;
+	unseen = NULL;
+	clear_stack();
+	lose(7718);
+}
+
 /* Its own scans, while it goes on. */
 static void scans_itself(void)
 {
@@ -623,6 +663,8 @@ static const struct {
 	{"big-hole", big_hole},
 	{"coroutine", coroutine},
 	{"asks-for-mercy", asks_for_mercy},
+	{"by-header", by_header},
+	{"pauses", pauses},
 	{"scans-itself", scans_itself},
 	{"serves", serves},
 };
