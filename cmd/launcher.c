@@ -41,7 +41,8 @@ struct launcher {
 	int start_fd;   /* the session goes to the program through it */
 	int failure_fd; /* errno of an exec that failed comes back through it */
 	int control_fd; /* to the collector */
-	bool is_init;   /* pid 1: of a container, or of a pid namespace */
+	bool shows_progress;
+	bool is_init; /* pid 1: of a container, or of a pid namespace */
 	bool program_is_over;
 	bool collector_is_over;
 	int wait_status; /* the program's */
@@ -274,6 +275,22 @@ static bool await_news(const struct launcher *launcher, uint64_t deadline_ms)
 	return false;
 }
 
+/* Shows how far the collector is with finishing the log, in a line that is written over. */
+static void show_progress(struct launcher *launcher, const struct collector_news *news)
+{
+	if (launcher->options->is_quiet || !isatty(STDERR_FILENO))
+		return;
+	(void)fprintf(stderr, "\r\033[Kmemtrace: %.400s", news->text); /* a terminal: no matter */
+	launcher->shows_progress = true;
+}
+
+static void clear_progress(struct launcher *launcher)
+{
+	if (launcher->shows_progress)
+		(void)fputs("\r\033[K", stderr);
+	launcher->shows_progress = false;
+}
+
 /*
  * Waits for the collector to finish the log, or to say that other processes of the tree go on; for
  * those too, as long as was asked for.
@@ -292,6 +309,10 @@ static void await_collector(struct launcher *launcher, struct collector_news *re
 		if (count != (ssize_t)sizeof(news)) {
 			ret_news->event = RECORDING_LOST;
 			return;
+		}
+		if (news.event == LOG_PROGRESS) {
+			show_progress(launcher, &news);
+			continue;
 		}
 		*ret_news = news;
 		if (news.event == LOG_FINISHED ||
@@ -318,6 +339,10 @@ static void await_tree(struct launcher *launcher, struct collector_news *ret_new
 	for (;;) {
 		struct collector_news news;
 		ssize_t count = recv(launcher->control_fd, &news, sizeof(news), MSG_DONTWAIT);
+		if (count == (ssize_t)sizeof(news) && news.event == LOG_PROGRESS) {
+			show_progress(launcher, &news);
+			continue;
+		}
 		if (count == (ssize_t)sizeof(news)) {
 			*ret_news = news;
 			if (news.event == LOG_FINISHED)
@@ -410,6 +435,7 @@ static void run(struct launcher *launcher, finish_function *finish)
 		await_tree(launcher, &news);
 	else
 		await_collector(launcher, &news);
+	clear_progress(launcher);
 	launcher->result->exit_status = shell_status(launcher->wait_status);
 	launcher->result->news = news;
 	launcher->result->was_recorded = true;

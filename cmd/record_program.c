@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cmd/command.h"
@@ -56,6 +57,7 @@ int record_find_program(const char *name, char *path, size_t capacity)
 
 /* Symbols take as long as this at the end of a run; the rest is for `memtrace symbolize`. */
 #define SYMBOLS_LIMIT_MS 10000
+#define PROGRESS_STEP_S 1
 
 static void describe(const struct finish_result *finished, const char *log_path, char *text,
 		     size_t capacity)
@@ -74,6 +76,35 @@ static void describe(const struct finish_result *finished, const char *log_path,
 			       (unsigned long long)finished->symbols.missing);
 }
 
+/* Where names are looked up: in the collector's process. */
+struct lookup_place {
+	struct module_files *module_files;
+	int control_fd;
+	time_t told_s; /* when it was last told how far it is; at first, when it began */
+};
+
+static int find_file(void *context, const char *path, const uint8_t *build_id,
+		     size_t build_id_bytes)
+{
+	const struct lookup_place *place = context;
+	return find_module_file(place->module_files, path, build_id, build_id_bytes);
+}
+
+/* Tells the launcher how far it is, once a second. */
+static void tell_progress(void *context, uint64_t done, uint64_t total)
+{
+	struct lookup_place *place = context;
+	struct collector_news news = {.event = LOG_PROGRESS};
+	time_t now_s = time(NULL);
+	if (now_s - place->told_s < PROGRESS_STEP_S)
+		return;
+	place->told_s = now_s;
+	(void)snprintf(news.text, sizeof(news.text), "looking up names: %.0f %%",
+		       percent_of(done, total));
+	/* Nobody waits, or has not read the one before: then it is not needed. */
+	(void)send(place->control_fd, &news, sizeof(news), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 /* In the collector's process: its descriptors of the program's modules are at hand. */
 static void finish_recording(const struct launch_options *launch_options, const char *log_path,
 			     const struct collector_result *result, int control_fd)
@@ -82,12 +113,18 @@ static void finish_recording(const struct launch_options *launch_options, const 
 		.event = LOG_FINISHED,
 		.failed_allocations = result->failed_allocations,
 	};
+	struct lookup_place place = {
+		.module_files = result->module_files,
+		.control_fd = control_fd,
+		.told_s = time(NULL),
+	};
 	struct finish_options options = {
 		.is_recorder = true,
 		.has_no_symbols = launch_options->no_symbols,
 		.symbolize.limit_ms = SYMBOLS_LIMIT_MS,
-		.symbolize.find_file = find_module_file,
-		.symbolize.context = result->module_files,
+		.symbolize.find_file = find_file,
+		.symbolize.progress = tell_progress,
+		.symbolize.context = &place,
 	};
 	struct finish_result finished;
 	struct mt_error error;
@@ -141,6 +178,7 @@ static void describe_news(const struct launch_options *launch_options,
 		break;
 	case RECORDING_LOST:
 	case RECORDING_OVER:
+	case LOG_PROGRESS: /* what comes after it is missing */
 		finish_for_collector(launch_options, result, text, capacity);
 		break;
 	}

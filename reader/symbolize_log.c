@@ -20,7 +20,7 @@
 #include "common/ring.h"
 #include "reader/jit_names.h"
 
-#define CHUNK_ADDRESSES 2000u
+#define CHUNK_ADDRESSES 500u
 #define WORKERS_MAX 8u
 #define FETCH_LIMIT_MS 120000u     /* for the files of one object */
 #define FETCH_ALL_LIMIT_MS 600000u /* for all of them */

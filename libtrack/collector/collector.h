@@ -62,6 +62,7 @@ enum recording_event {
 	RECORDING_GOES_ON = 1, /* the program ended, others of its tree run */
 	RECORDING_OVER = 2,    /* the tree has ended; the log is being finished */
 	LOG_FINISHED = 3,      /* `text` is for the closing line */
+	LOG_PROGRESS = 4,      /* finishing takes long: `text` says how far it is */
 };
 
 struct collector_news {
