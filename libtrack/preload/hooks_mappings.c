@@ -17,6 +17,7 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
+#include "common/format.h"
 #include "common/sys.h"
 #include "libtrack/preload/real.h"
 #include "libtrack/preload/recorder.h"
@@ -38,6 +39,15 @@ static size_t whole_pages(size_t size_bytes)
 	if (page_bytes == 0)
 		page_bytes = getauxval(AT_PAGESZ);
 	return (size_bytes + page_bytes - 1) & ~(page_bytes - 1);
+}
+
+/* Says whether there can be mappings in a range: if not, calls that name it fail. */
+static bool is_range(const void *address, size_t size_bytes)
+{
+	uintptr_t start = (uintptr_t)address;
+	uint64_t end = 1ull << LIMIT_ADDRESS_BITS;
+	return start == whole_pages(start) && start < end && size_bytes > 0 &&
+	       size_bytes <= end - start;
 }
 
 static enum mapping_source source_of(int protection, int flags)
@@ -77,9 +87,7 @@ EXPORT void *mmap64(void *address, size_t size_bytes, int protection, int flags,
 
 EXPORT int munmap(void *address, size_t size_bytes)
 {
-	/* Else it fails, and nothing changes. */
-	bool is_recorded = size_bytes > 0 && tracker_records() &&
-			   (uintptr_t)address == whole_pages((uintptr_t)address);
+	bool is_recorded = tracker_records() && is_range(address, size_bytes);
 	if (is_recorded)
 		recorder_unmapped(address, whole_pages(size_bytes));
 	int failure = real.munmap
@@ -101,8 +109,8 @@ EXPORT void *mremap(void *old, size_t old_bytes, size_t new_bytes, int flags, ..
 	/* As libc does: read whether or not it was passed. */
 	void *wanted = va_arg(arguments, void *);
 	va_end(arguments);
-	bool is_recorded = new_bytes > 0 && tracker_records() &&
-			   (uintptr_t)old == whole_pages((uintptr_t)old);
+	bool is_recorded = tracker_records() && is_range(old, new_bytes) &&
+			   (old_bytes == 0 || is_range(old, old_bytes));
 	/* Of size 0: a second mapping of the same shared memory. */
 	bool leaves_old = old_bytes == 0 || flags & MREMAP_DONTUNMAP;
 	if (is_recorded && !leaves_old)

@@ -224,6 +224,9 @@ class Limits(HazardTest):
                 self.survives(hazard("filters_calls"), "few", *how, keeps={5103: 7})
                 self.survives(hazard("filters_calls"), "more", *how, keeps={5101: 400, 5103: 7, 5105: 5})
 
+    def test_calls_that_make_no_sense(self):
+        self.survives(hazard("unmaps_nonsense"), keeps={5211: 6})
+
     def test_100_gigabytes_of_address_space(self):
         self.survives(hazard("much_address_space"), keeps={5181: 4})
 
