@@ -72,7 +72,7 @@ static FILE *to_stdout(void *context, enum leak_outcome outcome)
 
 static int status_of(const struct leak_options *options, enum leak_outcome outcome)
 {
-	if (options->shared.prints_suppressions)
+	if (options->prints_suppressions)
 		return EXIT_SUCCESS; /* that is no judgement */
 	switch (outcome) {
 	case LEAKS_FAILED:
