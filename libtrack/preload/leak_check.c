@@ -339,17 +339,17 @@ static bool check_leaks(enum scan_moment moment, const void *context, uintptr_t 
 	return is_made;
 }
 
-/*
- * The caller's stack: all of it is in use, from where this frame begins. Registers that the caller
- * expects to find again are saved right below.
- */
-#define CALLERS_STACK() ((uintptr_t)__builtin_frame_address(0) - 12 * sizeof(uintptr_t))
+/* The caller's stack, from where the registers are saved that the caller expects to find again. */
+/* Behind the call that gets it, so that the frame stays: else the compiler jumps there. */
+#define KEEP_FRAME() __asm__ volatile("" ::: "memory")
+#define CALLERS_STACK() ((uintptr_t)__builtin_frame_address(0) - LEAK_PARK_SAVED_BYTES)
 
 __attribute__((noinline)) static void check_at_exit(void *unused)
 {
 	(void)unused;
 	__builtin_unwind_init();
 	(void)check_leaks(AT_EXIT, NULL, CALLERS_STACK());
+	KEEP_FRAME();
 }
 
 extern int __cxa_atexit(void (*function)(void *), void *argument, void *library);
@@ -375,10 +375,11 @@ void leak_check_threads_begin(void)
 __attribute__((noinline)) int leak_check_now(bool is_final)
 {
 	__builtin_unwind_init();
-	if (!tracker_records() ||
-	    !check_leaks(is_final ? AT_EXIT : ON_REQUEST, NULL, CALLERS_STACK()))
+	if (!tracker_records())
 		return -1;
-	uint32_t lost = atomic_load(&own_image()->scan_lost);
+	bool is_made = check_leaks(is_final ? AT_EXIT : ON_REQUEST, NULL, CALLERS_STACK());
+	KEEP_FRAME();
+	uint32_t lost = is_made ? atomic_load(&own_image()->scan_lost) : LEAK_SCAN_NO_VERDICT;
 	return lost == LEAK_SCAN_NO_VERDICT ? -1 : lost > 0;
 }
 

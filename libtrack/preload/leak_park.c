@@ -202,7 +202,9 @@ __attribute__((noinline)) static void park_here(void)
 {
 	/* The caller's registers are on the stack now, above where this frame ends. */
 	__builtin_unwind_init();
-	park(NULL, (uintptr_t)__builtin_frame_address(0) - 12 * sizeof(uintptr_t));
+	park(NULL, (uintptr_t)__builtin_frame_address(0) - LEAK_PARK_SAVED_BYTES);
+	/* Something is left to do here: the frame must stay, so this must not become a jump. */
+	__asm__ volatile("" ::: "memory");
 }
 
 void leak_park_deferred(void)

@@ -16,6 +16,16 @@
 
 #include "common/leak_protocol.h"
 
+/*
+ * In a function that calls __builtin_unwind_init: the registers that it saves are below its frame
+ * address on x86-64 (rbx and r12 to r15 are pushed right behind rbp), and above it on aarch64.
+ */
+#if defined(__x86_64__)
+#define LEAK_PARK_SAVED_BYTES (5 * sizeof(uintptr_t))
+#else
+#define LEAK_PARK_SAVED_BYTES 0u
+#endif
+
 struct leak_park {
 	struct leak_scan_thread *threads; /* [count] pages of our own, the calling thread first */
 	uint32_t count;

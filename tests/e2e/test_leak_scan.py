@@ -214,6 +214,9 @@ class OnRequest(LeakScanTest):
         self.assertEqual(self.pools, {3000: "definite", 3008: "definite"})
         self.assertEqual(self.holders[7900], "a pool, which has made blocks of it")
 
+    def test_pointers_in_registers_that_calls_keep(self):
+        self.assertEqual(self.case("in-registers"), {})
+
     def test_blocks_made_in_a_pause_keep_what_they_hold(self):
         images = self.scan(program("leak_cases"), "pauses")
         self.assertEqual(images[0], {7717: {"reachable": 1}, 7718: {"definite": 1}})

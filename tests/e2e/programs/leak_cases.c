@@ -587,6 +587,19 @@ static void by_header(void)
 	exit(memtrace_leak_check() != 1);
 }
 
+/* Six pointers: more than there are registers that a call keeps. */
+static NOINLINE void in_registers(void)
+{
+	void *a = make(7721), *b = make(7722), *c = make(7723);
+	void *d = make(7724), *e = make(7725), *f = make(7726);
+	clear_stack();
+	__asm__ volatile("" : "+r"(a), "+r"(b), "+r"(c), "+r"(d), "+r"(e), "+r"(f));
+	if (memtrace_leak_check() != 0)
+		exit(1);
+	__asm__ volatile("" ::"r"(a), "r"(b), "r"(c), "r"(d), "r"(e), "r"(f));
+	free(a), free(b), free(c), free(d), free(e), free(f);
+}
+
 static void pauses(void)
 {
 	memtrace_pause();
@@ -664,6 +677,7 @@ static const struct {
 	{"coroutine", coroutine},
 	{"asks-for-mercy", asks_for_mercy},
 	{"by-header", by_header},
+	{"in-registers", in_registers},
 	{"pauses", pauses},
 	{"scans-itself", scans_itself},
 	{"serves", serves},
