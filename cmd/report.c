@@ -135,6 +135,8 @@ static int report(const struct report_options *options)
 	struct profile *profile = NULL;
 	struct mt_error error = {0};
 	struct loaded_log_options load = {.pid = options->pid};
+	if (options->reporter->prepare)
+		options->reporter->prepare(options->reporter_options, &load);
 	enum mt_status status = loaded_log_read(&log, options->log_path, &load, &error);
 	if (status != MT_OK) {
 		print_error("%s", error.message);

@@ -16,6 +16,7 @@
 #include "reader/log_reader.h"
 #include "reader/profile_block.h"
 #include "reader/recovery.h"
+#include "reader/replay_block.h"
 
 static void write_symbols(const struct loaded_log *log, struct log_writer *writer)
 {
@@ -68,6 +69,50 @@ static enum mt_status index_blocks(const struct loaded_log *log, struct log_writ
 	return result < 0 ? (enum mt_status)result : MT_OK;
 }
 
+static bool is_class_place(const struct loaded_log *log, uint64_t offset)
+{
+	for (size_t i = 0; i < log->class_place_count; i++)
+		if (log->class_places[i] == offset)
+			return true;
+	return false;
+}
+
+/*
+ * The checkpoints that a finished log has, as they are: the places that they speak of lie in the
+ * part of the log that stays.
+ */
+static enum mt_status copy_checkpoints(const struct loaded_log *log, struct log_writer *writer,
+				       struct mt_error *error)
+{
+	struct log_reader reader;
+	struct log_block block;
+	struct byte_reader payload;
+	enum mt_status status = log_reader_open(&reader, log->path, error);
+	int result = 0;
+	if (status != MT_OK)
+		return status;
+	log_reader_seek(&reader, log->events_end);
+	while (status == MT_OK && reader.offset_bytes < log->good_end &&
+	       (result = log_reader_next(&reader, &block, NULL, error)) == 1) {
+		if (block.kind != LOG_BLOCK_REPLAY ||
+		    (block.item_count == 0 && !is_class_place(log, reader.block_offset)))
+			continue;
+		uint8_t header[LOG_BLOCK_HEADER_BYTES];
+		struct buffer copy = {0};
+		result = log_reader_payload(&reader, &block, &payload, error);
+		if (result != 1)
+			break;
+		log_block_encode(&block, header);
+		buffer_append(&copy, header, sizeof(header));
+		buffer_append(&copy, reader.stored.bytes, block.stored_bytes);
+		status = copy.failed ? mt_error_set(error, MT_ERR_NO_MEMORY, "no memory")
+				     : log_writer_add_blocks(writer, &copy, error);
+		buffer_release(&copy);
+	}
+	log_reader_close(&reader);
+	return result < 0 ? (enum mt_status)result : status;
+}
+
 static enum mt_status write_finish(const struct loaded_log *log,
 				   const struct finish_options *options, struct log_writer *writer,
 				   struct mt_error *error)
@@ -75,6 +120,15 @@ static enum mt_status write_finish(const struct loaded_log *log,
 	if (!log->info.has_end)
 		write_end(log, &options->ending, writer);
 	profile_blocks_write(&log->replay, writer);
+	if (log->replay.has_details)
+		replay_blocks_write(&log->replay, writer);
+	enum mt_status status = MT_OK;
+	if (log->has_profile && log->place_count > 0)
+		status = copy_checkpoints(log, writer, error);
+	else if (!log->has_profile && log->checkpoints)
+		checkpoints_write(log->checkpoints, writer);
+	if (status != MT_OK)
+		return status;
 	if (!options->has_no_symbols)
 		write_symbols(log, writer);
 	return log_writer_finish(writer, error);
@@ -136,25 +190,8 @@ static enum mt_status write_anew(const struct loaded_log *log, const struct fini
 	if (status != MT_OK)
 		return status;
 	status = index_blocks(log, &writer, kept, error);
-	if (status == MT_OK) {
-		/* Recovered blocks are copied as they are, and indexed by a look at their headers.
-		 */
-		struct byte_reader bytes = byte_reader_over(log->recovered.bytes,
-							    log->recovered.size_bytes);
-		while (bytes.at < bytes.end && status == MT_OK) {
-			struct log_block block;
-			const uint8_t *header = bytes.at;
-			status = byte_reader_take(&bytes, LOG_BLOCK_HEADER_BYTES)
-					 ? log_block_decode(&block, header, error)
-					 : mt_error_set(error, MT_ERR_CORRUPT,
-							"recovered blocks are cut off");
-			if (status != MT_OK || !byte_reader_take(&bytes, block.stored_bytes))
-				break;
-			log_writer_index(&writer, &block, log_writer_size(&writer));
-			buffer_append(&writer.pending, header,
-				      LOG_BLOCK_HEADER_BYTES + block.stored_bytes);
-		}
-	}
+	if (status == MT_OK) /* copied as they are */
+		status = log_writer_add_blocks(&writer, &log->recovered, error);
 	if (status == MT_OK)
 		status = write_finish(log, options, &writer, error);
 	log_writer_release(&writer);
@@ -215,7 +252,9 @@ enum mt_status finish_log(const char *path, const struct finish_options *options
 			  struct finish_result *ret_result, struct mt_error *error)
 {
 	struct loaded_log log;
-	struct loaded_log_options load = {.is_recorder = options->is_recorder};
+	struct loaded_log_options load = {.is_recorder = options->is_recorder,
+					  .makes_checkpoints = true,
+					  .checkpoint_events = options->checkpoint_events};
 	*ret_result = (struct finish_result){0};
 	enum mt_status status = loaded_log_read(&log, path, &load, error);
 	if (status != MT_OK)

@@ -25,9 +25,10 @@ struct finish_ending {
 };
 
 struct finish_options {
-	bool is_recorder;    /* the caller holds the recorder's lock */
-	bool has_no_symbols; /* leave names out */
-	bool replaces;       /* write the log anew even if it could be added to */
+	bool is_recorder;           /* the caller holds the recorder's lock */
+	bool has_no_symbols;        /* leave names out */
+	bool replaces;              /* write the log anew even if it could be added to */
+	uint64_t checkpoint_events; /* checkpoints are so far apart; 0: as far as is good */
 	struct symbolize_options symbolize;
 	struct finish_ending ending; /* used if the log has no END block */
 };

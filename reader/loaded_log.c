@@ -7,6 +7,38 @@
 #include "reader/log_reader.h"
 #include "reader/profile_block.h"
 #include "reader/recovery.h"
+#include "reader/replay_block.h"
+
+/* One generation is kept apart for so many bytes of the log, within these limits. */
+#define GENERATION_LOG_BYTES 32u
+#define GENERATIONS_MIN (1u << 14)
+#define GENERATIONS_MAX (1u << 19)
+
+/* Makes room for one more, if `count` is a power of two. returns false: no memory */
+static bool reserve(void **items, size_t count, size_t item_bytes)
+{
+	if (count & (count - 1))
+		return true;
+	void *grown = realloc(*items, (count ? count * 2 : 1) * item_bytes);
+	if (grown)
+		*items = grown;
+	return grown != NULL;
+}
+
+/* A block of a checkpoint: the blocks of one follow one another, and the tree's is the last. */
+static bool note_checkpoint(struct loaded_log *log, const struct log_block *block, uint64_t offset)
+{
+	struct log_checkpoint *last = log->place_count ? &log->places[log->place_count - 1] : NULL;
+	if (!last || last->number != block->item_count) {
+		if (!reserve((void **)&log->places, log->place_count, sizeof(*log->places)))
+			return false;
+		last = &log->places[log->place_count++];
+		*last = (struct log_checkpoint){.offset = offset, .number = block->item_count};
+	}
+	last->time_us = block->first_us;
+	last->is_whole = block->image == LOG_NO_IMAGE;
+	return true;
+}
 
 /* A look at all headers first: where the last commit is, and whether the sums are there. */
 static enum mt_status survey(struct loaded_log *log, struct log_reader *reader,
@@ -15,10 +47,18 @@ static enum mt_status survey(struct loaded_log *log, struct log_reader *reader,
 	struct log_block block;
 	uint32_t image_count = 0;
 	bool is_whole = true;
+	bool has_memory = true;
 	int result;
-	while ((result = log_reader_next(reader, &block, NULL, error)) == 1) {
+	while (has_memory && (result = log_reader_next(reader, &block, NULL, error)) == 1) {
 		image_count += block.kind == LOG_BLOCK_IMAGE;
-		is_whole = block.kind != LOG_BLOCK_PROFILE && block.kind != LOG_BLOCK_SYMBOLS;
+		is_whole = block.kind != LOG_BLOCK_PROFILE && block.kind != LOG_BLOCK_SYMBOLS &&
+			   block.kind != LOG_BLOCK_REPLAY;
+		if (block.kind == LOG_BLOCK_EVENTS && block.item_count <= LIMIT_BLOCK_EVENTS)
+			log->survey_events += block.item_count;
+		if (block.last_us > log->survey_end_us && block.last_us >= block.first_us)
+			log->survey_end_us = block.last_us;
+		if (block.kind == LOG_BLOCK_REPLAY && block.item_count > 0)
+			has_memory = note_checkpoint(log, &block, reader->block_offset);
 		if (block.kind == LOG_BLOCK_COMMIT)
 			log->commit_end = reader->offset_bytes;
 		/* The tree's part is the last one of a profile. */
@@ -32,48 +72,12 @@ static enum mt_status survey(struct loaded_log *log, struct log_reader *reader,
 	if (log->is_finished)
 		reader->is_live = log->is_live = false;
 	/* The sums are of all processes together. */
-	if (log->pid && image_count > 1)
+	if ((log->pid && image_count > 1) || log->ignores_profile)
 		log->has_profile = false;
 	log_reader_seek(reader, 0);
+	if (!has_memory)
+		return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory to read the log");
 	return result < 0 ? (enum mt_status)result : MT_OK;
-}
-
-static enum mt_status replay_sources(struct loaded_log *log, struct mt_error *error)
-{
-	enum mt_status status = replay_run(&log->replay, log->sources, log->source_count, error);
-	log->source_count = 0;
-	return status;
-}
-
-static bool is_asked_for(const struct loaded_log *log, const struct log_block *block)
-{
-	return log->pid == 0 || block->image >= log->info.image_count ||
-	       log->info.images[block->image].pid == log->pid;
-}
-
-static enum mt_status add_events(struct loaded_log *log, const struct log_block *block,
-				 struct byte_reader *payload, struct mt_error *error)
-{
-	if (block->image >= log->replay.image_count || log->replay.images[block->image]->has_ended)
-		return mt_error_set(error, MT_ERR_CORRUPT, "events of a process that isn't there");
-	if (log->source_count == log->source_capacity) {
-		size_t capacity = log->source_capacity ? log->source_capacity * 2 : 4;
-		struct replay_source *grown = realloc(log->sources, capacity * sizeof(*grown));
-		if (!grown)
-			return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory to read the log");
-		memset(grown + log->source_capacity, 0,
-		       (capacity - log->source_capacity) * sizeof(*grown));
-		log->sources = grown;
-		log->source_capacity = capacity;
-	}
-	struct replay_source *source = &log->sources[log->source_count];
-	source->image = block->image;
-	struct replay_image *image = log->replay.images[block->image];
-	enum mt_status status = event_decode(&image->state, &image->trie, payload->at,
-					     byte_reader_left(payload), &source->events, error);
-	if (status == MT_OK && is_asked_for(log, block))
-		log->source_count++;
-	return status;
 }
 
 static bool is_wanted(const struct loaded_log *log, uint32_t image)
@@ -104,45 +108,51 @@ static enum mt_status follow_mappings(struct loaded_log *log, const struct log_b
 	return status;
 }
 
-/* What a metadata block means to the replay. */
-static enum mt_status follow(struct loaded_log *log, const struct log_block *block,
-			     struct mt_error *error)
+static enum mt_status add_replay_block(struct loaded_log *log, const struct block_feed_item *item,
+				       uint64_t offset, struct mt_error *error)
 {
-	enum mt_status status = MT_OK;
-	if (block->kind == LOG_BLOCK_IMAGE) {
-		bool is_forked = log->info.images[block->image].origin == IMAGE_FORK;
-		if (!replay_add_image(&log->replay, block->image, is_forked))
-			status = mt_error_set(error, MT_ERR_NO_MEMORY, "no memory to read the log");
-	} else if (block->kind == LOG_BLOCK_COMMIT && !log->has_profile) {
-		status = replay_sources(log, error);
-	} else if (block->kind == LOG_BLOCK_IMAGE_END && !log->has_profile) {
-		status = replay_sources(log, error);
-		if (status == MT_OK)
-			replay_end_image(&log->replay, block->image, block->last_us);
+	struct byte_reader payload = item->payload;
+	bool is_classes = false;
+	/* Without the sums, or for a part of the processes, they are of no use. */
+	if (!log->has_profile || item->is_left_out)
+		return MT_OK;
+	enum mt_status status = replay_block_read(&log->replay, &item->block, &payload, &is_classes,
+						  error);
+	if (status == MT_OK && is_classes) {
+		if (!reserve((void **)&log->class_places, log->class_place_count,
+			     sizeof(*log->class_places)))
+			return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory to read the log");
+		log->class_places[log->class_place_count++] = offset;
 	}
 	return status;
 }
 
-static enum mt_status add_block(struct loaded_log *log, const struct log_block *block,
-				struct byte_reader *payload, struct mt_error *error)
+static enum mt_status add_block(struct loaded_log *log, struct block_feed_item *item,
+				uint64_t offset, struct mt_error *error)
 {
 	bool is_last;
+	const struct log_block *block = &item->block;
+	struct byte_reader *payload = &item->payload;
+	if (item->is_left_out)
+		return MT_OK;
+	if (block->kind == LOG_BLOCK_EVENTS)
+		return replay_blocks_add(&log->blocks, item, error);
 	int result = log_info_add(&log->info, block, payload, error);
 	if (result < 0)
 		return (enum mt_status)result;
 	if (result == 1) {
 		enum mt_status status = follow_mappings(log, block, error);
-		return status == MT_OK ? follow(log, block, error) : status;
+		return status == MT_OK ? replay_blocks_add(&log->blocks, item, error) : status;
 	}
 	switch (block->kind) {
 	case LOG_BLOCK_MAPPINGS:
 		return add_mappings(log, block, payload, error);
-	case LOG_BLOCK_EVENTS:
-		return add_events(log, block, payload, error);
 	case LOG_BLOCK_PROFILE:
 		return log->has_profile
 			       ? profile_block_read(&log->replay, block, payload, &is_last, error)
 			       : MT_OK;
+	case LOG_BLOCK_REPLAY:
+		return add_replay_block(log, item, offset, error);
 	case LOG_BLOCK_SYMBOLS:
 		symbols_release(&log->symbols);
 		if (!symbols_init(&log->symbols))
@@ -153,72 +163,81 @@ static enum mt_status add_block(struct loaded_log *log, const struct log_block *
 	return MT_OK; /* of a newer recorder */
 }
 
-/* Events of a finished log, or of a process that wasn't asked for, needn't even be unpacked. */
-static bool is_needless(const struct loaded_log *log, const struct log_block *block)
+static enum mt_status open_feed(struct loaded_log *log, struct log_reader *reader, uint64_t end,
+				struct block_feed *feed, struct mt_error *error)
 {
-	if (block->kind == LOG_BLOCK_INDEX)
-		return true;
-	if (block->kind != LOG_BLOCK_EVENTS)
-		return false;
-	return log->has_profile || (!log->decodes_all && !is_asked_for(log, block));
+	struct block_feed_options options = {
+		.end_offset = end,
+		/* Recovery goes on from the state of every process. */
+		.pid = log->needs_slots ? 0 : log->pid,
+		.until_us = UINT64_MAX,
+		.skips_events = log->has_profile,
+		.has_slots = log->needs_slots,
+		/* What was recovered is not where it will be in the file. */
+		.checkpoints = reader->memory ? NULL : log->checkpoints,
+	};
+	log->blocks.replay = &log->replay;
+	log->blocks.info = &log->info;
+	log->blocks.pid = log->pid;
+	log->blocks.checkpoints = log->checkpoints;
+	log->blocks.has_sums = log->has_profile;
+	return block_feed_open(feed, reader, &options, log->replay.images, log->replay.image_count)
+		       ? MT_OK
+		       : mt_error_set(error, MT_ERR_NO_MEMORY, "no memory to read the log");
+}
+
+static bool is_finishing(enum log_block_kind kind)
+{
+	return kind == LOG_BLOCK_PROFILE || kind == LOG_BLOCK_SYMBOLS || kind == LOG_BLOCK_REPLAY ||
+	       kind == LOG_BLOCK_INDEX;
 }
 
 static enum mt_status read_blocks(struct loaded_log *log, struct log_reader *reader, uint64_t end,
 				  struct mt_error *error)
 {
-	struct log_block block;
-	struct byte_reader payload;
+	struct block_feed feed;
+	struct mt_error damage = {0};
+	uint64_t offset = reader->offset_bytes;
+	enum mt_status status = open_feed(log, reader, end, &feed, error);
+	if (status != MT_OK)
+		return status;
 	for (;;) {
-		if (reader->offset_bytes >= end)
-			return MT_OK;
-		int result = log_reader_next(reader, &block, NULL, error);
-		if (result == 1 && !is_needless(log, &block)) {
-			result = log_reader_payload(reader, &block, &payload, error);
-			if (result == 1)
-				result = add_block(log, &block, &payload, &reader->damage) == MT_OK;
-			if (reader->damage.status == MT_ERR_NO_MEMORY) {
-				*error = reader->damage;
-				return MT_ERR_NO_MEMORY;
-			}
-		}
-		if (result < 0)
-			return (enum mt_status)result;
-		if (result == 0) {
-			log->damage = reader->damage;
-			return MT_OK;
-		}
-		log->good_end = reader->offset_bytes;
-		if (block.kind != LOG_BLOCK_PROFILE && block.kind != LOG_BLOCK_SYMBOLS &&
-		    block.kind != LOG_BLOCK_INDEX)
-			log->events_end = reader->offset_bytes;
+		struct block_feed_item *item = block_feed_next(&feed);
+		status = item->result < 0 ? (enum mt_status)item->result : MT_OK;
+		damage = item->error;
+		if (item->result != 1 || add_block(log, item, offset, &damage) != MT_OK)
+			break;
+		offset = item->end_offset;
+		if (reader->memory)
+			continue;
+		log->good_end = offset;
+		if (!is_finishing((enum log_block_kind)item->block.kind))
+			log->events_end = offset;
 	}
+	block_feed_close(&feed);
+	if (status == MT_OK && damage.status == MT_ERR_NO_MEMORY)
+		status = MT_ERR_NO_MEMORY;
+	if (status != MT_OK) {
+		*error = damage;
+		return status;
+	}
+	reader->damage = damage;
+	if (damage.status != MT_OK)
+		log->damage = damage;
+	return MT_OK;
 }
 
 enum mt_status loaded_log_read_more(struct loaded_log *log, const struct buffer *blocks,
 				    struct mt_error *error)
 {
-	struct byte_reader bytes = byte_reader_over(blocks->bytes, blocks->size_bytes);
-	struct log_reader unpacker = {.fd = -1};
-	enum mt_status status = MT_OK;
-	while (bytes.at < bytes.end && status == MT_OK) {
-		struct log_block block;
-		struct byte_reader payload;
-		const uint8_t *header = byte_reader_take(&bytes, LOG_BLOCK_HEADER_BYTES);
-		status = header ? log_block_decode(&block, header, error)
-				: mt_error_set(error, MT_ERR_TRUNCATED,
-					       "recovered blocks are cut off");
-		const uint8_t *stored = status == MT_OK
-						? byte_reader_take(&bytes, block.stored_bytes)
-						: NULL;
-		if (!stored)
-			break;
-		if (is_needless(log, &block))
-			continue;
-		status = log_reader_unpack(&unpacker, &block, stored, &payload, error);
-		if (status == MT_OK)
-			status = add_block(log, &block, &payload, error);
+	struct log_reader reader;
+	log_reader_open_memory(&reader, blocks->bytes, blocks->size_bytes);
+	enum mt_status status = read_blocks(log, &reader, UINT64_MAX, error);
+	if (status == MT_OK && reader.damage.status != MT_OK) {
+		*error = reader.damage;
+		status = reader.damage.status;
 	}
-	log_reader_close(&unpacker);
+	log_reader_close(&reader);
 	return status;
 }
 
@@ -243,8 +262,8 @@ static enum mt_status settle(struct loaded_log *log, struct mt_error *error)
 	if (!is_found)
 		return mt_error_set(error, MT_ERR_USAGE, "%s: there is no process %llu in the log",
 				    log->path, (unsigned long long)log->pid);
-	if (!log->has_profile)
-		replay_finish(&log->replay, log->info.end_us);
+	if (!log->has_profile && !replay_finish(&log->replay, log->info.end_us))
+		return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory to replay the log");
 	enum mt_status status = mapping_replay_run(&log->mappings, error);
 	if (status != MT_OK)
 		return status;
@@ -252,26 +271,44 @@ static enum mt_status settle(struct loaded_log *log, struct mt_error *error)
 	return check_mapping_stacks(log, error);
 }
 
+/* For a log that does not bring its sums. */
+static enum mt_status prepare_replay(struct loaded_log *log, struct mt_error *error)
+{
+	uint64_t count_max = log->size_bytes / GENERATION_LOG_BYTES;
+	if (count_max < GENERATIONS_MIN)
+		count_max = GENERATIONS_MIN;
+	if (count_max > GENERATIONS_MAX)
+		count_max = GENERATIONS_MAX;
+	if (log->checkpoints)
+		checkpoints_init(log->checkpoints, log->size_bytes, log->checkpoint_events);
+	if (!generations_init(&log->replay.generations, log->survey_end_us, count_max))
+		return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory to read the log");
+	replay_begin_pieces(&log->replay);
+	return MT_OK;
+}
+
 static enum mt_status read_all(struct loaded_log *log, struct log_reader *reader,
 			       struct mt_error *error)
 {
 	bool is_recovered = false;
 	enum mt_status status = survey(log, reader, error);
+	if (status == MT_OK && !log->has_profile)
+		status = prepare_replay(log, error);
 	if (status != MT_OK)
 		return status;
 	/* Of a log that somebody writes, or that a segment goes with, what was committed counts. */
 	bool may_recover = !log->is_finished && !reader->is_live && log->commit_end > 0;
-	log->decodes_all = may_recover;
+	log->needs_slots = may_recover && recovery_has_segment(log);
 	status = read_blocks(log, reader,
 			     reader->is_live || may_recover ? log->commit_end : UINT64_MAX, error);
 	if (status == MT_OK)
-		status = replay_sources(log, error);
+		status = replay_blocks_flush(&log->blocks, error);
 	if (status == MT_OK && may_recover && log->damage.status == MT_OK)
 		status = recovery_read(log, &is_recovered, error);
 	if (status == MT_OK && may_recover && !is_recovered)
 		status = read_blocks(log, reader, UINT64_MAX, error);
 	if (status == MT_OK)
-		status = replay_sources(log, error);
+		status = replay_blocks_flush(&log->blocks, error);
 	log->was_recovered = is_recovered;
 	return status;
 }
@@ -280,8 +317,19 @@ enum mt_status loaded_log_read(struct loaded_log *log, const char *path,
 			       const struct loaded_log_options *options, struct mt_error *error)
 {
 	struct log_reader reader;
-	*log = (struct loaded_log){.path = strdup(path), .pid = options ? options->pid : 0};
-	if (!log->path || !symbols_init(&log->symbols)) {
+	*log = (struct loaded_log){.path = strdup(path)};
+	replay_init(&log->replay);
+	if (options) {
+		log->pid = options->pid;
+		log->checkpoint_events = options->checkpoint_events;
+		log->ignores_profile = options->ignores_profile || options->temporary_window > 1;
+		if (options->temporary_window)
+			log->replay.temporary_window = options->temporary_window;
+		if (options->makes_checkpoints)
+			log->checkpoints = calloc(1, sizeof(*log->checkpoints));
+	}
+	if (!log->path || (options && options->makes_checkpoints && !log->checkpoints) ||
+	    !symbols_init(&log->symbols)) {
 		loaded_log_release(log);
 		return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory to read %s", path);
 	}
@@ -310,9 +358,12 @@ enum mt_status loaded_log_read(struct loaded_log *log, const char *path,
 
 void loaded_log_release(struct loaded_log *log)
 {
-	for (size_t i = 0; i < log->source_capacity; i++)
-		decoded_events_release(&log->sources[i].events);
-	free(log->sources);
+	replay_blocks_release(&log->blocks);
+	if (log->checkpoints)
+		checkpoints_release(log->checkpoints);
+	free(log->checkpoints);
+	free(log->places);
+	free(log->class_places);
 	free(log->path);
 	buffer_release(&log->recovered);
 	log_info_release(&log->info);

@@ -17,11 +17,25 @@
 #include "reader/log_info.h"
 #include "reader/mapping_replay.h"
 #include "reader/replay.h"
+#include "reader/replay_blocks.h"
 #include "reader/symbols.h"
 
 struct loaded_log_options {
-	uint64_t pid;     /* replay this process only; 0: all */
-	bool is_recorder; /* the caller holds the recorder's lock */
+	uint64_t pid;               /* replay this process only; 0: all */
+	bool is_recorder;           /* the caller holds the recorder's lock */
+	bool ignores_profile;       /* replay a finished log too */
+	bool makes_checkpoints;     /* to be stored when the log is finished ... */
+	uint64_t checkpoint_events; /* ... every so many events; 0: as far apart as is good */
+	uint32_t temporary_window;  /* a block is temporary if its thread frees it within so many
+				       allocations; 0: 1 */
+};
+
+/* A checkpoint in the log: reader/checkpoint.h. */
+struct log_checkpoint {
+	uint64_t offset; /* of its first block */
+	uint64_t time_us;
+	uint32_t number;
+	bool is_whole;
 };
 
 struct loaded_log {
@@ -31,22 +45,29 @@ struct loaded_log {
 	struct replay replay;
 	struct mapping_replay mappings;
 	struct symbols symbols;
-	bool has_profile; /* the sums came from the log */
+	bool ignores_profile;
+	uint64_t checkpoint_events;
+	bool has_profile;                /* the sums came from the log */
+	struct checkpoints *checkpoints; /* made for finishing; NULL: none */
+	struct log_checkpoint *places;   /* [place_count] of those that the log has, by time */
+	size_t place_count;
+	uint64_t *class_places; /* [class_place_count] offsets of the blocks with the classes */
+	size_t class_place_count;
+	uint64_t survey_end_us; /* latest time of a block */
+	uint64_t survey_events; /* in all EVENTS blocks, as their headers say */
 	bool has_symbols;
+	bool needs_slots;    /* the decoders' states are for recovery too */
 	bool is_finished;    /* it has an index: nothing can be added but symbols */
 	bool ends_in_finish; /* its last block is one that finishing adds: an index is to follow */
 	bool is_live;        /* still being recorded: this is what has been committed so far */
 	bool was_recovered;  /* with its segment */
-	bool decodes_all;    /* recovery goes on from the state of every process */
-	struct buffer recovered;       /* blocks that the segment held and the log did not */
-	uint64_t size_bytes;           /* of the file */
-	uint64_t commit_end;           /* offset behind the last COMMIT block */
-	uint64_t good_end;             /* offset behind the last block that was used */
-	uint64_t events_end;           /* the same, without what finishing adds */
-	struct mt_error damage;        /* status MT_OK: none */
-	struct replay_source *sources; /* batches of the commit that is being read */
-	size_t source_count;
-	size_t source_capacity;
+	struct buffer recovered;     /* blocks that the segment held and the log did not */
+	uint64_t size_bytes;         /* of the file */
+	uint64_t commit_end;         /* offset behind the last COMMIT block */
+	uint64_t good_end;           /* offset behind the last block that was used */
+	uint64_t events_end;         /* the same, without what finishing adds */
+	struct mt_error damage;      /* status MT_OK: none */
+	struct replay_blocks blocks; /* the way from the blocks to the replay */
 };
 
 /*

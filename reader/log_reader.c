@@ -10,11 +10,21 @@
 #include <zstd.h>
 
 /* returns  bytes read: fewer than asked for only at the file's end; -1: errno */
-static ssize_t read_at(int fd, void *bytes, size_t size_bytes, uint64_t offset_bytes)
+static ssize_t read_at(const struct log_reader *reader, void *bytes, size_t size_bytes,
+		       uint64_t offset_bytes)
 {
 	size_t done = 0;
+	if (reader->memory) {
+		uint64_t left = offset_bytes < reader->size_bytes
+					? reader->size_bytes - offset_bytes
+					: 0;
+		done = left < size_bytes ? (size_t)left : size_bytes;
+		if (done)
+			memcpy(bytes, reader->memory + offset_bytes, done);
+		return (ssize_t)done;
+	}
 	while (done < size_bytes) {
-		ssize_t count = pread(fd, (char *)bytes + done, size_bytes - done,
+		ssize_t count = pread(reader->fd, (char *)bytes + done, size_bytes - done,
 				      (off_t)(offset_bytes + done));
 		if (count < 0 && errno == EINTR)
 			continue;
@@ -31,7 +41,7 @@ static enum mt_status check_header(const struct log_reader *reader, const char *
 				   struct mt_error *error)
 {
 	uint8_t header[LOG_FILE_HEADER_BYTES];
-	ssize_t count = read_at(reader->fd, header, sizeof(header), 0);
+	ssize_t count = read_at(reader, header, sizeof(header), 0);
 	if (count < 0)
 		return mt_error_set_errno(error, errno, "%s: cannot be read", path);
 	if ((size_t)count < LOG_MAGIC_BYTES || memcmp(header, LOG_MAGIC, LOG_MAGIC_BYTES) != 0) {
@@ -61,8 +71,8 @@ static bool has_trailer(const struct log_reader *reader)
 	uint8_t trailer[LOG_TRAILER_BYTES];
 	if (reader->size_bytes < LOG_FILE_HEADER_BYTES + LOG_TRAILER_BYTES)
 		return false;
-	return read_at(reader->fd, trailer, sizeof(trailer),
-		       reader->size_bytes - sizeof(trailer)) == (ssize_t)sizeof(trailer) &&
+	return read_at(reader, trailer, sizeof(trailer), reader->size_bytes - sizeof(trailer)) ==
+		       (ssize_t)sizeof(trailer) &&
 	       memcmp(trailer + 8, LOG_MAGIC, LOG_MAGIC_BYTES) == 0 &&
 	       get_u64(trailer) < reader->size_bytes;
 }
@@ -93,6 +103,14 @@ enum mt_status log_reader_open(struct log_reader *reader, const char *path, stru
 		reader->is_live = errno == EWOULDBLOCK;
 	reader->is_finished = has_trailer(reader);
 	return MT_OK;
+}
+
+void log_reader_open_memory(struct log_reader *reader, const uint8_t *blocks, size_t size_bytes)
+{
+	/* An empty buffer has no address. */
+	*reader = (struct log_reader){.fd = -1,
+				      .memory = blocks ? blocks : (const uint8_t *)"",
+				      .size_bytes = size_bytes};
 }
 
 void log_reader_close(struct log_reader *reader)
@@ -149,7 +167,7 @@ int log_reader_payload(struct log_reader *reader, const struct log_block *block,
 	buffer_clear(stored);
 	if (!buffer_reserve(stored, (size_t)block->stored_bytes + 1))
 		return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory to read the log");
-	ssize_t count = read_at(reader->fd, stored->bytes, block->stored_bytes,
+	ssize_t count = read_at(reader, stored->bytes, block->stored_bytes,
 				reader->block_offset + LOG_BLOCK_HEADER_BYTES);
 	if (count < 0)
 		return read_failed(error);
@@ -169,7 +187,7 @@ int log_reader_next(struct log_reader *reader, struct log_block *ret_block,
 	if (reader->damage.status != MT_OK)
 		return 0;
 	reader->block_offset = reader->offset_bytes;
-	ssize_t count = read_at(reader->fd, header, sizeof(header), reader->offset_bytes);
+	ssize_t count = read_at(reader, header, sizeof(header), reader->offset_bytes);
 	if (count < 0)
 		return read_failed(error);
 	if (count == 0)

@@ -20,6 +20,7 @@ struct ZSTD_DCtx_s;
 
 struct log_reader {
 	int fd;
+	const uint8_t *memory; /* blocks in memory, borrowed; NULL: they are in the file */
 	uint64_t size_bytes;   /* of the file when it was opened */
 	uint64_t offset_bytes; /* of the next block */
 	uint64_t block_offset; /* of the last block that was read */
@@ -37,6 +38,9 @@ struct log_reader {
 enum mt_status log_reader_open(struct log_reader *reader, const char *path,
 			       struct mt_error *error) MT_MUST_CHECK;
 void log_reader_close(struct log_reader *reader);
+
+/* Reads blocks from memory: `blocks` [size_bytes], borrowed, without a log's header. */
+void log_reader_open_memory(struct log_reader *reader, const uint8_t *blocks, size_t size_bytes);
 
 /*
  * Reads the next block.

@@ -73,7 +73,8 @@ static void add_rows(struct profile *profile, uint32_t index, const uint32_t *no
 			profile->errors[profile->row_count] = image->errors.items[i];
 			stack_error_sum(&profile->error, &image->errors.items[i]);
 		}
-		profile->rows[profile->row_count++] = row_of(cost, index, nodes);
+		profile->rows[profile->row_count] = row_of(cost, index, nodes);
+		profile->rows[profile->row_count++].cost = i;
 	}
 }
 
@@ -299,6 +300,16 @@ bool profile_hint(const struct profile *profile, char *text, size_t capacity)
 		return true;
 	}
 	return symbol_hint(profile->log, text, capacity);
+}
+
+void profile_add_lifetimes(const struct profile *profile, const struct profile_row *row,
+			   uint64_t *counts)
+{
+	const struct replay_image *image = profile->log->replay.images[row->process];
+	const struct lifetime_histogram *histogram = lifetimes_find(&image->lifetimes, row->cost);
+	counts[0] += image->costs.items[row->cost].short_lived;
+	for (uint32_t b = 1; histogram && b < LIFETIME_BUCKETS; b++)
+		counts[b] += histogram->counts[b];
 }
 
 const char *profile_mode(const struct profile *profile)

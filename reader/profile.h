@@ -55,6 +55,7 @@ struct profile_row {
 	uint32_t process; /* index of the image in the log */
 	uint32_t thread;  /* index in the image */
 	uint32_t kind;    /* enum allocation_kind */
+	uint32_t cost;    /* index in the image's costs */
 	struct profile_costs costs;
 };
 
@@ -133,6 +134,13 @@ uint32_t profile_site(const struct profile *profile, uint32_t node);
  * `text` [capacity].
  */
 bool profile_hint(const struct profile *profile, char *text, size_t capacity);
+
+/*
+ * Adds the histogram of a row's lifetimes (lifetimes.h) to `counts` [LIFETIME_BUCKETS]. Of a log
+ * that an older memtrace has finished they are not known (replay.has_details): nothing is added.
+ */
+void profile_add_lifetimes(const struct profile *profile, const struct profile_row *row,
+			   uint64_t *counts);
 
 /* "exact", "sampled", or "mixed" when recording began exact and went over to sampling. */
 const char *profile_mode(const struct profile *profile);

@@ -500,3 +500,11 @@ void recovery_remove_segment(const struct loaded_log *log)
 		(void)unlink(path); /* it may be gone already */
 	free(path);
 }
+
+bool recovery_has_segment(const struct loaded_log *log)
+{
+	char *path = segment_path(log);
+	bool is_there = path && access(path, F_OK) == 0;
+	free(path);
+	return is_there;
+}

@@ -25,4 +25,7 @@ bool recovery_has_writers(const struct loaded_log *log);
 /* Removes the log's segment: the log holds all of it now. */
 void recovery_remove_segment(const struct loaded_log *log);
 
+/* There is a file where the log's segment would be. */
+bool recovery_has_segment(const struct loaded_log *log);
+
 #endif

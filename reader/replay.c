@@ -7,42 +7,143 @@
 #include "common/format.h"
 
 #define NO_MEMORY_TEXT "no memory to replay the log"
-#define PREFETCH_EVENTS 8u
 
-bool replay_add_image(struct replay *replay, uint32_t index, bool is_forked)
+/* How far ahead of the event being replayed its class, its block and its cost are fetched. */
+#define PREFETCH_CLASS 48u
+#define PREFETCH_BLOCK 28u
+#define PREFETCH_COST 12u
+
+/* An empty class keeps a small table: one that fills and empties all the time needs it again. */
+#define KEPT_BLOCKS 64u
+
+void replay_init(struct replay *replay)
 {
-	if (index != replay->image_count)
-		return false;
-	if ((index & (index + 1)) == 0) {
-		struct replay_image **grown = realloc(
-			replay->images, ((size_t)index + 1) * 2 * sizeof(struct replay_image *));
-		if (!grown)
-			return false;
-		replay->images = grown;
-	}
-	struct replay_image *image = calloc(1, sizeof(*image));
-	if (!image)
-		return false;
-	image->is_forked = is_forked;
-	replay->images[replay->image_count++] = image;
-	return stack_trie_init(&image->trie) && stack_costs_init(&image->costs);
+	*replay = (struct replay){
+		.temporary_window = 1,
+		.piece_end_us = UINT64_MAX,
+		.until_us = UINT64_MAX,
+	};
 }
 
-/* Makes a zeroed table large enough for `index`. returns false: no memory */
-static bool reserve(void **items, size_t *capacity, size_t index, size_t item_bytes)
+struct replay_image *replay_image_new(uint32_t pid)
+{
+	struct replay_image *image = calloc(1, sizeof(*image));
+	if (!image)
+		return NULL;
+	image->pid = pid;
+	image->has_tables = true;
+	if (stack_trie_init(&image->trie) && stack_costs_init(&image->costs))
+		return image;
+	replay_image_free(image);
+	return NULL;
+}
+
+/* What is only needed to replay more events. */
+static void drop_tables(struct replay_image *image)
+{
+	event_state_release(&image->state);
+	for (uint32_t i = 0; i < image->class_count; i++)
+		free(image->classes[i].blocks);
+	for (uint32_t i = 0; i < image->thread_capacity; i++)
+		free(image->threads[i].recent);
+	free(image->classes);
+	free(image->weights);
+	free(image->threads);
+	image->classes = NULL;
+	image->class_count = 0;
+	image->class_capacity = 0;
+	image->weights = NULL;
+	image->weight_count = 0;
+	image->weight_capacity = 0;
+	image->threads = NULL;
+	image->thread_capacity = 0;
+	image->has_tables = false;
+}
+
+void replay_image_free(struct replay_image *image)
+{
+	if (!image)
+		return;
+	stack_trie_release(&image->trie);
+	stack_costs_release(&image->costs);
+	stack_errors_release(&image->errors);
+	lifetimes_release(&image->lifetimes);
+	drop_tables(image);
+	free(image);
+}
+
+bool replay_add_image(struct replay *replay, uint32_t index, struct replay_image *taken_image,
+		      bool is_forked)
+{
+	bool is_good = taken_image && index == replay->image_count;
+	if (is_good && (index & (index + 1)) == 0) {
+		struct replay_image **grown = realloc(
+			replay->images, ((size_t)index + 1) * 2 * sizeof(struct replay_image *));
+		if (grown)
+			replay->images = grown;
+		is_good = grown != NULL;
+	}
+	if (!is_good) {
+		replay_image_free(taken_image);
+		return false;
+	}
+	taken_image->index = index;
+	taken_image->is_forked = is_forked;
+	replay->images[replay->image_count++] = taken_image;
+	return true;
+}
+
+/* Makes room for item `index`. returns false: no memory */
+static bool reserve(void **items, uint32_t *capacity, uint32_t index, size_t item_bytes)
 {
 	if (index < *capacity)
 		return true;
-	size_t larger = *capacity ? *capacity : 16;
-	while (larger <= index)
-		larger += larger / 2;
-	void *grown = realloc(*items, larger * item_bytes);
+	uint64_t larger = (uint64_t)*capacity + *capacity / 2 + 8;
+	if (larger <= index)
+		larger = (uint64_t)index + 1;
+	void *grown = larger > UINT32_MAX ? NULL : realloc(*items, larger * item_bytes);
 	if (!grown)
 		return false;
-	memset((char *)grown + *capacity * item_bytes, 0, (larger - *capacity) * item_bytes);
 	*items = grown;
-	*capacity = larger;
+	*capacity = (uint32_t)larger;
 	return true;
+}
+
+bool replay_add_class(struct replay_image *image, const struct decoded_class *identity)
+{
+	if (!reserve((void **)&image->classes, &image->class_capacity, image->class_count,
+		     sizeof(*image->classes)))
+		return false;
+	struct replay_class *class = &image->classes[image->class_count];
+	*class = (struct replay_class){
+		.size_bytes = identity->size_bytes,
+		.stack = identity->stack,
+		.kind = (uint16_t)identity->kind,
+	};
+	if (identity->interval_bytes) {
+		if (!reserve((void **)&image->weights, &image->weight_capacity, image->weight_count,
+			     sizeof(*image->weights)))
+			return false;
+		image->weights[image->weight_count++] = (struct class_weight){
+			.weight = sample_weight_of(identity->size_bytes, identity->interval_bytes),
+			.interval_bytes = identity->interval_bytes,
+		};
+		class->weight = image->weight_count;
+	}
+	image->class_count++;
+	return true;
+}
+
+struct replay_thread *replay_thread(struct replay_image *image, uint32_t thread)
+{
+	uint32_t capacity = image->thread_capacity;
+	if (!reserve((void **)&image->threads, &image->thread_capacity, thread,
+		     sizeof(*image->threads)))
+		return NULL;
+	if (image->thread_capacity > capacity)
+		memset(image->threads + capacity, 0,
+		       (image->thread_capacity - capacity) * sizeof(*image->threads));
+	return &image->threads[thread];
 }
 
 static void note_growth(struct replay *replay, struct replay_image *image)
@@ -60,229 +161,316 @@ static void note_growth(struct replay *replay, struct replay_image *image)
 	}
 }
 
-/* The image whose events are being replayed. */
+/* The image whose events are being replayed, and the thread whose they are. */
 struct cursor {
 	struct replay_source *source;
 	struct replay_image *image;
+	struct replay_thread *thread;
+	uint32_t thread_index;
 	uint32_t event;
 	uint32_t next_thread; /* changes used up */
 	uint32_t next_time;
-	uint64_t thread;
+	uint64_t thread_value;
 	uint64_t time_us;
 };
 
-/*
- * What a block of a class stands for. Where every allocation is recorded, for itself.
- * returns  NULL: no memory
- */
-static const struct sample_weight *weight_of(struct replay_image *image, uint32_t class_index)
+static const struct sample_weight *weight_of(const struct replay_image *image,
+					     const struct replay_class *class)
 {
-	static const struct sample_weight nothing;
-	const struct event_class *class = &image->state.classes[class_index];
-	if (class->interval_bytes == 0)
-		return &nothing;
-	if (!reserve((void **)&image->weights, &image->weight_capacity, class_index,
-		     sizeof(*image->weights)))
+	return class->weight ? &image->weights[class->weight - 1].weight : NULL;
+}
+
+/* Puts a block into its class. returns where it is, NULL: no memory */
+static inline struct replay_block *put_block(struct replay_class *class, uint32_t local,
+					     const struct replay_block *block)
+{
+	if (local >= class->capacity &&
+	    !reserve((void **)&class->blocks, &class->capacity, local, sizeof(*class->blocks)))
 		return NULL;
-	struct sample_weight *weight = &image->weights[class_index];
-	if (weight->count == 0)
-		*weight = sample_weight_of(class->size_bytes, class->interval_bytes);
-	return weight;
+	/* Local numbers are given out one after the other: none is left out. */
+	if (local >= class->used)
+		class->used = local + 1;
+	class->live++;
+	class->blocks[local] = *block;
+	return &class->blocks[local];
 }
 
-/* A block in figures: the unsampled one stands for itself. */
-struct block_figures {
-	uint64_t bytes;
-	uint64_t count;
-};
-
-static struct block_figures figures_of(const struct replay_image *image,
-				       const struct sample_weight *weight, uint32_t class_index,
-				       uint32_t born)
+static inline void drop_block(struct replay_class *class, struct replay_block *block)
 {
-	if (weight->count == 0)
-		return (struct block_figures){.bytes = image->state.classes[class_index].size_bytes,
-					      .count = 1};
-	return (struct block_figures){.bytes = sample_weight_bytes(weight, born),
-				      .count = sample_weight_count(weight, born)};
+	block->cost = STACK_COST_NONE;
+	if (--class->live > 0)
+		return;
+	class->used = 0;
+	if (class->capacity > KEPT_BLOCKS) {
+		free(class->blocks);
+		class->blocks = NULL;
+		class->capacity = 0;
+	}
 }
 
-static bool is_of_pool(const struct replay_image *image, uint32_t class_index)
+static inline bool is_of_pool(const struct replay_class *class)
 {
-	return image->state.classes[class_index].kind == ALLOCATION_POOL;
+	return class->kind == ALLOCATION_POOL;
 }
 
 /* Blocks of the program's own pools lie in memory that is the heap's already: counted apart. */
-static struct replay_totals *totals_of(struct replay_image *image, uint32_t class_index)
+static inline struct replay_totals *totals_of(struct replay_image *image,
+					      const struct replay_class *class)
 {
-	return is_of_pool(image, class_index) ? &image->pool_totals : &image->totals;
+	return is_of_pool(class) ? &image->pool_totals : &image->totals;
 }
 
-static bool count_in(struct replay *replay, struct replay_image *image,
-		     const struct replay_block *block, uint32_t class_index)
+/* The uncertainty of a sampled block, as it comes to life. returns false: no memory */
+static bool count_error_in(struct replay *replay, struct replay_image *image,
+			   const struct replay_class *class, const struct replay_block *block)
 {
-	const struct sample_weight *weight = weight_of(image, class_index);
-	if (!weight)
+	struct stack_error *error = stack_errors_entry(&image->errors, block->cost);
+	if (!error)
 		return false;
-	if (weight->count) {
-		struct stack_error *error = stack_errors_entry(&image->errors, block->cost);
-		if (!error)
-			return false;
-		stack_error_add(error, weight, replay->mark);
-	}
-	struct block_figures figures = figures_of(image, weight, class_index, block->born);
+	stack_error_add(error, weight_of(image, class), replay->mark);
+	return true;
+}
+
+static inline bool count_in(struct replay *replay, struct replay_image *image,
+			    const struct replay_class *class, const struct replay_block *block,
+			    const struct block_figures *figures)
+{
+	if (class->weight && !count_error_in(replay, image, class, block))
+		return false;
 	struct stack_cost *cost = &image->costs.items[block->cost];
 	stack_cost_touch(cost, replay->mark);
-	cost->live_blocks += figures.count;
-	cost->live_bytes += figures.bytes;
-	struct replay_totals *totals = totals_of(image, class_index);
-	totals->live_blocks += figures.count;
-	totals->live_bytes += figures.bytes;
-	if (is_of_pool(image, class_index))
+	cost->live_blocks += figures->count;
+	cost->live_bytes += figures->bytes;
+	struct replay_totals *totals = totals_of(image, class);
+	totals->live_blocks += figures->count;
+	totals->live_bytes += figures->bytes;
+	if (is_of_pool(class))
 		return true;
-	replay->live_bytes += figures.bytes;
+	replay->live_bytes += figures->bytes;
 	note_growth(replay, image);
 	return true;
 }
 
-static struct block_figures count_out(struct replay *replay, struct replay_image *image,
-				      const struct replay_block *block, uint32_t class_index)
+static inline void count_out(struct replay *replay, struct replay_image *image,
+			     const struct replay_class *class, const struct replay_block *block,
+			     const struct block_figures *figures)
 {
-	/* Both are there since the block was counted in. */
-	const struct sample_weight *weight = weight_of(image, class_index);
-	struct block_figures figures = figures_of(image, weight, class_index, block->born);
-	if (weight->count)
-		stack_error_take(&image->errors.items[block->cost], weight, replay->mark);
+	if (class->weight) /* the entry is there since the block was counted in */
+		stack_error_take(&image->errors.items[block->cost], weight_of(image, class),
+				 replay->mark);
 	struct stack_cost *cost = &image->costs.items[block->cost];
 	stack_cost_touch(cost, replay->mark);
-	cost->live_blocks -= figures.count;
-	cost->live_bytes -= figures.bytes;
-	struct replay_totals *totals = totals_of(image, class_index);
-	totals->live_blocks -= figures.count;
-	totals->live_bytes -= figures.bytes;
-	if (!is_of_pool(image, class_index))
-		replay->live_bytes -= figures.bytes;
-	return figures;
+	cost->live_blocks -= figures->count;
+	cost->live_bytes -= figures->bytes;
+	struct replay_totals *totals = totals_of(image, class);
+	totals->live_blocks -= figures->count;
+	totals->live_bytes -= figures->bytes;
+	if (!is_of_pool(class))
+		replay->live_bytes -= figures->bytes;
 }
 
-/* The cost entry for blocks of a class that this thread makes. returns STACK_COST_NONE: no memory
- */
-static uint32_t find_cost(struct replay *replay, struct cursor *cursor, uint32_t class_index)
+/* A block is found to be live without an event. returns false: no memory */
+static bool count_live(struct replay *replay, struct replay_image *image, uint32_t class_index,
+		       const struct replay_block *block)
 {
-	struct replay_image *image = cursor->image;
-	const struct event_class *class = &image->state.classes[class_index];
-	if (!reserve((void **)&image->class_costs, &image->class_capacity, class_index,
-		     sizeof(*image->class_costs)))
-		return STACK_COST_NONE;
-	struct class_cost *last = &image->class_costs[class_index];
-	if (last->thread == (uint32_t)cursor->thread + 1)
-		return last->cost;
-	if (class->interval_bytes && replay->largest_interval == 0)
+	const struct replay_class *class = &image->classes[class_index];
+	struct block_figures figures = replay_figures(image, class, block->born);
+	return count_in(replay, image, class, block, &figures);
+}
+
+/* A class has its first block of all. */
+static void note_interval(struct replay *replay, const struct replay_image *image,
+			  struct replay_class *class)
+{
+	uint64_t interval_bytes = class->weight ? image->weights[class->weight - 1].interval_bytes
+						: 0;
+	class->was_used = true;
+	if (interval_bytes && replay->largest_interval == 0)
 		replay->exact_until_us = replay->now_us;
-	if (class->interval_bytes > replay->largest_interval)
-		replay->largest_interval = class->interval_bytes;
-	replay->was_exact |= class->interval_bytes == 0 && class->kind != ALLOCATION_POOL;
-	uint32_t cost = stack_costs_entry(&image->costs, class->stack, (uint32_t)cursor->thread,
-					  class->kind);
-	if (cost != STACK_COST_NONE)
-		*last = (struct class_cost){.thread = (uint32_t)cursor->thread + 1, .cost = cost};
+	if (interval_bytes > replay->largest_interval)
+		replay->largest_interval = interval_bytes;
+	replay->was_exact |= interval_bytes == 0 && !is_of_pool(class);
+}
+
+/* The cost entry for blocks of a class that a thread makes. returns STACK_COST_NONE: no memory */
+static uint32_t make_cost(struct replay *replay, struct replay_image *image,
+			  struct replay_class *class, uint32_t thread)
+{
+	uint32_t count = image->costs.count;
+	uint32_t slot = thread % REPLAY_CLASS_COSTS;
+	if (!class->was_used)
+		note_interval(replay, image, class);
+	uint32_t cost = stack_costs_entry(&image->costs, class->stack, thread, class->kind);
+	if (cost == STACK_COST_NONE)
+		return cost;
+	replay->generations.cost_count += image->costs.count - count;
+	class->costs[slot] = (struct class_cost){.thread = thread + 1, .cost = cost};
 	return cost;
 }
 
-static bool allocate(struct replay *replay, struct cursor *cursor, struct replay_thread *thread,
-		     uint32_t slot, uint32_t class_index)
+static inline uint32_t find_cost(struct replay *replay, struct replay_image *image,
+				 struct replay_class *class, uint32_t thread)
 {
-	struct replay_image *image = cursor->image;
-	uint32_t cost_index = find_cost(replay, cursor, class_index);
-	if (cost_index == STACK_COST_NONE ||
-	    !reserve((void **)&image->blocks, &image->block_capacity, slot, sizeof(*image->blocks)))
-		return false;
-	const struct sample_weight *weight = weight_of(image, class_index);
-	if (!weight)
-		return false;
-	struct replay_block *block = &image->blocks[slot];
-	*block = (struct replay_block){
-		.born_us = replay->now_us,
-		.cost = cost_index,
-		.born = ++image->born,
-	};
-	if (!is_of_pool(image, class_index)) {
-		thread->last_slot = slot;
-		thread->last_born = block->born;
+	const struct class_cost *known = &class->costs[thread % REPLAY_CLASS_COSTS];
+	return known->thread == thread + 1 ? known->cost : make_cost(replay, image, class, thread);
+}
+
+/* Notes an allocation among the thread's last ones. returns false: no memory */
+static bool note_recent(const struct replay *replay, struct replay_thread *thread, uint32_t born)
+{
+	if (!thread->recent) {
+		thread->recent = malloc(replay->temporary_window * sizeof(*thread->recent));
+		if (!thread->recent)
+			return false;
 	}
-	struct block_figures figures = figures_of(image, weight, class_index, block->born);
-	struct stack_cost *cost = &image->costs.items[cost_index];
-	cost->allocations += figures.count;
-	cost->allocated_bytes += figures.bytes;
-	totals_of(image, class_index)->allocations += figures.count;
-	totals_of(image, class_index)->allocated_bytes += figures.bytes;
-	if (!count_in(replay, image, block, class_index))
-		return false;
-	if (weight->count)
-		stack_error_note(&image->errors.items[cost_index], weight);
+	thread->recent[thread->recent_next] = born;
+	if (++thread->recent_next == replay->temporary_window)
+		thread->recent_next = 0;
+	if (thread->recent_count < replay->temporary_window)
+		thread->recent_count++;
 	return true;
 }
 
-static void end_block(struct replay *replay, struct cursor *cursor, struct replay_thread *thread,
-		      uint32_t slot, uint32_t class_index, enum event_operation operation)
+/* Of blocks that the thread made itself: this one is among its last allocations. */
+static bool is_recent(const struct replay *replay, const struct replay_thread *thread,
+		      uint32_t born)
+{
+	/* The ring is full, or all of the thread's allocations are in it. */
+	return thread->recent_count < replay->temporary_window ||
+	       (int32_t)(born - thread->recent[thread->recent_next]) >= 0;
+}
+
+static bool allocate(struct replay *replay, struct cursor *cursor,
+		     const struct decoded_event *event)
 {
 	struct replay_image *image = cursor->image;
-	const struct replay_block *block = &image->blocks[slot];
-	struct replay_totals *totals = totals_of(image, class_index);
-	struct block_figures figures = count_out(replay, image, block, class_index);
+	struct replay_class *class = &image->classes[event->symbol >> 3];
+	uint32_t cost_index = find_cost(replay, image, class, cursor->thread_index);
+	if (cost_index == STACK_COST_NONE)
+		return false;
+	struct replay_block *block = put_block(class, event->local,
+					       &(struct replay_block){
+						       .born_us = replay->now_us,
+						       .cost = cost_index,
+						       .born = ++image->born,
+					       });
+	if (!block || (!is_of_pool(class) && !note_recent(replay, cursor->thread, block->born)))
+		return false;
+	struct block_figures figures = replay_figures(image, class, block->born);
+	struct stack_cost *cost = &image->costs.items[cost_index];
+	cost->allocations += figures.count;
+	cost->allocated_bytes += figures.bytes;
+	totals_of(image, class)->allocations += figures.count;
+	totals_of(image, class)->allocated_bytes += figures.bytes;
+	if (!count_in(replay, image, class, block, &figures))
+		return false;
+	if (class->weight)
+		stack_error_note(&image->errors.items[cost_index], weight_of(image, class));
+	return true;
+}
+
+/* A block's end in the histogram of its cost; `times` is -1 to take it back. */
+static bool note_lifetime(struct replay_image *image, const struct replay_block *block,
+			  uint64_t end_us, int64_t times)
+{
+	if (end_us == block->born_us) {
+		image->costs.items[block->cost].short_lived += (uint64_t)times;
+		return true;
+	}
+	struct lifetime_histogram *histogram = lifetimes_entry(&image->lifetimes, block->cost);
+	if (!histogram)
+		return false;
+	histogram->counts[lifetime_bucket(end_us - block->born_us)] += (uint64_t)times;
+	return true;
+}
+
+static struct ended_block ended_block(const struct replay_image *image,
+				      const struct replay_block *block, uint64_t died_us,
+				      const struct block_figures *figures)
+{
+	return (struct ended_block){
+		.image = image->index,
+		.cost = block->cost,
+		.born_us = block->born_us,
+		.died_us = died_us,
+		.blocks = figures->count,
+		.bytes = figures->bytes,
+	};
+}
+
+static bool end_block(struct replay *replay, struct cursor *cursor,
+		      const struct decoded_event *event)
+{
+	struct replay_image *image = cursor->image;
+	struct replay_class *class = &image->classes[event->symbol >> 3];
+	struct replay_block block = class->blocks[event->local];
+	enum event_operation operation = decoded_operation(event);
+	struct replay_totals *totals = totals_of(image, class);
+	struct block_figures figures = replay_figures(image, class, block.born);
+	count_out(replay, image, class, &block, &figures);
+	drop_block(class, &class->blocks[event->local]);
+	if (block.born_us < replay->piece_begin_us) {
+		struct ended_block ended = ended_block(image, &block, replay->now_us, &figures);
+		if (!generations_add(&replay->generations, &ended))
+			return false;
+	}
 	if (operation == EVENT_LOST) {
-		image->totals.overwritten++;
-		return;
+		image->totals.overwritten++; /* and nobody knows since when it is gone */
+		return true;
 	}
 	totals->deallocations += figures.count;
 	if (operation == EVENT_MOVE_BEGIN) {
 		totals->reallocations += figures.count;
-		thread->moving = *block;
-		return;
-	}
-	if (thread->last_slot == slot && thread->last_born == block->born) {
-		image->costs.items[block->cost].temporary += figures.count;
+		cursor->thread->moving = block;
+		cursor->thread->moved_us = replay->now_us;
+		cursor->thread->moving_class = event->symbol >> 3;
+	} else if (!is_of_pool(class) &&
+		   image->costs.items[block.cost].thread == cursor->thread_index &&
+		   is_recent(replay, cursor->thread, block.born)) {
+		image->costs.items[block.cost].temporary += figures.count;
 		totals->temporary += figures.count;
-		thread->last_born = 0;
 	}
+	return note_lifetime(image, &block, replay->now_us, (int64_t)figures.count);
 }
 
-static bool undo_move(struct replay *replay, struct cursor *cursor, struct replay_thread *thread,
-		      uint32_t slot, uint32_t class_index)
+/* A realloc has failed: its block is live again, as if it had not been released. */
+static bool undo_move(struct replay *replay, struct cursor *cursor,
+		      const struct decoded_event *event)
 {
 	struct replay_image *image = cursor->image;
-	if (!reserve((void **)&image->blocks, &image->block_capacity, slot, sizeof(*image->blocks)))
-		return false;
-	image->blocks[slot] = thread->moving;
-	if (thread->last_born == thread->moving.born)
-		thread->last_slot = slot; /* the same block still, in another slot */
-	if (!count_in(replay, image, &thread->moving, class_index))
-		return false;
-	const struct sample_weight *weight = weight_of(image, class_index);
-	uint64_t count = figures_of(image, weight, class_index, thread->moving.born).count;
-	image->totals.deallocations -= count;
-	image->totals.reallocations -= count;
-	return true;
+	struct replay_class *class = &image->classes[event->symbol >> 3];
+	const struct replay_block *moving = &cursor->thread->moving;
+	uint64_t moved_us = cursor->thread->moved_us;
+	struct block_figures figures = replay_figures(image, class, moving->born);
+	if (replay->generations.piece_us) {
+		struct ended_block ended = ended_block(image, moving, moved_us, &figures);
+		if (!generations_take(&replay->generations, &ended))
+			return false;
+	}
+	totals_of(image, class)->deallocations -= figures.count;
+	totals_of(image, class)->reallocations -= figures.count;
+	return put_block(class, event->local, moving) &&
+	       note_lifetime(image, moving, moved_us, -(int64_t)figures.count) &&
+	       count_in(replay, image, class, moving, &figures);
 }
 
-static bool apply(struct replay *replay, struct cursor *cursor, struct replay_thread *thread)
+static inline bool apply(struct replay *replay, struct cursor *cursor,
+			 const struct decoded_event *event)
 {
-	const struct decoded_events *events = &cursor->source->events;
 	struct replay_totals *totals = &cursor->image->totals;
-	enum event_operation operation = (enum event_operation)events->operations[cursor->event];
-	uint32_t slot = events->slots[cursor->event];
-	uint32_t class_index = events->classes[cursor->event];
+	enum event_operation operation = decoded_operation(event);
+	if (operation != EVENT_LOST) /* it is part of what comes next */
+		cursor->thread->is_moving = operation == EVENT_MOVE_BEGIN;
 	switch (operation) {
 	case EVENT_ALLOCATE:
 	case EVENT_MOVE_END:
-		return allocate(replay, cursor, thread, slot, class_index);
+		return allocate(replay, cursor, event);
 	case EVENT_RELEASE:
 	case EVENT_MOVE_BEGIN:
 	case EVENT_LOST:
-		end_block(replay, cursor, thread, slot, class_index, operation);
-		return true;
+		return end_block(replay, cursor, event);
 	case EVENT_MOVE_FAILED:
-		return undo_move(replay, cursor, thread, slot, class_index);
+		return undo_move(replay, cursor, event);
 	case EVENT_RELEASE_UNKNOWN:
 	case EVENT_MOVE_UNKNOWN:
 		*(cursor->image->is_forked ? &totals->inherited_frees
@@ -297,7 +485,7 @@ static void take_changes(struct cursor *cursor)
 {
 	const struct decoded_events *events = &cursor->source->events;
 	(void)event_changes_follow(&events->threads, cursor->event, &cursor->next_thread,
-				   &cursor->thread);
+				   &cursor->thread_value);
 	(void)event_changes_follow(&events->times, cursor->event, &cursor->next_time,
 				   &cursor->time_us);
 }
@@ -317,38 +505,185 @@ static uint32_t end_of_stretch(const struct cursor *cursor)
 	return next_change(&events->times, cursor->next_time, end);
 }
 
-static void move_time(struct replay *replay, uint64_t time_us)
+/* The blocks of an ended image as generations: they went with it, or (if nothing came after its
+ * end) were there to the last. */
+static bool add_generations(struct replay *replay, const struct replay_image *image,
+			    bool is_immortal)
+{
+	if (!replay->generations.piece_us)
+		return true;
+	for (uint32_t c = 0; c < image->class_count; c++) {
+		const struct replay_class *class = &image->classes[c];
+		for (uint32_t local = 0; local < class->used; local++) {
+			const struct replay_block *block = &class->blocks[local];
+			if (block->cost == STACK_COST_NONE)
+				continue;
+			struct block_figures figures = replay_figures(image, class, block->born);
+			struct ended_block ended = ended_block(image, block, image->end_us,
+							       &figures);
+			ended.is_immortal = is_immortal;
+			if (!generations_add(&replay->generations, &ended))
+				return false;
+		}
+	}
+	return true;
+}
+
+/* The time moves on: what was the end of the last image is not the recording's. */
+static bool bury_images(struct replay *replay)
+{
+	bool has_memory = true;
+	for (uint32_t i = 0; i < replay->image_count && replay->ending_count > 0; i++) {
+		struct replay_image *image = replay->images[i];
+		if (!image->has_ended || !image->has_tables)
+			continue;
+		has_memory &= add_generations(replay, image, false);
+		drop_tables(image);
+		replay->ending_count--;
+	}
+	return has_memory;
+}
+
+static void begin_piece(struct replay *replay)
+{
+	const struct generations *generations = &replay->generations;
+	if (!generations->piece_us)
+		return;
+	uint64_t piece = generations_piece(generations, replay->now_us);
+	replay->piece_begin_us = piece * generations->piece_us;
+	replay->piece_end_us = piece + 1 < generations->piece_count
+				       ? replay->piece_begin_us + generations->piece_us
+				       : UINT64_MAX;
+}
+
+void replay_begin_pieces(struct replay *replay)
+{
+	begin_piece(replay);
+}
+
+void replay_forget_allocations(struct replay *replay)
+{
+	for (uint32_t i = 0; i < replay->image_count; i++) {
+		struct stack_costs *costs = &replay->images[i]->costs;
+		for (uint32_t c = 0; c < costs->count; c++) {
+			costs->items[c].allocations = 0;
+			costs->items[c].allocated_bytes = 0;
+		}
+	}
+}
+
+/* returns  false: no memory */
+static bool move_time(struct replay *replay, uint64_t time_us)
 {
 	if (time_us <= replay->now_us)
-		return;
+		return true;
+	if (time_us > replay->until_us) {
+		replay->is_over = true;
+		return true;
+	}
 	timeline_add(&replay->timeline, replay->now_us, replay->live_bytes,
 		     replay->interval_max_bytes);
+	if (replay->now_us < replay->from_us && time_us >= replay->from_us)
+		replay_forget_allocations(replay);
 	replay->interval_max_bytes = replay->live_bytes;
 	replay->now_us = time_us;
+	bool has_memory = replay->ending_count == 0 || bury_images(replay);
+	if (time_us >= replay->piece_end_us)
+		begin_piece(replay);
+	return has_memory;
+}
+
+static inline void prefetch(const struct replay_image *image, const struct decoded_event *event,
+			    uint32_t thread)
+{
+	__builtin_prefetch(&image->classes[event[PREFETCH_CLASS].symbol >> 3]);
+	const struct decoded_event *nearer = &event[PREFETCH_BLOCK];
+	uintptr_t blocks = (uintptr_t)image->classes[nearer->symbol >> 3].blocks;
+	/* The table may be another by then, or end before: nothing is read. */
+	__builtin_prefetch((const void *)(blocks + nearer->local * sizeof(struct replay_block)));
+	const struct decoded_event *next = &event[PREFETCH_COST];
+	const struct replay_class *class = &image->classes[next->symbol >> 3];
+	uint32_t cost = class->costs[thread % REPLAY_CLASS_COSTS].cost;
+	if (!event_makes_block(decoded_operation(next)) && next->local < class->used)
+		cost = class->blocks[next->local].cost;
+	uintptr_t items = (uintptr_t)image->costs.items +
+			  (uintptr_t)cost * sizeof(struct stack_cost);
+	__builtin_prefetch((const void *)items);
+	__builtin_prefetch((const void *)(items + sizeof(struct stack_cost) - 1));
+}
+
+/* Replays events of one thread and time. returns false: no memory */
+static bool run_stretch(struct replay *replay, struct cursor *cursor, uint32_t end)
+{
+	const struct decoded_event *items = cursor->source->events.items;
+	uint32_t count = cursor->source->events.count;
+	replay->event_count += end - cursor->event;
+	for (; cursor->event < end; cursor->event++) {
+		if (cursor->event + PREFETCH_CLASS < count)
+			prefetch(cursor->image, &items[cursor->event], cursor->thread_index);
+		if (!apply(replay, cursor, &items[cursor->event]))
+			return false;
+	}
+	return true;
 }
 
 /* Replays events up to `until_us`, at least one stretch. returns false: no memory */
 static bool run_cursor(struct replay *replay, struct cursor *cursor, uint64_t until_us)
 {
 	const struct decoded_events *events = &cursor->source->events;
-	struct replay_image *image = cursor->image;
 	do {
-		uint32_t end = end_of_stretch(cursor);
-		if (!reserve((void **)&image->threads, &image->thread_capacity,
-			     (size_t)cursor->thread, sizeof(*image->threads)))
+		if (!move_time(replay, cursor->time_us))
 			return false;
-		struct replay_thread *thread = &image->threads[cursor->thread];
-		move_time(replay, cursor->time_us);
-		replay->event_count += end - cursor->event;
-		for (; cursor->event < end; cursor->event++) {
-			uint32_t ahead = cursor->event + PREFETCH_EVENTS;
-			if (ahead < end && events->slots[ahead] < image->block_capacity)
-				__builtin_prefetch(&image->blocks[events->slots[ahead]]);
-			if (!apply(replay, cursor, thread))
-				return false;
-		}
+		if (replay->is_over)
+			return true;
+		cursor->thread_index = (uint32_t)cursor->thread_value;
+		cursor->thread = replay_thread(cursor->image, cursor->thread_index);
+		if (!cursor->thread || !run_stretch(replay, cursor, end_of_stretch(cursor)))
+			return false;
 		take_changes(cursor);
 	} while (cursor->event < events->count && cursor->time_us <= until_us);
+	return true;
+}
+
+/* The thread's realloc was under way when the replay was over, and may have failed. */
+static bool is_awaited(const struct replay *replay, const struct replay_thread *thread)
+{
+	return thread->is_moving && !thread->is_undone &&
+	       replay->until_us - thread->moved_us < REPLAY_MOVE_US;
+}
+
+bool replay_awaits_moves(const struct replay *replay)
+{
+	for (uint32_t i = 0; i < replay->image_count; i++) {
+		const struct replay_image *image = replay->images[i];
+		for (uint32_t t = 0; t < image->thread_capacity; t++)
+			if (is_awaited(replay, &image->threads[t]))
+				return true;
+	}
+	return false;
+}
+
+/* Looks for the ends of reallocs in events that are not replayed any more. */
+static bool await_moves(struct replay *replay, struct cursor *cursor)
+{
+	const struct decoded_events *events = &cursor->source->events;
+	struct replay_image *image = cursor->image;
+	for (; cursor->event < events->count; cursor->event++) {
+		const struct decoded_event *event = &events->items[cursor->event];
+		take_changes(cursor);
+		if (cursor->thread_value >= image->thread_capacity ||
+		    decoded_operation(event) == EVENT_LOST)
+			continue;
+		struct replay_thread *thread = &image->threads[cursor->thread_value];
+		if (!is_awaited(replay, thread))
+			continue;
+		thread->is_undone = decoded_operation(event) == EVENT_MOVE_FAILED;
+		thread->is_moving = thread->is_undone;
+		/* Its place among the blocks may be another's: it is counted, and stays here. */
+		if (thread->is_undone &&
+		    !count_live(replay, image, thread->moving_class, &thread->moving))
+			return false;
+	}
 	return true;
 }
 
@@ -378,50 +713,88 @@ static struct cursor *choose(struct cursor *cursors, size_t count, uint64_t *ret
 	return first;
 }
 
+static bool add_classes(struct replay_image *image, const struct decoded_events *events)
+{
+	for (uint32_t i = 0; i < events->class_count; i++)
+		if (!replay_add_class(image, &events->classes[i]))
+			return false;
+	return true;
+}
+
 enum mt_status replay_run(struct replay *replay, struct replay_source *sources, size_t source_count,
 			  struct mt_error *error)
 {
 	struct cursor *cursors = calloc(source_count + 1, sizeof(*cursors));
-	if (!cursors)
-		return mt_error_set(error, MT_ERR_NO_MEMORY, NO_MEMORY_TEXT);
-	for (size_t i = 0; i < source_count; i++) {
+	bool has_memory = cursors != NULL;
+	for (size_t i = 0; i < source_count && has_memory; i++) {
 		cursors[i].source = &sources[i];
 		cursors[i].image = replay->images[sources[i].image];
 		take_changes(&cursors[i]);
+		has_memory = add_classes(cursors[i].image, &sources[i].events);
 	}
-	bool has_memory = true;
-	uint64_t until_us;
-	struct cursor *cursor = choose(cursors, source_count, &until_us);
-	for (; cursor && has_memory; cursor = choose(cursors, source_count, &until_us))
+	while (has_memory && !replay->is_over) {
+		uint64_t until_us;
+		struct cursor *cursor = choose(cursors, source_count, &until_us);
+		if (!cursor)
+			break;
 		has_memory = run_cursor(replay, cursor, until_us);
+	}
+	for (size_t i = 0; i < source_count && has_memory && replay->is_over; i++)
+		has_memory = await_moves(replay, &cursors[i]);
 	free(cursors);
 	return has_memory ? MT_OK : mt_error_set(error, MT_ERR_NO_MEMORY, NO_MEMORY_TEXT);
 }
 
-/* What is only needed to replay more events. */
-static void drop_tables(struct replay_image *image)
+bool replay_restore_class(struct replay_image *image, uint32_t class_index, uint32_t used)
 {
-	event_state_release(&image->state);
-	free(image->blocks);
-	free(image->class_costs);
-	free(image->weights);
-	free(image->threads);
-	image->blocks = NULL;
-	image->class_costs = NULL;
-	image->weights = NULL;
-	image->threads = NULL;
-	image->block_capacity = 0;
-	image->class_capacity = 0;
-	image->weight_capacity = 0;
-	image->thread_capacity = 0;
+	struct replay_class *class = &image->classes[class_index];
+	if (used == 0)
+		return true;
+	if (!reserve((void **)&class->blocks, &class->capacity, used - 1, sizeof(*class->blocks)))
+		return false;
+	class->used = used;
+	for (uint32_t i = 0; i < used; i++)
+		class->blocks[i] = (struct replay_block){.cost = STACK_COST_NONE};
+	return true;
 }
 
-void replay_end_image(struct replay *replay, uint32_t index, uint64_t time_us)
+bool replay_restore_block(struct replay *replay, struct replay_image *image, uint32_t class_index,
+			  uint32_t local, uint32_t thread)
+{
+	struct replay_class *class = &image->classes[class_index];
+	uint32_t cost = find_cost(replay, image, class, thread);
+	class->blocks[local].cost = cost;
+	class->live++;
+	return cost != STACK_COST_NONE;
+}
+
+uint32_t replay_find_cost(struct replay *replay, struct replay_image *image, uint32_t class_index,
+			  uint32_t thread)
+{
+	return find_cost(replay, image, &image->classes[class_index], thread);
+}
+
+bool replay_count_restored(struct replay *replay, struct replay_image *image)
+{
+	for (uint32_t c = 0; c < image->class_count; c++) {
+		const struct replay_class *class = &image->classes[c];
+		for (uint32_t local = 0; local < class->used; local++)
+			if (class->blocks[local].cost != STACK_COST_NONE &&
+			    !count_live(replay, image, c, &class->blocks[local]))
+				return false;
+	}
+	return true;
+}
+
+bool replay_end_image(struct replay *replay, uint32_t index, uint64_t time_us)
 {
 	struct replay_image *image = replay->images[index];
 	if (image->has_ended)
-		return;
-	move_time(replay, time_us);
+		return true;
+	if (!move_time(replay, time_us))
+		return false;
+	if (replay->is_over)
+		return true;
 	/* The last that was seen of it: the heap does not shrink because its process ends. */
 	timeline_add(&replay->timeline, replay->now_us, replay->live_bytes,
 		     replay->interval_max_bytes);
@@ -429,21 +802,26 @@ void replay_end_image(struct replay *replay, uint32_t index, uint64_t time_us)
 	stack_errors_settle(&image->errors, replay->mark, false);
 	replay->live_bytes -= image->totals.live_bytes;
 	image->has_ended = true;
-	drop_tables(image);
+	image->end_us = replay->now_us;
+	replay->ending_count++;
+	return true;
 }
 
-void replay_finish(struct replay *replay, uint64_t end_us)
+bool replay_finish(struct replay *replay, uint64_t end_us)
 {
 	uint32_t living = 0;
+	bool has_memory = true;
 	for (uint32_t i = 0; i < replay->image_count; i++)
 		living += !replay->images[i]->has_ended;
 	if (living > 0) {
-		move_time(replay, end_us);
+		has_memory = move_time(replay, end_us);
 		timeline_add(&replay->timeline, replay->now_us, replay->live_bytes,
 			     replay->interval_max_bytes);
 	}
 	for (uint32_t i = 0; i < replay->image_count; i++) {
 		struct replay_image *image = replay->images[i];
+		if (image->has_tables)
+			has_memory &= add_generations(replay, image, true);
 		if (!image->has_ended) {
 			stack_costs_settle(&image->costs, replay->mark);
 			stack_errors_settle(&image->errors, replay->mark, false);
@@ -459,18 +837,18 @@ void replay_finish(struct replay *replay, uint64_t end_us)
 			}
 		}
 	}
+	if (replay->generations.piece_us)
+		has_memory &= generations_finish(&replay->generations);
+	replay->last_us = replay->now_us;
+	replay->has_details = true;
+	return has_memory;
 }
 
 void replay_release(struct replay *replay)
 {
-	for (uint32_t i = 0; i < replay->image_count; i++) {
-		struct replay_image *image = replay->images[i];
-		stack_trie_release(&image->trie);
-		stack_costs_release(&image->costs);
-		stack_errors_release(&image->errors);
-		drop_tables(image);
-		free(image);
-	}
+	for (uint32_t i = 0; i < replay->image_count; i++)
+		replay_image_free(replay->images[i]);
 	free(replay->images);
+	generations_release(&replay->generations);
 	*replay = (struct replay){0};
 }

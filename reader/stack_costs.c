@@ -53,15 +53,32 @@ static bool grow(struct stack_costs *costs)
 	return true;
 }
 
-uint32_t stack_costs_entry(struct stack_costs *costs, uint32_t stack, uint32_t thread,
-			   uint32_t kind)
+/* The slot where an entry is, or would be put. */
+static uint32_t find_slot(const struct stack_costs *costs, uint32_t stack, uint32_t thread,
+			  uint32_t kind)
 {
 	uint32_t slot = hash_of(stack, thread, kind) & costs->mask;
 	for (; costs->slots[slot]; slot = (slot + 1) & costs->mask) {
 		const struct stack_cost *cost = &costs->items[costs->slots[slot] - 1];
 		if (cost->stack == stack && cost->thread == thread && cost->kind == kind)
-			return costs->slots[slot] - 1;
+			break;
 	}
+	return slot;
+}
+
+uint32_t stack_costs_find(const struct stack_costs *costs, uint32_t stack, uint32_t thread,
+			  uint32_t kind)
+{
+	/* An empty slot is 0, and one less is STACK_COST_NONE. */
+	return costs->slots[find_slot(costs, stack, thread, kind)] - 1;
+}
+
+uint32_t stack_costs_entry(struct stack_costs *costs, uint32_t stack, uint32_t thread,
+			   uint32_t kind)
+{
+	uint32_t slot = find_slot(costs, stack, thread, kind);
+	if (costs->slots[slot])
+		return costs->slots[slot] - 1;
 	if (costs->count == costs->capacity) {
 		if (costs->capacity > UINT32_MAX / 8 || !grow(costs))
 			return STACK_COST_NONE;

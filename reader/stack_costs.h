@@ -26,6 +26,8 @@ struct stack_cost {
 	uint64_t peak_blocks; /* at the high-water mark of the tree */
 	uint64_t peak_bytes;
 	uint64_t temporary; /* allocations freed by their thread before its next one */
+	uint64_t
+		short_lived; /* freed at the time they were made, as far as the log's clock tells */
 };
 
 struct stack_costs {
@@ -45,6 +47,10 @@ void stack_costs_release(struct stack_costs *costs);
 /* Finds or makes an entry. returns its index, STACK_COST_NONE: no memory */
 uint32_t stack_costs_entry(struct stack_costs *costs, uint32_t stack, uint32_t thread,
 			   uint32_t kind);
+
+/* returns  the entry's index; STACK_COST_NONE: there is none */
+uint32_t stack_costs_find(const struct stack_costs *costs, uint32_t stack, uint32_t thread,
+			  uint32_t kind);
 
 /* To be called before the live values of `cost` change; `mark` is the number of the last mark. */
 static inline void stack_cost_touch(struct stack_cost *cost, uint32_t mark)

@@ -133,15 +133,18 @@ static void dump_events(const struct dump *dump, uint32_t image)
 	for (uint32_t i = 0; i < events->count; i++) {
 		(void)event_changes_follow(&events->threads, i, &next_thread, &thread);
 		(void)event_changes_follow(&events->times, i, &next_time, &time_us);
-		line_begin(dump, "event", operation_names[events->operations[i]]);
+		const struct decoded_event *event = &events->items[i];
+		enum event_operation operation = decoded_operation(event);
+		line_begin(dump, "event", operation_names[operation]);
 		line_number(dump, "image", image);
 		line_number(dump, "thread", thread);
 		line_number(dump, "time_us", time_us);
-		if (events->classes[i] != EVENT_NONE) {
+		if (operation != EVENT_RELEASE_UNKNOWN && operation != EVENT_MOVE_UNKNOWN) {
 			const struct event_class *class =
-				&dump->images[image].state.classes[events->classes[i]];
+				&dump->images[image].state.classes[event->symbol >> 3];
 			line_word(dump, "kind", kind_names[class->kind]);
-			line_number(dump, "slot", events->slots[i]);
+			line_number(dump, "class", event->symbol >> 3);
+			line_number(dump, "number", event->local);
 			line_number(dump, "bytes", class->size_bytes);
 			line_number(dump, "stack", class->stack);
 			line_number(dump, "interval", class->interval_bytes);

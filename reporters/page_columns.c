@@ -153,11 +153,125 @@ static void write_times(const struct profile *profile, cJSON *list, struct buffe
 	COLUMN("rss.tracker_bytes", info->sample_count, info->samples[i].tracker_bytes);
 }
 
+/* Blocks of one row that were made and have ended in the same windows. */
+struct survivor {
+	uint32_t row;
+	uint16_t born;
+	uint16_t died; /* number of windows: never */
+	uint64_t blocks;
+	uint64_t bytes;
+};
+
+#define NO_ROW UINT32_MAX /* a pool's, or of a process that was not asked for */
+
+/*
+ * The page's row of each cost of each process: `ret_firsts` [image_count] gets where those of a
+ * process begin. returns NULL: no memory
+ */
+static uint32_t *rows_of_costs(const struct profile *profile, const struct page_tree *tree,
+			       size_t *ret_firsts)
+{
+	const struct replay *replay = &profile->log->replay;
+	size_t count = 0;
+	for (uint32_t i = 0; i < replay->image_count; i++) {
+		ret_firsts[i] = count;
+		count += replay->images[i]->costs.count;
+	}
+	uint32_t *rows = malloc((count + 1) * sizeof(*rows));
+	if (!rows)
+		return NULL;
+	for (size_t i = 0; i < count; i++)
+		rows[i] = NO_ROW;
+	for (size_t i = 0; i < profile->row_count; i++)
+		rows[ret_firsts[profile->rows[i].process] + profile->rows[i].cost] =
+			tree->row_of[i];
+	return rows;
+}
+
+static int by_row(const void *left, const void *right)
+{
+	const struct survivor *a = left;
+	const struct survivor *b = right;
+	if (a->row != b->row)
+		return a->row < b->row ? -1 : 1;
+	if (a->born != b->born)
+		return a->born < b->born ? -1 : 1;
+	return (a->died > b->died) - (a->died < b->died);
+}
+
+/* Sorts, and makes one of those that differ in their figures only. returns how many are left */
+static size_t settle_survivors(struct survivor *survivors, size_t count)
+{
+	size_t kept = 0;
+	if (count > 1)
+		qsort(survivors, count, sizeof(*survivors), by_row);
+	for (size_t i = 0; i < count; i++) {
+		if (kept > 0 && by_row(&survivors[kept - 1], &survivors[i]) == 0) {
+			survivors[kept - 1].blocks += survivors[i].blocks;
+			survivors[kept - 1].bytes += survivors[i].bytes;
+		} else {
+			survivors[kept++] = survivors[i];
+		}
+	}
+	return kept;
+}
+
+/* The log's generations on the rows of the page. returns NULL: no memory */
+static struct survivor *gather_survivors(const struct profile *profile,
+					 const struct page_tree *tree, size_t *ret_count)
+{
+	const struct generations *generations = &profile->log->replay.generations;
+	struct survivor *survivors = malloc((generations->count + 1) * sizeof(*survivors));
+	size_t *firsts = calloc((size_t)profile->log->replay.image_count + 1, sizeof(*firsts));
+	uint32_t *rows = firsts ? rows_of_costs(profile, tree, firsts) : NULL;
+	size_t count = 0;
+	for (size_t i = 0; i < generations->count && survivors && rows; i++) {
+		const struct generation *item = &generations->items[i];
+		uint32_t row = rows[firsts[item->image] + item->cost];
+		if (row == NO_ROW)
+			continue;
+		survivors[count++] = (struct survivor){
+			.row = row,
+			.born = item->born,
+			.died = item->died == GENERATION_NEVER ? (uint16_t)generations->piece_count
+							       : item->died,
+			.blocks = item->blocks,
+			.bytes = item->bytes,
+		};
+	}
+	bool has_memory = survivors && rows;
+	free(firsts);
+	free(rows);
+	if (has_memory) {
+		*ret_count = settle_survivors(survivors, count);
+		return survivors;
+	}
+	free(survivors);
+	return NULL;
+}
+
+static void write_survivors(const struct profile *profile, const struct page_tree *tree,
+			    cJSON *list, struct buffer *columns)
+{
+	size_t count = 0;
+	struct survivor *survivors = gather_survivors(profile, tree, &count);
+	if (!survivors)
+		columns->failed = true;
+	DELTA_COLUMN("survivors.row", count, survivors[i].row);
+	COLUMN("survivors.born", count, survivors[i].born);
+	COLUMN("survivors.died", count, survivors[i].died);
+	COLUMN("survivors.blocks", count, survivors[i].blocks);
+	COLUMN("survivors.bytes", count, survivors[i].bytes);
+	free(survivors);
+}
+
 void page_columns_write(const struct profile *profile, const struct page_tree *tree,
 			const struct page_sources *sources, cJSON *list, struct buffer *columns)
 {
 	write_tree(tree, list, columns);
 	write_rows(tree, list, columns);
+	if (page_has_windows(profile))
+		write_survivors(profile, tree, list, columns);
 	write_times(profile, list, columns);
 	if (tree->base)
 		write_base(tree, list, columns);

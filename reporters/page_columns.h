@@ -31,6 +31,12 @@ void page_threads_release(struct page_threads *threads);
 /* Number of the entry of a thread of a process. */
 uint32_t page_threads_entry(const struct page_threads *threads, uint32_t process, uint32_t thread);
 
+/* The log has what a page needs to answer questions about a time: docs/page_data.md, "windows". */
+static inline bool page_has_windows(const struct profile *profile)
+{
+	return profile->log->replay.has_details && profile->log->replay.generations.piece_count > 0;
+}
+
 /* Appends the columns to `columns` and their descriptions to `list`. Check columns->failed. */
 void page_columns_write(const struct profile *profile, const struct page_tree *tree,
 			const struct page_sources *sources, cJSON *list, struct buffer *columns);

@@ -133,6 +133,19 @@ static void add_strings(cJSON *header, const struct string_table *texts)
 		strings->child->prev = last;
 }
 
+static void add_windows(cJSON *header, const struct profile *profile)
+{
+	const struct generations *generations = &profile->log->replay.generations;
+	if (!page_has_windows(profile)) {
+		(void)cJSON_AddNullToObject(header, "windows");
+		return;
+	}
+	cJSON *windows = cJSON_AddObjectToObject(header, "windows");
+	json_add_count(windows, "count", generations->piece_count);
+	(void)cJSON_AddNumberToObject(windows, "end_seconds",
+				      seconds(generations->piece_us * generations->piece_count));
+}
+
 static void add_lists(cJSON *header, const struct profile *profile,
 		      const struct page_threads *threads, bool is_classified)
 {
@@ -164,7 +177,7 @@ static void add_lists(cJSON *header, const struct profile *profile,
 	for (unsigned kind = is_classified ? 0 : LEAK_UNCLASSIFIED; kind < LEAK_KIND_COUNT; kind++)
 		(void)cJSON_AddItemToArray(
 			leak_kinds, cJSON_CreateString(leak_kind_name((enum leak_kind)kind)));
-	(void)cJSON_AddNullToObject(header, "windows");
+	add_windows(header, profile);
 }
 
 /* Packs header and columns. returns false: no memory */

@@ -24,6 +24,8 @@ struct reporter {
 	size_t options_bytes;              /* of the struct that `parse` fills and `render` gets */
 	/* Takes one option. returns false if the argument makes no sense */
 	bool (*parse)(int key, const char *argument, void *options);
+	/* Says what else is wanted of the log; NULL: nothing */
+	void (*prepare)(const void *options, struct loaded_log_options *ret_load);
 	enum mt_status (*render)(const struct profile *profile, const void *options, FILE *output,
 				 struct mt_error *error);
 };

@@ -43,6 +43,7 @@ enum mt_status sites_gather(const struct profile *profile, struct site **ret_sit
 			continue;
 		struct site *site = &sites[profile->nodes[node].frame];
 		add(&site->costs, &profile->rows[i].costs);
+		profile_add_lifetimes(profile, &profile->rows[i], site->lifetimes);
 		if (profile->errors)
 			stack_error_sum(&site->error, &profile->errors[i]);
 	}

@@ -13,6 +13,7 @@ struct site {
 	uint32_t frame; /* of the profile */
 	struct profile_costs costs;
 	struct stack_error error; /* zero where nothing was sampled */
+	uint64_t lifetimes[LIFETIME_BUCKETS];
 };
 
 /*

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* memtrace summary: the run in figures, and where most of the memory comes from. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -19,10 +20,12 @@
 #define TOP_COLUMNS (LINE_COLUMNS - 25u)
 #define PROCESSES_TEXT 10u
 #define UNTRACED_TEXT 5u
+#define TEMPORARY_WINDOW_MAX 65536u
 
 struct summary_options {
 	bool is_json;
 	bool has_mappings;
+	uint32_t temporary_window;
 };
 
 /* What is gathered from the profile to be shown. */
@@ -166,6 +169,27 @@ static void add_processes(cJSON *report, const struct profile *profile)
 	}
 }
 
+/* Numbers of blocks that lived for 0 us, less than 1, 2, 4, ..., up to the longest. */
+static void add_lifetimes(cJSON *object, const struct profile *profile, const uint64_t *counts)
+{
+	uint32_t count = LIFETIME_BUCKETS;
+	if (!profile->log->replay.has_details) {
+		(void)cJSON_AddNullToObject(object, "lifetimes");
+		return;
+	}
+	while (count > 0 && counts[count - 1] == 0)
+		count--;
+	cJSON *list = cJSON_AddArrayToObject(object, "lifetimes");
+	for (uint32_t b = 0; b < count; b++)
+		(void)cJSON_AddItemToArray(list, cJSON_CreateNumber((double)counts[b]));
+}
+
+static void gather_lifetimes(const struct profile *profile, uint64_t *counts)
+{
+	for (size_t i = 0; i < profile->row_count; i++)
+		profile_add_lifetimes(profile, &profile->rows[i], counts);
+}
+
 static void add_top(cJSON *report, const struct profile *profile, const struct site *sites,
 		    size_t count)
 {
@@ -177,6 +201,7 @@ static void add_top(cJSON *report, const struct profile *profile, const struct s
 		json_add_count(item, "live_bytes", sites[i].costs.live_bytes);
 		json_add_count(item, "allocated_bytes", sites[i].costs.allocated_bytes);
 		json_add_count(item, "allocations", sites[i].costs.allocations);
+		add_lifetimes(item, profile, sites[i].lifetimes);
 		estimates_add_json(item, &sites[i].costs, profile->errors ? &sites[i].error : NULL);
 		(void)cJSON_AddItemToArray(top, item);
 	}
@@ -225,6 +250,7 @@ static enum mt_status render_json(const struct summary *summary, FILE *output,
 	const struct profile *profile = summary->profile;
 	const struct loaded_log *log = profile->log;
 	const char *reason = loaded_log_incomplete_reason(log);
+	uint64_t lifetimes[LIFETIME_BUCKETS] = {0};
 	cJSON *report = cJSON_CreateObject();
 	json_add_string(report, "command", log->info.run.command);
 	json_add_string(report, "host", log->info.run.host);
@@ -249,6 +275,9 @@ static enum mt_status render_json(const struct summary *summary, FILE *output,
 	json_add_count(report, "anomalies", profile->anomalies);
 	add_hints(report, profile);
 	add_processes(report, profile);
+	json_add_count(report, "temporary_window", log->replay.temporary_window);
+	gather_lifetimes(profile, lifetimes);
+	add_lifetimes(report, profile, lifetimes);
 	add_top(report, profile, summary->sites, summary->site_count);
 	add_markers(report, profile);
 	row_list_add_pools(report, &summary->pools, profile);
@@ -382,6 +411,40 @@ static void print_peak(const struct profile *profile, const struct estimate *pea
 			      text_of_bytes(tracker_at_peak(info), b));
 }
 
+static void print_temporary(const struct profile *profile, FILE *output)
+{
+	const struct replay_totals *totals = &profile->totals;
+	uint32_t window = profile->log->replay.temporary_window;
+	char count[TEXT_FIGURE_BYTES];
+	(void)fprintf(output, "  temporary     %s, %.0f %% of the allocations",
+		      text_of_count(totals->temporary, count),
+		      percent_of(totals->temporary, totals->allocations));
+	if (window > 1)
+		(void)fprintf(output, "; freed within %u allocations", window);
+	(void)fputc('\n', output);
+}
+
+/* What part of the freed blocks had gone after about a millisecond, and after about a second. */
+static void print_lifetimes(const struct profile *profile, FILE *output)
+{
+	uint64_t counts[LIFETIME_BUCKETS] = {0};
+	uint64_t sum = 0;
+	uint64_t short_sum = 0;
+	uint64_t middle_sum = 0;
+	gather_lifetimes(profile, counts);
+	for (uint32_t b = 0; b < LIFETIME_BUCKETS; b++) {
+		short_sum += b <= 10 ? counts[b] : 0;
+		middle_sum += b <= 20 ? counts[b] : 0;
+		sum += counts[b];
+	}
+	if (sum > 0)
+		(void)fprintf(
+			output,
+			"  lifetimes     %.0f %% of the freed blocks lived under 1 ms, %.0f %% "
+			"under 1 s\n",
+			percent_of(short_sum, sum), percent_of(middle_sum, sum));
+}
+
 static void print_allocated(const struct profile *profile, const struct estimated_totals *estimates,
 			    FILE *output)
 {
@@ -397,9 +460,8 @@ static void print_allocated(const struct profile *profile, const struct estimate
 	(void)fprintf(output, "%s of them by realloc\n",
 		      text_of_count(totals->reallocations, count));
 	if (!profile->errors)
-		(void)fprintf(output, "  temporary     %s, %.0f %% of the allocations\n",
-			      text_of_count(totals->temporary, count),
-			      percent_of(totals->temporary, totals->allocations));
+		print_temporary(profile, output);
+	print_lifetimes(profile, output);
 }
 
 static void print_figures(const struct profile *profile, FILE *output)
@@ -584,17 +646,31 @@ static enum mt_status render(const struct profile *profile, const void *options,
 static bool parse(int key, const char *argument, void *options)
 {
 	struct summary_options *summary_options = options;
-	(void)argument;
-	if (key == 'j')
-		summary_options->is_json = true;
-	else
-		summary_options->has_mappings = true;
-	return true;
+	if (key == 'j' || key == 'm') {
+		summary_options->is_json |= key == 'j';
+		summary_options->has_mappings |= key == 'm';
+		return true;
+	}
+	char *end;
+	errno = 0;
+	unsigned long long window = strtoull(argument, &end, 10);
+	summary_options->temporary_window = (uint32_t)window;
+	return errno == 0 && argument[0] >= '0' && argument[0] <= '9' && *end == '\0' &&
+	       window >= 1 && window <= TEMPORARY_WINDOW_MAX;
+}
+
+static void prepare(const void *options, struct loaded_log_options *ret_load)
+{
+	ret_load->temporary_window = ((const struct summary_options *)options)->temporary_window;
 }
 
 static const struct argp_option options[] = {
 	{"json", 'j', NULL, 0, "Print JSON instead of text", 0},
 	{"mappings", 'm', NULL, 0, "Add what the program mapped itself (mmap, brk)", 0},
+	{"temporary", 't', "N", 0,
+	 "Take blocks as temporary that their thread frees within its next N allocations (default: "
+	 "1, before its next one)",
+	 0},
 	{0},
 };
 
@@ -604,5 +680,6 @@ const struct reporter reporter_summary = {
 	.options = options,
 	.options_bytes = sizeof(struct summary_options),
 	.parse = parse,
+	.prepare = prepare,
 	.render = render,
 };

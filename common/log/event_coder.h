@@ -70,21 +70,41 @@ bool event_encoder_resume(struct event_encoder *encoder, struct event_state *sta
 uint32_t event_encode(struct event_encoder *encoder, const struct event_batch *batch,
 		      const struct stack_trie *trie, uint32_t first_node, struct buffer *payload);
 
-/* Events as they come out of a block. */
+/* An event as it comes out of a block. */
+struct decoded_event {
+	uint32_t symbol; /* class << 3 | operation; of a failed move too, unlike in the log */
+	uint32_t local;  /* local number of the block that was made or has ended */
+};
+
+/* What all blocks of a class have in common, for those who have no event_state. */
+struct decoded_class {
+	uint64_t size_bytes;
+	uint64_t interval_bytes;
+	uint32_t stack;
+	uint32_t kind;
+};
+
 struct decoded_events {
-	uint8_t *operations; /* [count] enum event_operation */
-	uint32_t *slots;     /* [count] of the block that was made or has ended; else EVENT_NONE */
-	uint32_t *classes;   /* [count] of that block */
+	struct decoded_event *items; /* [count] */
 	uint32_t count;
 	uint32_t capacity;
+	uint32_t first_class;          /* number of the first of ... */
+	struct decoded_class *classes; /* [class_count] those that the block defines */
+	uint32_t class_count;
+	uint32_t class_capacity;
 	struct event_changes threads;
 	struct event_changes times;
 };
 
+static inline enum event_operation decoded_operation(const struct decoded_event *event)
+{
+	return (enum event_operation)(event->symbol & 7);
+}
+
 void decoded_events_release(struct decoded_events *events);
 
 /*
- * Decodes a payload.
+ * Decodes a payload. Nothing in `events` refers to `state` or `trie`.
  *
  * state, trie  of the image, as the block before left them; on failure they are of no use any more
  * events       overwritten

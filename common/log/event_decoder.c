@@ -8,27 +8,34 @@
 
 void decoded_events_release(struct decoded_events *events)
 {
-	free(events->operations);
-	free(events->slots);
+	free(events->items);
 	free(events->classes);
 	free(events->threads.items);
 	free(events->times.items);
 	*events = (struct decoded_events){0};
 }
 
-static bool reserve(struct decoded_events *events, uint32_t count)
+/* Makes a table large enough, its content is lost. returns false: no memory */
+static bool reserve(void **items, uint32_t *capacity, uint32_t count, size_t item_bytes)
+{
+	if (count <= *capacity)
+		return true;
+	free(*items);
+	*items = malloc(count * item_bytes);
+	*capacity = *items ? count : 0;
+	return *items != NULL;
+}
+
+static bool prepare(struct decoded_events *events, uint32_t event_count, uint32_t class_count)
 {
 	events->count = 0;
+	events->class_count = 0;
 	events->threads.count = 0;
 	events->times.count = 0;
-	if (count <= events->capacity)
-		return true;
-	decoded_events_release(events);
-	events->operations = malloc((size_t)count * sizeof(*events->operations));
-	events->slots = malloc((size_t)count * sizeof(*events->slots));
-	events->classes = malloc((size_t)count * sizeof(*events->classes));
-	events->capacity = count;
-	return events->operations && events->slots && events->classes;
+	return reserve((void **)&events->items, &events->capacity, event_count,
+		       sizeof(*events->items)) &&
+	       reserve((void **)&events->classes, &events->class_capacity, class_count,
+		       sizeof(*events->classes));
 }
 
 static enum mt_status corrupt(struct mt_error *error, const char *what)
@@ -66,7 +73,7 @@ static enum mt_status decode_nodes(struct stack_trie *trie, struct byte_reader *
 
 static enum mt_status decode_classes(struct event_state *state, const struct stack_trie *trie,
 				     struct byte_reader *payload, uint32_t class_count,
-				     struct mt_error *error)
+				     struct decoded_events *events, struct mt_error *error)
 {
 	struct byte_reader column;
 	uint64_t stack = 0;
@@ -76,7 +83,7 @@ static enum mt_status decode_classes(struct event_state *state, const struct sta
 		uint64_t kind = byte_reader_varint(&column);
 		stack += (uint64_t)byte_reader_zigzag(&column);
 		struct event_class identity = {
-			.kind = (uint32_t)(kind & ~(uint64_t)CLASS_HAS_INTERVAL),
+			.kind = (uint16_t)(kind & ~(uint64_t)CLASS_HAS_INTERVAL),
 			.stack = (uint32_t)stack,
 			.size_bytes = byte_reader_varint(&column),
 		};
@@ -87,6 +94,12 @@ static enum mt_status decode_classes(struct event_state *state, const struct sta
 			return corrupt(error, "classes");
 		if (event_state_add_class(state, &identity) == EVENT_NONE)
 			return no_memory(error);
+		events->classes[events->class_count++] = (struct decoded_class){
+			.size_bytes = identity.size_bytes,
+			.interval_bytes = identity.interval_bytes,
+			.stack = identity.stack,
+			.kind = identity.kind,
+		};
 	}
 	return column_is_whole(&column) ? MT_OK : corrupt(error, "classes");
 }
@@ -123,18 +136,11 @@ struct decoding {
 	struct split_reader symbols;
 	struct split_reader locals;
 	uint64_t run; /* predicted events that are left */
-	struct event_thread *thread;
 };
 
-/* The next symbol + 1; 0: the columns make no sense. */
-static uint32_t next_symbol(struct decoding *decoding)
+/* A symbol that was not predicted, + 1; 0: the columns make no sense. */
+static uint32_t read_symbol(struct decoding *decoding)
 {
-	struct event_state *state = decoding->state;
-	uint32_t *prediction = event_prediction(state, decoding->thread->previous);
-	if (decoding->run > 0) {
-		decoding->run--;
-		return *prediction;
-	}
 	if (decoding->operations.at == decoding->operations.end)
 		return 0;
 	uint32_t operation = *decoding->operations.at++;
@@ -144,90 +150,118 @@ static uint32_t next_symbol(struct decoding *decoding)
 	if (event_makes_block((enum event_operation)operation) ||
 	    event_ends_block((enum event_operation)operation)) {
 		class_index = split_next(&decoding->symbols);
-		if (class_index >= state->class_count)
+		if (class_index >= decoding->state->class_count)
 			return 0;
 	}
 	decoding->run = byte_reader_varint(&decoding->runs);
-	*prediction = ((uint32_t)class_index << 3 | operation) + 1;
-	return *prediction;
+	return ((uint32_t)class_index << 3 | operation) + 1;
 }
 
-static bool take_slot(struct decoding *decoding, uint32_t slot, uint32_t class_index)
-{
-	struct decoded_events *events = decoding->events;
-	events->slots[events->count] = slot;
-	events->classes[events->count] = class_index;
-	return slot != EVENT_NONE;
-}
-
-static bool end_block(struct decoding *decoding, uint32_t class_index)
+/* Makes a block. returns its local number; EVENT_NONE: no memory */
+static inline uint32_t make_block(struct decoding *decoding, uint32_t class_index)
 {
 	struct event_state *state = decoding->state;
+	if (!state->has_slots)
+		return event_class_make(&state->classes[class_index]);
+	uint32_t slot = event_state_make(state, class_index);
+	return slot == EVENT_NONE ? EVENT_NONE : state->slots[slot].local;
+}
+
+/* Ends a block. returns its local number; EVENT_NONE: there is no such block, or no memory */
+static inline uint32_t end_block(struct decoding *decoding, uint32_t class_index)
+{
+	struct event_state *state = decoding->state;
+	struct event_class *class = &state->classes[class_index];
 	uint64_t code = split_next(&decoding->locals);
 	if (code > EVENT_LOCAL_CODE_MAX || split_failed(&decoding->locals))
-		return false;
-	uint32_t local = event_local_decode(&state->classes[class_index], code);
-	uint32_t slot = event_state_find(state, class_index, local);
-	return take_slot(decoding, slot, class_index) && event_state_end(state, slot);
+		return EVENT_NONE;
+	uint32_t local = event_local_decode(class, code);
+	if (!event_class_is_live(class, local))
+		return EVENT_NONE;
+	if (!state->has_slots)
+		event_class_end(class, local);
+	else if (!event_state_end(state, class->locals[local]))
+		return EVENT_NONE;
+	return local;
 }
 
-static bool decode_event(struct decoding *decoding)
+/* What an event without a class does: at most, a failed move brings a block back. */
+static bool decode_rare(struct decoding *decoding, struct event_thread *thread,
+			struct decoded_event *event)
+{
+	uint32_t moving = thread->moving;
+	thread->moving = 0;
+	if (decoded_operation(event) != EVENT_MOVE_FAILED)
+		return true;
+	if (!moving)
+		return false;
+	event->symbol |= (moving - 1) << 3;
+	event->local = make_block(decoding, moving - 1);
+	return event->local != EVENT_NONE;
+}
+
+/* Decodes events of one thread up to number `end`. returns false: they make no sense */
+static bool decode_stretch(struct decoding *decoding, struct event_thread *thread, uint32_t end)
 {
 	struct event_state *state = decoding->state;
-	struct decoded_events *events = decoding->events;
-	struct event_thread *thread = decoding->thread;
-	uint32_t symbol = next_symbol(decoding);
-	if (symbol == 0)
-		return false;
-	thread->previous = symbol;
-	uint32_t class_index = (symbol - 1) >> 3;
-	enum event_operation operation = (enum event_operation)((symbol - 1) & 7);
-	uint32_t moving = thread->moving;
-	bool is_good = false;
-	events->operations[events->count] = (uint8_t)operation;
-	switch (operation) {
-	case EVENT_ALLOCATE:
-	case EVENT_MOVE_END:
-		is_good = take_slot(decoding, event_state_make(state, class_index), class_index);
-		break;
-	case EVENT_RELEASE:
-	case EVENT_MOVE_BEGIN:
-		thread->moving = operation == EVENT_MOVE_BEGIN ? class_index + 1 : 0;
-		is_good = end_block(decoding, class_index);
-		break;
-	case EVENT_LOST:
-		is_good = end_block(decoding, class_index);
-		break;
-	case EVENT_MOVE_FAILED:
-		thread->moving = 0;
-		is_good = moving &&
-			  take_slot(decoding, event_state_make(state, moving - 1), moving - 1);
-		break;
-	case EVENT_RELEASE_UNKNOWN:
-	case EVENT_MOVE_UNKNOWN:
-		thread->moving = 0;
-		(void)take_slot(decoding, EVENT_NONE, EVENT_NONE); /* there is none */
-		is_good = true;
-		break;
+	struct decoded_event *event = &decoding->events->items[decoding->events->count];
+	struct decoded_event *stop = &decoding->events->items[end];
+	uint32_t previous = thread->previous;
+	for (; event < stop; event++) {
+		uint32_t *prediction = event_prediction(state, previous);
+		if (decoding->run > 0)
+			decoding->run--;
+		else
+			*prediction = read_symbol(decoding);
+		previous = *prediction;
+		if (previous == 0)
+			return false;
+		uint32_t class_index = (previous - 1) >> 3;
+		event->symbol = previous - 1;
+		switch (decoded_operation(event)) {
+		case EVENT_ALLOCATE:
+		case EVENT_MOVE_END:
+			event->local = make_block(decoding, class_index);
+			break;
+		case EVENT_RELEASE:
+			thread->moving = 0;
+			event->local = end_block(decoding, class_index);
+			break;
+		case EVENT_MOVE_BEGIN:
+			thread->moving = class_index + 1;
+			event->local = end_block(decoding, class_index);
+			break;
+		case EVENT_LOST:
+			event->local = end_block(decoding, class_index);
+			break;
+		case EVENT_MOVE_FAILED:
+		case EVENT_RELEASE_UNKNOWN:
+		case EVENT_MOVE_UNKNOWN:
+			event->local = 0;
+			if (!decode_rare(decoding, thread, event))
+				return false;
+			break;
+		}
+		if (event->local == EVENT_NONE)
+			return false;
 	}
-	events->count++;
-	return is_good;
+	thread->previous = previous;
+	decoding->events->count = end;
+	return true;
 }
 
 static enum mt_status decode_events(struct decoding *decoding, uint32_t event_count,
 				    struct mt_error *error)
 {
 	const struct event_changes *threads = &decoding->events->threads;
-	uint32_t next = 0;
-	uint64_t thread = 0;
 	decoding->run = byte_reader_varint(&decoding->runs);
-	for (uint32_t i = 0; i < event_count; i++) {
-		if (event_changes_follow(threads, i, &next, &thread)) {
-			decoding->thread = event_state_thread(decoding->state, (uint32_t)thread);
-			if (!decoding->thread)
-				return no_memory(error);
-		}
-		if (!decode_event(decoding))
+	for (uint32_t i = 0; i < threads->count; i++) {
+		struct event_thread *thread = event_state_thread(decoding->state,
+								 (uint32_t)threads->items[i].value);
+		if (!thread)
+			return no_memory(error);
+		uint32_t end = i + 1 < threads->count ? threads->items[i + 1].first : event_count;
+		if (!decode_stretch(decoding, thread, end))
 			return corrupt(error, "symbols");
 	}
 	if (decoding->run != 0 || !column_is_whole(&decoding->runs) ||
@@ -253,11 +287,13 @@ enum mt_status event_decode(struct event_state *state, struct stack_trie *trie,
 	if (node_count > LIMIT_BLOCK_NODES || event_count > LIMIT_BLOCK_EVENTS ||
 	    class_count > LIMIT_BLOCK_EVENTS || first_node + node_count > LIMIT_STACK_NODES)
 		return mt_error_set(error, MT_ERR_LIMIT, "an events block is over the limits");
-	if (!reserve(events, (uint32_t)event_count))
+	if (!prepare(events, (uint32_t)event_count, (uint32_t)class_count))
 		return no_memory(error);
+	events->first_class = (uint32_t)first_class;
 	enum mt_status status = decode_nodes(trie, &payload, (uint32_t)node_count, error);
 	if (status == MT_OK)
-		status = decode_classes(state, trie, &payload, (uint32_t)class_count, error);
+		status = decode_classes(state, trie, &payload, (uint32_t)class_count, events,
+					error);
 	if (status == MT_OK)
 		status = decode_changes(&events->threads, &payload, (uint32_t)event_count,
 					LIMIT_THREADS - 1, "threads", error);

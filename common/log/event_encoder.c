@@ -12,7 +12,8 @@
 bool event_encoder_init(struct event_encoder *encoder, const struct block_map_pages *pages,
 			uint64_t image_serial)
 {
-	*encoder = (struct event_encoder){.class_mask = FIRST_CLASS_SLOTS - 1};
+	*encoder = (struct event_encoder){.class_mask = FIRST_CLASS_SLOTS - 1,
+					  .state.has_slots = true};
 	encoder->class_slots = calloc(FIRST_CLASS_SLOTS, sizeof(*encoder->class_slots));
 	return encoder->class_slots && block_map_init(&encoder->map, pages, image_serial);
 }
@@ -244,7 +245,7 @@ static bool encode_allocation(struct encoding *encoding, enum event_operation op
 		.size_bytes = batch->sizes[encoding->block],
 		.interval_bytes = encoding->interval_bytes,
 		.stack = batch->stacks[encoding->block],
-		.kind = EVENT_CODE_KIND(batch->codes[encoding->event]),
+		.kind = (uint16_t)EVENT_CODE_KIND(batch->codes[encoding->event]),
 	};
 	encoding->block++;
 	uint32_t class_index = find_class(encoding->encoder, &identity);

@@ -6,12 +6,6 @@
 
 #include "common/format.h"
 
-/* An empty class keeps a small table: one that fills and empties all the time needs it again. */
-#define KEPT_LOCALS 64u
-
-#define NEAR 2u
-#define NEARNESS_MAX 8
-
 void event_state_release(struct event_state *state)
 {
 	for (uint32_t i = 0; i < state->class_count; i++)
@@ -111,16 +105,17 @@ struct event_thread *event_state_thread(struct event_state *state, uint32_t thre
 	return &state->threads[thread];
 }
 
-static uint32_t take_local(struct event_class *class)
+bool event_class_grow(struct event_class *class)
 {
-	if (class->first_free) {
-		uint32_t local = class->first_free - 1;
-		class->first_free = class->locals[local] & ~LOCAL_FREE;
-		return local;
-	}
-	if (!grow((void **)&class->locals, class->used, &class->capacity, sizeof(*class->locals)))
-		return EVENT_NONE;
-	return class->used++;
+	return grow((void **)&class->locals, class->used, &class->capacity, sizeof(*class->locals));
+}
+
+/* A small table stays: a class that fills and empties all the time needs it again. */
+void event_class_shrink(struct event_class *class)
+{
+	free(class->locals);
+	class->locals = NULL;
+	class->capacity = 0;
 }
 
 static uint32_t take_slot(struct event_state *state)
@@ -138,54 +133,20 @@ uint32_t event_state_make(struct event_state *state, uint32_t class_index)
 {
 	struct event_class *class = &state->classes[class_index];
 	uint32_t slot = take_slot(state);
-	uint32_t local = slot == EVENT_NONE ? EVENT_NONE : take_local(class);
+	uint32_t local = slot == EVENT_NONE ? EVENT_NONE : event_class_make(class);
 	if (local == EVENT_NONE)
 		return EVENT_NONE;
 	class->locals[local] = slot;
-	class->newest = local;
-	class->live++;
 	state->live_count++;
 	state->slots[slot] = (struct event_slot){
 		.class_index = class_index, .local = local, .born = state->born++};
 	return slot;
 }
 
-static void learn_nearness(struct event_class *class, uint32_t local)
-{
-	bool is_near = local - class->last_released + NEAR <= 2 * NEAR;
-	if (is_near && class->nearness < NEARNESS_MAX)
-		class->nearness++;
-	else if (!is_near && class->nearness > -NEARNESS_MAX)
-		class->nearness--;
-}
-
-static void free_local(struct event_class *class, uint32_t local)
-{
-	if (local != class->newest)
-		learn_nearness(class, local);
-	class->locals[local] = LOCAL_FREE | class->first_free;
-	class->first_free = local + 1;
-	class->last_released = local;
-	/* Blocks that end in reverse order: the one made before is the next to go. */
-	if (local == class->newest && local > 0)
-		class->newest = local - 1;
-	if (--class->live > 0)
-		return;
-	class->used = 0;
-	class->first_free = 0;
-	class->newest = 0;
-	class->last_released = 0;
-	if (class->capacity > KEPT_LOCALS) {
-		free(class->locals);
-		class->locals = NULL;
-		class->capacity = 0;
-	}
-}
-
 bool event_state_end(struct event_state *state, uint32_t slot)
 {
 	const struct event_slot *ended = &state->slots[slot];
-	free_local(&state->classes[ended->class_index], ended->local);
+	event_class_end(&state->classes[ended->class_index], ended->local);
 	state->live_count--;
 	if (ended->born - state->batch_born < UINT32_MAX / 2) {
 		if (!grow((void **)&state->free_slots, state->free_count, &state->free_capacity,

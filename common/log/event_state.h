@@ -10,7 +10,8 @@
  *
  * A slot is a block's number in its image, for tables of what else is known of it. Slots are reused
  * too, but one whose block was there before the current batch only when the batch is over: so what
- * stood in the slots at a batch's beginning stands there until its end (recovery needs that).
+ * stood in the slots at a batch's beginning stands there until its end (recovery needs that). A
+ * reader that only replays does without slots: a block is its class and local number.
  *
  * An event is a symbol: class << 3 | operation. The symbol that followed last time is the
  * prediction for the next time, per thread; the log has the mispredicted ones and how many were
@@ -45,20 +46,21 @@ static inline bool event_ends_block(enum event_operation operation)
 	       operation == EVENT_LOST;
 }
 
+/* What coding an event needs comes first, in 48 bytes: often one line of the cache. */
 struct event_class {
-	uint64_t size_bytes;
-	uint64_t interval_bytes; /* mean bytes between samples; 0: every allocation was recorded */
-	uint32_t stack;          /* node of the image's trie */
-	uint32_t kind;           /* enum allocation_kind */
 	uint32_t *locals; /* [capacity] slot of a live one, else the next free one | LOCAL_FREE */
-	uint32_t capacity;
-	uint32_t used;       /* local numbers given out so far */
+	uint32_t used;    /* local numbers given out so far */
 	uint32_t first_free; /* local number + 1; 0: none */
 	uint32_t live;
 	uint32_t newest; /* local number that was given out last, as far as it is known */
 	uint32_t last_released;
-	int32_t nearness; /* above 0: releases come in the order of local numbers, or nearly */
 	uint32_t next[2]; /* predictions + 1, after a block was made and after one ended */
+	int16_t nearness; /* above 0: releases come in the order of local numbers, or nearly */
+	uint16_t kind;    /* enum allocation_kind */
+	uint32_t capacity;
+	uint32_t stack; /* node of the image's trie */
+	uint64_t size_bytes;
+	uint64_t interval_bytes; /* mean bytes between samples; 0: every allocation was recorded */
 };
 
 #define LOCAL_FREE 0x80000000u
@@ -91,9 +93,10 @@ struct event_state {
 	uint32_t waiting_capacity;
 	struct event_thread *threads; /* [thread_capacity] */
 	uint32_t thread_capacity;
-	uint32_t born;       /* allocations so far */
-	uint32_t batch_born; /* when the batch began */
-	uint32_t live_count;
+	bool has_slots;
+	uint32_t born;         /* allocations so far */
+	uint32_t batch_born;   /* when the batch began */
+	uint32_t live_count;   /* blocks that have slots */
 	uint32_t lone_next[8]; /* predictions + 1 after operations without a class */
 };
 
@@ -110,21 +113,70 @@ uint32_t event_state_add_class(struct event_state *state, const struct event_cla
 /* The state of a thread. returns NULL: no memory */
 struct event_thread *event_state_thread(struct event_state *state, uint32_t thread);
 
-/* Makes a block of a class. returns its slot; EVENT_NONE: no memory */
+/* Makes a block of a class, with a slot. returns the slot; EVENT_NONE: no memory */
 uint32_t event_state_make(struct event_state *state, uint32_t class_index);
-
-/* The slot of a live block; EVENT_NONE: there is none of that number. */
-static inline uint32_t event_state_find(const struct event_state *state, uint32_t class_index,
-					uint32_t local)
-{
-	const struct event_class *class = &state->classes[class_index];
-	if (local >= class->used || class->locals[local] & LOCAL_FREE)
-		return EVENT_NONE;
-	return class->locals[local];
-}
 
 /* Ends the block in a slot. returns false: no memory */
 bool event_state_end(struct event_state *state, uint32_t slot);
+
+/* Makes room for one more local number. returns false: no memory */
+bool event_class_grow(struct event_class *class);
+
+/* The last live block has ended: a large table is given back. */
+void event_class_shrink(struct event_class *class);
+
+#define EVENT_KEPT_LOCALS 64u
+#define EVENT_NEAR 2u
+#define EVENT_NEARNESS_MAX 8
+
+static inline bool event_class_is_live(const struct event_class *class, uint32_t local)
+{
+	return local < class->used && !(class->locals[local] & LOCAL_FREE);
+}
+
+/* Gives a new block its local number, without a slot. returns it; EVENT_NONE: no memory */
+static inline uint32_t event_class_make(struct event_class *class)
+{
+	uint32_t local = class->used;
+	if (class->first_free) {
+		local = class->first_free - 1;
+		class->first_free = class->locals[local] & ~LOCAL_FREE;
+	} else if (local < class->capacity || event_class_grow(class)) {
+		class->used++;
+	} else {
+		return EVENT_NONE;
+	}
+	class->locals[local] = 0;
+	class->newest = local;
+	class->live++;
+	return local;
+}
+
+/* Takes back the local number of a live block. */
+static inline void event_class_end(struct event_class *class, uint32_t local)
+{
+	if (local != class->newest) {
+		bool is_near = local - class->last_released + EVENT_NEAR <= 2 * EVENT_NEAR;
+		if (is_near && class->nearness < EVENT_NEARNESS_MAX)
+			class->nearness++;
+		else if (!is_near && class->nearness > -EVENT_NEARNESS_MAX)
+			class->nearness--;
+	}
+	class->locals[local] = LOCAL_FREE | class->first_free;
+	class->first_free = local + 1;
+	class->last_released = local;
+	/* Blocks that end in reverse order: the one made before is the next to go. */
+	if (local == class->newest && local > 0)
+		class->newest = local - 1;
+	if (--class->live > 0)
+		return;
+	class->used = 0;
+	class->first_free = 0;
+	class->newest = 0;
+	class->last_released = 0;
+	if (class->capacity > EVENT_KEPT_LOCALS)
+		event_class_shrink(class);
+}
 
 /* The batch is over: waiting slots become free. returns false: no memory */
 bool event_state_end_batch(struct event_state *state);

@@ -124,6 +124,24 @@ void log_writer_add(struct log_writer *writer, struct log_block *block,
 	log_writer_index(writer, block, offset_bytes);
 }
 
+enum mt_status log_writer_add_blocks(struct log_writer *writer, const struct buffer *blocks,
+				     struct mt_error *error)
+{
+	struct byte_reader bytes = byte_reader_over(blocks->bytes, blocks->size_bytes);
+	while (bytes.at < bytes.end) {
+		struct log_block block;
+		const uint8_t *header = byte_reader_take(&bytes, LOG_BLOCK_HEADER_BYTES);
+		enum mt_status status = header ? log_block_decode(&block, header, error)
+					       : MT_ERR_CORRUPT;
+		if (status != MT_OK || !byte_reader_take(&bytes, block.stored_bytes))
+			return mt_error_set(error, MT_ERR_CORRUPT, "blocks to add are cut off");
+		log_writer_index(writer, &block, log_writer_size(writer));
+		buffer_append(&writer->pending, header,
+			      LOG_BLOCK_HEADER_BYTES + block.stored_bytes);
+	}
+	return MT_OK;
+}
+
 enum mt_status log_writer_flush(struct log_writer *writer, struct mt_error *error)
 {
 	struct buffer *pending = &writer->pending;

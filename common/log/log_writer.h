@@ -58,6 +58,13 @@ void log_writer_release(struct log_writer *writer);
 void log_writer_add(struct log_writer *writer, struct log_block *block,
 		    const struct buffer *payload);
 
+/*
+ * Appends blocks as another writer made them in memory.
+ * returns  MT_ERR_CORRUPT: they are none
+ */
+enum mt_status log_writer_add_blocks(struct log_writer *writer, const struct buffer *blocks,
+				     struct mt_error *error) MT_MUST_CHECK;
+
 /* Writes what is pending. returns MT_ERR_IO (once it failed: always), MT_ERR_NO_MEMORY */
 enum mt_status log_writer_flush(struct log_writer *writer, struct mt_error *error) MT_MUST_CHECK;
 

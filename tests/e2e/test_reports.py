@@ -21,12 +21,35 @@ class Reports(MemtraceTest):
                 self.assertIn(name, process)
         for site in summary["top"]:
             self.assertEqual(set(site), {"function", "file", "line", "module", "peak_bytes", "live_bytes",
-                                         "allocated_bytes", "allocations"})
+                                         "allocated_bytes", "allocations", "lifetimes"})
         self.assertEqual(summary["mode"], "exact")
         self.assertEqual(summary["exit"], {"status": 0, "signal": None})
         self.assertEqual(summary["command"], program("tree"))
         for name in COUNTS:
             self.assertEqual(summary[name], sum(p[name] for p in summary["processes"]), name)
+
+    def test_temporary_blocks_are_those_freed_within_a_window(self):
+        self.record(program("temporary_window"), "100")
+        found = {}
+        for window in (1, 2, 3, 4):
+            summary = self.summary(f"--temporary={window}")
+            self.assertEqual(summary["temporary_window"], window)
+            found[window] = summary["temporary_allocations"]
+        self.assertEqual(self.summary()["temporary_allocations"], found[1])
+        self.assertEqual(self.summary()["temporary_window"], 1)
+        self.assertEqual([found[n] - found[1] for n in (1, 2, 3, 4)], [0, 100, 200, 200])
+        self.assertGreaterEqual(found[1], 101)
+        for window in ("0", "-1", "x", "", "65537", "1x"):
+            refused = self.report("summary", f"--temporary={window}", check=False)
+            self.assertEqual(refused.returncode, 2, window)
+
+    def test_lifetimes_are_of_all_freed_blocks(self):
+        self.record(program("temporary_window"), "100")
+        summary = self.summary()
+        self.assertEqual(sum(summary["lifetimes"]), summary["deallocations"])
+        # A block lived for a tenth of a second at least: 2^16 us and more.
+        self.assertGreaterEqual(sum(summary["lifetimes"][17:]), 1)
+        self.assertEqual(summary["lifetimes"], self.summary("--temporary=2")["lifetimes"])
 
     def test_leaks_sum_up(self):
         self.record(program("threads_exchange"), "4", "1000")

@@ -6,7 +6,7 @@ import pathlib
 import subprocess
 import sys
 
-LAYERS = ("common", "libtrack", "reader", "reporters", "cmd")
+LAYERS = ("include", "common", "libtrack", "reader", "reporters", "cmd")
 
 
 def main():

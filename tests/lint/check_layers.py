@@ -10,7 +10,8 @@ ALLOWED = {
     "common": {"common"},
     "libtrack/preload": {"common", "libtrack/preload"},
     "libtrack/collector": {"common", "libtrack/collector"},
-    "reader": {"common", "reader"},
+    "include": {"include"},
+    "reader": {"common", "include", "reader"},
     "reporters": {"common", "reader", "reporters"},
     "cmd": {"common", "libtrack/collector", "reader", "reporters", "cmd"},
 }

@@ -33,7 +33,7 @@ static uint64_t *take_page(void *context, uint64_t image_serial, uint32_t first_
 	struct log_builder *builder = context;
 	(void)image_serial;
 	(void)first_slot;
-	REQUIRE(builder->page_count < 1024);
+	REQUIRE(builder->page_count < LOG_BUILDER_PAGES);
 	return builder->page_list[builder->page_count++] = calloc(BLOCK_MAP_PAGE_SLOTS, 8);
 }
 

@@ -13,6 +13,7 @@
 
 #define LOG_BUILDER_IMAGES 8
 #define LOG_BUILDER_START_NS 1700000000000000000u
+#define LOG_BUILDER_PAGES (1u << 18)
 
 struct log_builder {
 	char path[64];
@@ -22,7 +23,7 @@ struct log_builder {
 	uint32_t image_count;
 	uint64_t commit_count;
 	struct block_map_pages pages;
-	void *page_list[1024]; /* [page_count] */
+	void *page_list[LOG_BUILDER_PAGES]; /* [page_count] */
 	uint32_t page_count;
 	struct {
 		struct stack_trie trie;

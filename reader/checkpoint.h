@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Checkpoints: what the decoders and the replay know at a COMMIT of the log, stored in the finished
+ * log, so that a question about some time is answered from there and not from the beginning
+ * (docs/log_format.md, "Replay").
+ *
+ * They are made while the log is replayed to be finished. How many there are follows from what they
+ * may take: when they pass their budget, every second one is dropped, and the distance doubles.
+ */
+#ifndef MEMTRACE_READER_CHECKPOINT_H
+#define MEMTRACE_READER_CHECKPOINT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/log/buffer.h"
+#include "common/log/event_state.h"
+#include "common/log/log_block.h"
+#include "common/status.h"
+#include "reader/replay.h"
+
+struct loaded_log;
+struct log_checkpoint;
+struct log_reader;
+struct log_writer;
+
+/* A checkpoint that is being made: the decoder's part is there, the replay's is not. */
+struct checkpoint_image {
+	uint32_t index;
+	struct buffer state;
+};
+
+struct checkpoint {
+	struct checkpoint_image *images; /* [image_count] those that have not ended */
+	uint32_t image_count;
+	uint32_t total_images; /* those that have ended too */
+	uint64_t next_offset;  /* of the block where reading goes on */
+};
+
+struct checkpoints {
+	struct buffer *items; /* [count] the blocks of each, as they will be in the log */
+	size_t count;
+	size_t capacity;
+	struct buffer
+		classes; /* blocks with the classes of all images, up to the last checkpoint */
+	uint32_t *class_counts; /* [image_capacity] classes in them, by image */
+	uint32_t image_capacity;
+	uint32_t number;                 /* of the last checkpoint */
+	uint64_t size_bytes;             /* of the items */
+	uint64_t budget_bytes;           /* UINT64_MAX: none */
+	_Atomic uint64_t spacing_events; /* the decoder's thread asks for it */
+};
+
+/*
+ * log_bytes       size of the log: the budget is a part of it
+ * spacing_events  how many events are to be between two checkpoints, whatever that takes; 0: as
+ *                 many as are worth it
+ */
+void checkpoints_init(struct checkpoints *checkpoints, uint64_t log_bytes, uint64_t spacing_events);
+void checkpoints_release(struct checkpoints *checkpoints);
+
+/* How many events are to be between two checkpoints. */
+static inline uint64_t checkpoints_spacing(const struct checkpoints *checkpoints)
+{
+	return atomic_load_explicit(&((struct checkpoints *)checkpoints)->spacing_events,
+				    memory_order_relaxed);
+}
+
+/* How many events there should be at least before a checkpoint of the images is worth its while. */
+uint64_t checkpoints_cost(const struct checkpoints *checkpoints, struct replay_image *const *images,
+			  uint32_t image_count);
+
+/*
+ * Begins a checkpoint: notes the decoders' states.
+ *
+ * images   [image_count] NULL: it has ended
+ * returns  NULL: no memory, or it would be too large for a block
+ */
+struct checkpoint *checkpoint_new(struct replay_image *const *images, uint32_t image_count,
+				  uint64_t next_offset);
+void checkpoint_free(struct checkpoint *checkpoint);
+
+/*
+ * Completes a checkpoint with what the replay knows, which has come to the same place, and keeps
+ * it. One that is too large is passed over.
+ *
+ * returns  MT_ERR_NO_MEMORY
+ */
+enum mt_status checkpoints_add(struct checkpoints *checkpoints, struct checkpoint *checkpoint,
+			       const struct replay *replay, struct mt_error *error) MT_MUST_CHECK;
+
+/* Appends classes and checkpoints to a log that is being finished. Failures are the writer's. */
+void checkpoints_write(const struct checkpoints *checkpoints, struct log_writer *writer);
+
+/*
+ * Brings a replay that has nothing in it to a checkpoint of the log, and its decoders with it.
+ *
+ * log             with class_places and places, and with the tries of all images
+ * reader          of the log; at the block where reading goes on afterwards
+ * returns         MT_ERR_CORRUPT, MT_ERR_NO_MEMORY, MT_ERR_IO
+ */
+enum mt_status checkpoint_restore(const struct loaded_log *log, const struct log_checkpoint *place,
+				  struct log_reader *reader, struct replay *replay,
+				  struct mt_error *error) MT_MUST_CHECK;
+
+#endif
