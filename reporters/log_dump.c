@@ -60,8 +60,8 @@ static const char *block_name(unsigned kind)
 		[LOG_BLOCK_UNTRACED] = "untraced", [LOG_BLOCK_END] = "end",
 		[LOG_BLOCK_COMMIT] = "commit",     [LOG_BLOCK_SYMBOLS] = "symbols",
 		[LOG_BLOCK_PROFILE] = "profile",   [LOG_BLOCK_INDEX] = "index",
-		[LOG_BLOCK_LEAKS] = "leaks",       [LOG_BLOCK_MAPPINGS] = "mappings",
-		[LOG_BLOCK_MARKER] = "marker",
+		[LOG_BLOCK_LEAKS] = "leaks",       [LOG_BLOCK_REPLAY] = "replay",
+		[LOG_BLOCK_MAPPINGS] = "mappings", [LOG_BLOCK_MARKER] = "marker",
 	};
 	return kind < sizeof(names) / sizeof(names[0]) && names[kind] ? names[kind] : "unknown";
 }

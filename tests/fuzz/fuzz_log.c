@@ -15,6 +15,7 @@
 
 #include "common/codec.h"
 #include "common/log/log_block.h"
+#include "reader/log_window.h"
 #include "reader/profile.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes);
@@ -57,6 +58,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes)
 		struct profile *profile = NULL;
 		if (profile_new(&log, &profile, &error) == MT_OK)
 			profile_free(profile);
+		struct log_window window;
+		if (log_window_read(&window, &log, log.info.end_us / 2, UINT64_MAX, &error) ==
+		    MT_OK)
+			log_window_release(&window);
 		loaded_log_release(&log);
 	}
 	(void)close(fd);

@@ -108,7 +108,7 @@ static void write_ring(const char *directory)
 int main(int count, char **arguments)
 {
 	struct log_builder builder;
-	struct finish_options options = {0};
+	struct finish_options options = {.checkpoint_events = 1};
 	struct finish_result result;
 	struct mt_error error;
 	if (count != 2)
