@@ -67,7 +67,7 @@ enum log_block_kind {
 	LOG_BLOCK_PROFILE = 13,  /* sums of a finished recording */
 	LOG_BLOCK_INDEX = 14,    /* where the blocks are; the last one */
 	LOG_BLOCK_LEAKS = 15,    /* what a leak scan of an image found */
-	LOG_BLOCK_REPLAY = 16,   /* checkpoints, lifetimes and generations of a finished recording */
+	LOG_BLOCK_REPLAY = 16, /* checkpoints, lifetimes and generations of a finished recording */
 	LOG_BLOCK_MAPPINGS = 17, /* what an image mapped and unmapped */
 	LOG_BLOCK_MARKER = 19,   /* what an image wanted to have noted */
 };
