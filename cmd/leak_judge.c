@@ -7,6 +7,7 @@
 
 #include "cmd/command.h"
 #include "cmd/output_file.h"
+#include "reporters/growth_report.h"
 
 enum mt_status leak_judge_init(struct leak_judge *judge, const struct leak_options *options,
 			       struct mt_error *error)
@@ -90,6 +91,9 @@ static enum mt_status print_report(const struct leak_judge *judge, struct leak_r
 	char root[PATH_MAX];
 	find_root(root, sizeof(root));
 	report->root = root;
+	if (judge->options->shows_growth && report->growth)
+		return growth_print(report->growth, report->list->profile,
+				    judge->options->format != &leak_formats[0], output, error);
 	return judge->options->prints_suppressions
 		       ? leaks_print_suppressions(report, judge->options->syntax, output, error)
 		       : judge->options->format->print(report, output, error);
@@ -102,6 +106,7 @@ static enum mt_status judge_profile(struct leak_judge *judge, const struct profi
 	const struct leak_options *options = judge->options;
 	struct leak_list list = {0};
 	struct leak_verdict verdict = {0};
+	struct growth growth = {0};
 	struct leak_report report = {
 		.list = &list,
 		.suppressions = &judge->suppressions,
@@ -123,8 +128,12 @@ static enum mt_status judge_profile(struct leak_judge *judge, const struct profi
 	if (status == MT_OK && options->writes_baseline)
 		status = renew_baseline(judge, &list, &verdict, error);
 	FILE *stream = status == MT_OK ? output(context, verdict.outcome) : NULL;
-	if (stream)
+	if (stream && profile->log->replay.has_details)
+		status = growth_gather(&growth, profile, error);
+	report.growth = growth.by_node ? &growth : NULL;
+	if (stream && status == MT_OK)
 		status = print_report(judge, &report, stream, error);
+	growth_release(&growth);
 	*ret_outcome = verdict.outcome;
 	leak_verdict_release(&verdict);
 	leak_list_release(&list);
@@ -139,6 +148,12 @@ enum mt_status leak_judge_log(struct leak_judge *judge, const char *log_path, ui
 	struct profile *profile = NULL;
 	struct loaded_log_options load = {.pid = pid};
 	enum mt_status status = loaded_log_read(&log, log_path, &load, error);
+	if (status == MT_OK && judge->options->shows_growth && !log.replay.has_details) {
+		/* Finished by a memtrace that did not sum up what growth is told from. */
+		loaded_log_release(&log);
+		load.ignores_profile = true;
+		status = loaded_log_read(&log, log_path, &load, error);
+	}
 	if (status != MT_OK)
 		return status;
 	const char *reason = loaded_log_incomplete_reason(&log);

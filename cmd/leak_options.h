@@ -19,6 +19,7 @@ struct leak_options {
 	bool writes_baseline;
 	int failed_status; /* exit status when a limit is passed */
 	bool shows_holders;
+	bool shows_growth; /* instead of leaks; `leaks` only */
 	bool prints_suppressions;
 	enum suppression_syntax syntax; /* to print them in */
 };

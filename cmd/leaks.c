@@ -6,11 +6,12 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cmd/command.h"
 #include "cmd/leak_judge.h"
 
-enum option_key { OPTION_PID = 512 };
+enum option_key { OPTION_PID = 512, OPTION_GROWTH };
 
 struct leaks_options {
 	struct leak_options shared;
@@ -19,9 +20,25 @@ struct leaks_options {
 };
 
 static const struct argp_option rows[] = {
+	{"growth", OPTION_GROWTH, NULL, 0,
+	 "List stack traces whose live bytes keep growing over the run, also if they are freed at "
+	 "its end, instead of leaks",
+	 0},
 	{"pid", OPTION_PID, "PID", 0, "Only the process PID of the tree", 0},
 	{0},
 };
+
+/* Growth is a ranking, not a verdict. */
+static void check_growth(const struct leak_options *shared, const struct argp_state *state)
+{
+	if (!shared->shows_growth)
+		return;
+	if (shared->has_limits || shared->baseline_path || shared->suppression_count ||
+	    shared->prints_suppressions)
+		argp_error(state, "--growth goes with --format and --pid only");
+	if (strcmp(shared->format->name, "text") != 0 && strcmp(shared->format->name, "json") != 0)
+		argp_error(state, "--growth has the formats text and json");
+}
 
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
@@ -30,6 +47,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	switch (key) {
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &options->shared;
+		return 0;
+	case OPTION_GROWTH:
+		options->shared.shows_growth = true;
 		return 0;
 	case OPTION_PID:
 		errno = 0;
@@ -45,6 +65,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (!options->log_path)
 			argp_error(state, "a log to read is missing");
+		check_growth(&options->shared, state);
 		return 0;
 	}
 	return ARGP_ERR_UNKNOWN;
@@ -72,7 +93,7 @@ static FILE *to_stdout(void *context, enum leak_outcome outcome)
 
 static int status_of(const struct leak_options *options, enum leak_outcome outcome)
 {
-	if (options->prints_suppressions)
+	if (options->prints_suppressions || options->shows_growth)
 		return EXIT_SUCCESS; /* that is no judgement */
 	switch (outcome) {
 	case LEAKS_FAILED:

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "reader/growth.h"
 #include "reader/leak_list.h"
 #include "reader/suppressions.h"
 #include "reporters/leak_verdict.h"
@@ -18,7 +19,8 @@ struct leak_report {
 	const struct suppressions *suppressions;
 	const struct leak_limits *limits;
 	const struct leak_verdict *verdict;
-	const char *root; /* directory that paths are shown relative to, absolute */
+	const struct growth *growth; /* over the run; NULL: not known */
+	const char *root;            /* directory that paths are shown relative to, absolute */
 	bool shows_holders;
 	bool has_baseline;
 	size_t unclassified_limit; /* so many of these groups are listed in text; 0: all */

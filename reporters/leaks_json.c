@@ -88,6 +88,18 @@ static const char *novelty_name(enum leak_novelty novelty)
 	return NULL;
 }
 
+/* What was live at this stack trace over the run, and whether that keeps growing. */
+static void add_course(cJSON *object, const struct leak_report *report, const struct leak *leak)
+{
+	const struct growth_item *item = report->growth ? growth_find(report->growth, leak->node)
+							: NULL;
+	if (!report->growth) {
+		(void)cJSON_AddNullToObject(object, "growth_bytes");
+		return;
+	}
+	json_add_count(object, "growth_bytes", item ? item->growth_bytes : 0);
+}
+
 static cJSON *leak_item(const struct leak_report *report, const struct leak *leak)
 {
 	const struct profile *profile = report->list->profile;
@@ -104,6 +116,7 @@ static cJSON *leak_item(const struct leak_report *report, const struct leak *lea
 	add_time(item, "first_seconds", leak->oldest_us, is_timed);
 	add_time(item, "last_seconds", leak->newest_us, is_timed);
 	add_time(item, "scan_seconds", leak->scan_us, is_timed);
+	add_course(item, report, leak);
 	add_text_or_null(item, "held_by", leak->holder);
 	add_text_or_null(item, "suppressed_by",
 			 leak->suppressed_by ? leak->suppressed_by->name : NULL);

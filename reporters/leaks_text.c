@@ -2,6 +2,7 @@
 /* Leaks as people read them: sums, stack traces, the largest first, and the verdict at the end. */
 #include <string.h>
 
+#include "reporters/growth_report.h"
 #include "reporters/leak_report.h"
 #include "reporters/text.h"
 
@@ -74,6 +75,18 @@ static void print_times(const struct leak *leak, FILE *output)
 			      seconds(leak->scan_us - leak->oldest_us));
 }
 
+/* What was live at this stack trace over the run, whatever became of it. */
+static void print_course(const struct leak_report *report, const struct leak *leak, FILE *output)
+{
+	const struct growth_item *item = report->growth ? growth_find(report->growth, leak->node)
+							: NULL;
+	if (!item || leak->blocks == 1)
+		return;
+	(void)fputs(item->growth_bytes ? "  keeps growing: " : "  over the run: ", output);
+	growth_print_course(item, output);
+	(void)fputc('\n', output);
+}
+
 static void print_origin(const struct leak_report *report, const struct leak *leak, FILE *output)
 {
 	const struct log_info *info = &report->list->profile->log->info;
@@ -102,6 +115,7 @@ static void print_leak(const struct leak_report *report, const struct leak *leak
 	(void)fprintf(output, "\n%s%s\n", leak_headline(leak, headline),
 		      leak->novelty == LEAK_KNOWN ? " (in the baseline)" : "");
 	print_times(leak, output);
+	print_course(report, leak, output);
 	print_origin(report, leak, output);
 	if (leak->holder && (leak->kind == LEAK_POSSIBLE || report->shows_holders))
 		(void)fprintf(output, "  held by %s\n", leak->holder);

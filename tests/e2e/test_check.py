@@ -221,6 +221,35 @@ class OfLogs(CheckTest):
         self.assertIn("held by", text)
 
 
+class Growth(CheckTest):
+    def growth(self, *options):
+        return json.loads(self.report("leaks", "--growth", "--json", *options).stdout)["growth"]
+
+    def test_what_keeps_growing_is_listed_though_all_is_freed(self):
+        self.record(program("growing"))
+        self.assertEqual(self.leaks()["total"]["bytes"], 0)
+        (item,) = self.growth()
+        self.assertEqual(item["stack"][0]["function"], "grow")
+        self.assertEqual(item["allocated_bytes"], 100_000)
+        self.assertEqual(sorted(item["live_bytes_at_instants"]), item["live_bytes_at_instants"])
+        self.assertEqual(item["live_bytes"], item["live_blocks"] * 1000)
+        self.assertGreater(item["surviving_percent"], 50)
+        text = self.report("leaks", "--growth").stdout.decode()
+        self.assertIn("1 stack trace keeps growing", text)
+        self.assertIn("    grow (", text)
+
+    def test_nothing_grows(self):
+        self.record(VERDICTS, "reachable:100000")
+        self.assertEqual(self.growth(), [])
+        self.assertIn(b"Nothing keeps growing", self.report("leaks", "--growth").stdout)
+
+    def test_a_ranking_is_no_verdict(self):
+        self.status("definite:100", options=["-o", self.log])
+        self.report("leaks", "--growth")
+        for option in ("--fail-on=definite", "--format=sarif", "--print-suppressions=lsan"):
+            self.assertEqual(self.report("leaks", "--growth", option, check=False).returncode, 2, option)
+
+
 class Suppressions(CheckTest):
     def write(self, text):
         path = self.directory / "accepted.supp"

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "reader/growth.h"
+
+#include <stdlib.h>
+
+#include "common/format.h"
+
+#define FIRST (GROWTH_INSTANTS / 4) /* up to here programs are setting up */
+#define THIRD ((GROWTH_INSTANTS - FIRST) / 3)
+
+/* The piece of time (reader/generations.h) at whose end an instant is. */
+static uint32_t piece_of(const struct generations *generations, size_t instant)
+{
+	uint32_t end = (uint32_t)((instant + 1) * generations->piece_count / (GROWTH_INSTANTS + 1));
+	return end ? end - 1 : 0;
+}
+
+/* The item of a row's stack trace, made if there is none. */
+static struct growth_item *item_of(struct growth *growth, const struct profile_row *row)
+{
+	uint32_t *index = &growth->by_node[row->node];
+	if (*index == 0) {
+		growth->items[growth->count] = (struct growth_item){.node = row->node};
+		*index = (uint32_t)++growth->count;
+	}
+	return &growth->items[*index - 1];
+}
+
+/* Where each process's rows begin; SIZE_MAX: it was not asked for. returns NULL: no memory */
+static size_t *first_rows(const struct profile *profile)
+{
+	uint32_t image_count = profile->log->info.image_count;
+	size_t *firsts = malloc(((size_t)image_count + 1) * sizeof(*firsts));
+	for (uint32_t i = 0; i < image_count && firsts; i++)
+		firsts[i] = SIZE_MAX;
+	for (size_t i = profile->row_count; i-- > 0 && firsts;)
+		firsts[profile->rows[i].process] = i;
+	return firsts;
+}
+
+static void add_generation(struct growth_item *item, const struct generations *generations,
+			   const struct generation *generation)
+{
+	uint32_t last = piece_of(generations, GROWTH_INSTANTS - 1);
+	for (size_t i = 0; i < GROWTH_INSTANTS; i++) {
+		uint32_t piece = piece_of(generations, i);
+		if (generation->born <= piece && piece < generation->died)
+			item->live_bytes[i] += generation->bytes;
+	}
+	if (generation->born > last || generation->died <= last)
+		return;
+	/* Until all are added the mean is kept as a sum; ages are in half pieces. */
+	item->mean_age_us += ((uint64_t)(last - generation->born) * 2 + 1) * generation->bytes;
+	item->live_blocks += generation->blocks;
+}
+
+static void gather(struct growth *growth, const struct profile *profile, const size_t *firsts)
+{
+	const struct generations *generations = &profile->log->replay.generations;
+	for (size_t i = 0; i < generations->count; i++) {
+		const struct generation *generation = &generations->items[i];
+		if (firsts[generation->image] == SIZE_MAX)
+			continue;
+		size_t row = firsts[generation->image] + generation->cost;
+		add_generation(item_of(growth, &profile->rows[row]), generations, generation);
+	}
+	for (size_t i = 0; i < profile->row_count; i++) {
+		const struct profile_row *row = &profile->rows[i];
+		if (growth->by_node[row->node])
+			item_of(growth, row)->allocated_bytes += row->costs.allocated_bytes;
+	}
+}
+
+/* Mean of the instants [from, from + THIRD). */
+static double mean_of(const struct growth_item *item, size_t from)
+{
+	double sum = 0;
+	for (size_t i = from; i < from + THIRD; i++)
+		sum += (double)item->live_bytes[i];
+	return sum / THIRD;
+}
+
+static bool keeps_growing(const struct growth_item *item)
+{
+	uint64_t last = item->live_bytes[GROWTH_INSTANTS - 1];
+	uint64_t largest = 0;
+	for (size_t i = FIRST; i < GROWTH_INSTANTS; i++)
+		largest = item->live_bytes[i] > largest ? item->live_bytes[i] : largest;
+	return last > item->live_bytes[FIRST] && last >= largest - largest / 4 &&
+	       mean_of(item, FIRST) < mean_of(item, FIRST + THIRD) &&
+	       mean_of(item, FIRST + THIRD) < mean_of(item, FIRST + 2 * THIRD);
+}
+
+static void judge(struct growth_item *item, uint64_t piece_us)
+{
+	uint64_t last = item->live_bytes[GROWTH_INSTANTS - 1];
+	item->mean_age_us = last ? (uint64_t)((double)item->mean_age_us / (double)last *
+					      (double)piece_us / 2)
+				 : 0;
+	item->growth_bytes = keeps_growing(item) ? last - item->live_bytes[FIRST] : 0;
+}
+
+static int by_growth(const void *left, const void *right)
+{
+	const struct growth_item *a = left;
+	const struct growth_item *b = right;
+	if (a->growth_bytes != b->growth_bytes)
+		return a->growth_bytes < b->growth_bytes ? 1 : -1;
+	return (a->node > b->node) - (a->node < b->node);
+}
+
+enum mt_status growth_gather(struct growth *growth, const struct profile *profile,
+			     struct mt_error *error)
+{
+	const struct generations *generations = &profile->log->replay.generations;
+	size_t *firsts = first_rows(profile);
+	*growth = (struct growth){
+		.items = malloc(((size_t)profile->node_count + 1) * sizeof(*growth->items)),
+		.by_node = calloc((size_t)profile->node_count + 1, sizeof(*growth->by_node)),
+	};
+	if (!firsts || !growth->items || !growth->by_node) {
+		free(firsts);
+		growth_release(growth);
+		return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory for the report");
+	}
+	gather(growth, profile, firsts);
+	for (size_t i = 0; i < growth->count; i++)
+		judge(&growth->items[i], generations->piece_us);
+	qsort(growth->items, growth->count, sizeof(*growth->items), by_growth);
+	for (size_t i = 0; i < growth->count; i++)
+		growth->by_node[growth->items[i].node] = (uint32_t)i + 1;
+	for (size_t i = 0; i < GROWTH_INSTANTS; i++)
+		growth->instants_us[i] = (piece_of(generations, i) + 1) * generations->piece_us;
+	free(firsts);
+	return MT_OK;
+}
+
+void growth_release(struct growth *growth)
+{
+	free(growth->items);
+	free(growth->by_node);
+	*growth = (struct growth){0};
+}
+
+const struct growth_item *growth_find(const struct growth *growth, uint32_t node)
+{
+	return growth->by_node && growth->by_node[node] ? &growth->items[growth->by_node[node] - 1]
+							: NULL;
+}
