@@ -378,6 +378,8 @@ static void tell_of_leftovers(struct collector *collector)
 	if (!collector->program_ended || collector->told_leftovers ||
 	    collector->now_us - collector->ended_us < LEFTOVERS_US)
 		return;
+	/* The last look at them may be long ago, on a busy machine. */
+	(void)process_table_find_dead(&collector->processes, collector->now_us);
 	for (size_t i = 0; i < collector->processes.count; i++)
 		count += !collector->processes.images[i].is_dead;
 	if (count == 0)
