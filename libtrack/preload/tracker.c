@@ -16,13 +16,6 @@
 #include "libtrack/preload/thread.h"
 #include "libtrack/preload/unwind.h"
 
-/* Both fill in the stat of libc. */
-#ifdef SYS_newfstatat
-#define STAT_CALL SYS_newfstatat
-#else
-#define STAT_CALL SYS_fstatat
-#endif
-
 struct tracker tracker;
 struct tracker_identity tracker_identity;
 
@@ -105,8 +98,8 @@ static void find_pid_namespace(void)
 	struct stat status;
 	if (atomic_load(&tracker.is_filtered))
 		return;
-	if (!sys_failed(sys_call6(STAT_CALL, AT_FDCWD, (long)"/proc/self/ns/pid", (long)&status, 0,
-				  0, 0)))
+	if (!sys_failed(sys_call6(SYS_newfstatat, AT_FDCWD, (long)"/proc/self/ns/pid",
+				  (long)&status, 0, 0, 0)))
 		tracker.pid_namespace = status.st_ino;
 }
 

@@ -15,8 +15,12 @@ recorded() {
 	return $code
 }
 
-# complete: fails if the last recording lost something.
+# complete: fails if the last recording lost something. Processes that were left behind have their time.
 complete() {
+	for ((i = 0; i < 300; i++)); do
+		"$memtrace" summary "$scratch/log.mtlog" 2>&1 >/dev/null | grep 'still being recorded' >/dev/null || break
+		sleep 0.1
+	done
 	"$memtrace" summary --json "$scratch/log.mtlog" 2>"$scratch/said" | grep '"complete":[[:space:]]*true' >/dev/null
 }
 
