@@ -94,18 +94,24 @@ void perf_map_read(FILE *map, const uint64_t *addresses, size_t count,
 	}
 }
 
-/* Cuts ":LINE:COLUMN" off the end of `text`. returns the line, 0: there is none */
+/* Cuts ":NUMBER" off the end of `text`. returns false: there is none */
+static bool cut_number(char *text, uint64_t *ret_number)
+{
+	char *colon = strrchr(text, ':');
+	if (!colon || colon[1 + strspn(colon + 1, "0123456789")] || !colon[1])
+		return false;
+	*ret_number = strtoull(colon + 1, NULL, 10);
+	*colon = '\0';
+	return true;
+}
+
+/* Cuts ":LINE:COLUMN", or ":LINE" of older nodes, off. returns the line, 0: there is none */
 static uint32_t cut_position(char *text)
 {
-	uint64_t numbers[2];
-	for (size_t i = 0; i < 2; i++) {
-		char *colon = strrchr(text, ':');
-		if (!colon || colon[1 + strspn(colon + 1, "0123456789")] || !colon[1])
-			return 0;
-		numbers[i] = strtoull(colon + 1, NULL, 10);
-		*colon = '\0';
-	}
-	return numbers[1] < UINT32_MAX ? (uint32_t)numbers[1] : 0;
+	uint64_t line = 0;
+	if (cut_number(text, &line))
+		(void)cut_number(text, &line); /* else it was the line and no column */
+	return line < UINT32_MAX ? (uint32_t)line : 0;
 }
 
 /* Where the file begins in "name file": names and files may have spaces of their own. */

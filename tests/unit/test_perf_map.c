@@ -106,6 +106,9 @@ static void names_tell_file_and_line(void **state)
 	assert_parsed("JS:~get name node:internal/util:3:9", "get name", "node:internal/util", 3);
 	assert_parsed("JS:~ /srv/my dir/a.js:7:1", "(anonymous)", "/srv/my dir/a.js", 7);
 	assert_parsed("LazyCompile:~work file:///srv/a.mjs:1:2", "work", "file:///srv/a.mjs", 1);
+	/* Node 18 gives no column. */
+	assert_parsed("LazyCompile:~work /srv/a.js:12", "work", "/srv/a.js", 12);
+	assert_parsed("LazyCompile:~ node:internal/util:3", "(anonymous)", "node:internal/util", 3);
 	assert_parsed("Builtin:ArrayMap", "Builtin:ArrayMap", "", 0);
 	assert_parsed("JS:", "JS:", "", 0);
 	assert_parsed("JS:*", "", "", 0);
