@@ -227,6 +227,12 @@ static int add_image_end(struct log_info *info, const struct log_block *block,
 	image->end_us = block->last_us;
 	image->loss = (uint32_t)byte_reader_varint(payload);
 	image->skipped_events = (uint32_t)byte_reader_varint(payload);
+	if (!payload->failed && byte_reader_left(payload) > 0) {
+		image->has_stack_checks = true;
+		image->checked_stacks = byte_reader_varint(payload);
+		image->differing_stacks = byte_reader_varint(payload);
+		image->guessed_stacks = byte_reader_varint(payload);
+	}
 	return payload->failed ? corrupt(error, "IMAGE_END") : 1;
 }
 

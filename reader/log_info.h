@@ -59,7 +59,11 @@ struct log_image {
 	bool has_ended;
 	uint32_t loss; /* enum log_loss */
 	uint32_t skipped_events;
-	bool was_paused; /* by the program: what was allocated meanwhile is not known */
+	bool has_stack_checks; /* the unwinder was cross-checked: stack traces looked at ... */
+	uint64_t checked_stacks;
+	uint64_t differing_stacks; /* ... on which another one did not agree ... */
+	uint64_t guessed_stacks;   /* ... and which are marked as guessed in part */
+	bool was_paused;           /* by the program: what was allocated meanwhile is not known */
 	char *path;
 	char *command;   /* arguments joined, as the run's */
 	char *arguments; /* [arguments_bytes] each ended by a NUL */

@@ -190,6 +190,48 @@ static void gather_lifetimes(const struct profile *profile, uint64_t *counts)
 		profile_add_lifetimes(profile, &profile->rows[i], counts);
 }
 
+/* The cross-check of the unwinder, over the images that were checked. returns false: none was */
+static bool sum_stack_checks(const struct profile *profile, struct log_image *ret_sums)
+{
+	const struct log_info *info = &profile->log->info;
+	*ret_sums = (struct log_image){0};
+	for (uint32_t i = 0; i < info->image_count; i++) {
+		const struct log_image *image = &info->images[i];
+		if (profile->log->pid && image->pid != profile->log->pid)
+			continue;
+		ret_sums->has_stack_checks = ret_sums->has_stack_checks || image->has_stack_checks;
+		ret_sums->checked_stacks += image->checked_stacks;
+		ret_sums->differing_stacks += image->differing_stacks;
+		ret_sums->guessed_stacks += image->guessed_stacks;
+	}
+	return ret_sums->has_stack_checks;
+}
+
+static void add_stack_checks(cJSON *report, const struct profile *profile)
+{
+	struct log_image sums;
+	if (!sum_stack_checks(profile, &sums))
+		return;
+	cJSON *checks = cJSON_AddObjectToObject(report, "cross_check");
+	json_add_count(checks, "checked", sums.checked_stacks);
+	json_add_count(checks, "differing", sums.differing_stacks);
+	json_add_count(checks, "guessed", sums.guessed_stacks);
+}
+
+static void print_stack_checks(const struct profile *profile, FILE *output)
+{
+	struct log_image sums;
+	char checked[TEXT_FIGURE_BYTES];
+	char differing[TEXT_FIGURE_BYTES];
+	char guessed[TEXT_FIGURE_BYTES];
+	if (sum_stack_checks(profile, &sums))
+		(void)fprintf(output,
+			      "  cross-check   %s stack traces: %s differ, %s guessed in part\n",
+			      text_of_count(sums.checked_stacks, checked),
+			      text_of_count(sums.differing_stacks, differing),
+			      text_of_count(sums.guessed_stacks, guessed));
+}
+
 static void add_top(cJSON *report, const struct profile *profile, const struct site *sites,
 		    size_t count)
 {
@@ -273,6 +315,7 @@ static enum mt_status render_json(const struct summary *summary, FILE *output,
 	json_add_count(report, "log_bytes", log->size_bytes);
 	json_add_count(report, "events", log->replay.event_count);
 	json_add_count(report, "anomalies", profile->anomalies);
+	add_stack_checks(report, profile);
 	add_hints(report, profile);
 	add_processes(report, profile);
 	json_add_count(report, "temporary_window", log->replay.temporary_window);
@@ -487,6 +530,7 @@ static void print_figures(const struct profile *profile, FILE *output)
 	if (profile->anomalies)
 		(void)fprintf(output, "  anomalies     %s events did not fit together\n",
 			      text_of_count(profile->anomalies, a));
+	print_stack_checks(profile, output);
 }
 
 struct process_row {

@@ -412,15 +412,20 @@ static void write_mappings(struct recording *recording, struct recorded_image *i
 }
 
 void recording_end_image(struct recording *recording, struct recorded_image *image, uint64_t now_us,
-			 uint32_t loss, uint32_t skipped_events)
+			 const struct image_end *end)
 {
 	recording_announce_image(recording, image);
 	write_events(recording, image);
 	write_mappings(recording, image);
 	write_threads(recording, image);
 	buffer_clear(&recording->scratch);
-	buffer_varint(&recording->scratch, loss | image->loss);
-	buffer_varint(&recording->scratch, skipped_events);
+	buffer_varint(&recording->scratch, end->loss | image->loss);
+	buffer_varint(&recording->scratch, end->skipped_events);
+	if (end->has_stack_checks) {
+		buffer_varint(&recording->scratch, end->checked_stacks);
+		buffer_varint(&recording->scratch, end->differing_stacks);
+		buffer_varint(&recording->scratch, end->guessed_stacks);
+	}
 	recording_add_block(recording, image, LOG_BLOCK_IMAGE_END, now_us);
 	image->has_ended = true;
 }

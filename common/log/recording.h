@@ -150,10 +150,20 @@ struct ring_decoder *recording_ring_decoder(struct recording *recording, uint32_
  * because it makes no sense, is dropped. */
 void recording_release_ring(struct recording *recording, uint32_t ring);
 
+/* What the tracker says of an image when it has ended. */
+struct image_end {
+	uint32_t loss; /* enum log_loss */
+	uint32_t skipped_events;
+	bool has_stack_checks; /* stack traces were cross-checked: so many ... */
+	uint64_t checked_stacks;
+	uint64_t differing_stacks; /* ... of them different without being marked as guessed ... */
+	uint64_t guessed_stacks;   /* ... and so many marked */
+};
+
 /* Ends an image: writes its IMAGE_END block. It must be decoded in full; its memory goes at the
  * next commit. */
 void recording_end_image(struct recording *recording, struct recorded_image *image, uint64_t now_us,
-			 uint32_t loss, uint32_t skipped_events);
+			 const struct image_end *end);
 
 /* For ring_decoder.c: what the notes say. Each returns false if there is no memory. */
 bool recording_note(struct recording *recording, struct recorded_image *image,

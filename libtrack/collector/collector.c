@@ -416,11 +416,18 @@ static enum mt_status end_dead_images(struct collector *collector, struct mt_err
 		const struct image_slot *slot = &collector->segment.header->images[watched->slot];
 		uint32_t flags = atomic_load(&slot->flags);
 		collector->failed_allocations += atomic_load(&slot->failed_allocations);
-		uint32_t loss = (flags & IMAGE_LOST_BACK_PRESSURE ? LOG_LOSS_BACK_PRESSURE : 0u) |
-				(flags & IMAGE_LOST_NO_MEMORY ? LOG_LOSS_NO_MEMORY : 0u);
-		collector->loss |= loss;
-		recording_end_image(collector->recording, watched->image, collector->now_us, loss,
-				    atomic_load(&slot->skipped_events));
+		const struct image_end end = {
+			.loss = (flags & IMAGE_LOST_BACK_PRESSURE ? LOG_LOSS_BACK_PRESSURE : 0u) |
+				(flags & IMAGE_LOST_NO_MEMORY ? LOG_LOSS_NO_MEMORY : 0u),
+			.skipped_events = atomic_load(&slot->skipped_events),
+			.has_stack_checks = collector->segment.header->session_flags &
+					    SESSION_CROSS_CHECK,
+			.checked_stacks = atomic_load(&slot->checked_stacks),
+			.differing_stacks = atomic_load(&slot->differing_stacks),
+			.guessed_stacks = atomic_load(&slot->guessed_stacks),
+		};
+		collector->loss |= end.loss;
+		recording_end_image(collector->recording, watched->image, collector->now_us, &end);
 		is_any_over = true;
 	}
 	if (status == MT_OK && is_any_over)

@@ -58,6 +58,9 @@ static bool claim_image(uint64_t parent_serial)
 		atomic_store(&slot->skipped_events, 0);
 		atomic_store(&slot->tracker_bytes, 0);
 		atomic_store(&slot->shared_bytes, 0);
+		atomic_store(&slot->checked_stacks, 0);
+		atomic_store(&slot->differing_stacks, 0);
+		atomic_store(&slot->guessed_stacks, 0);
 		atomic_store(&slot->overhead_ticks, 0);
 		atomic_store(&slot->scan_turn, 0);
 		atomic_store(&slot->scan_lost, LEAK_SCAN_NO_VERDICT);

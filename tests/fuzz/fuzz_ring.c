@@ -58,7 +58,8 @@ static void end_images(struct recording *recording)
 	struct mt_error error = {0};
 	struct recorded_image *image = NULL;
 	while ((image = recording_next_image(recording, image)))
-		recording_end_image(recording, image, image->last_us, 0, 0);
+		recording_end_image(recording, image, image->last_us,
+				    &(struct image_end){.has_stack_checks = true});
 	require(recording_commit(recording, &error) == MT_OK);
 }
 
