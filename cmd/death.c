@@ -28,13 +28,13 @@ static enum death tell(const struct launch_result *result, const struct memory_l
 	int status = result->wait_status;
 	bool is_killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
 	bool is_counted = after->group_kills > before->group_kills;
-	if (is_killed && (is_counted || after->machine_kills > before->machine_kills))
-		return DEATH_BY_KERNEL;
+	/* The machine's count may be of somebody else's process: it is but a sign. */
+	bool is_machine_short = after->machine_kills > before->machine_kills;
+	uint64_t near_bytes = is_machine_short ? after->bytes / 4 : after->bytes / 10 * 8;
 	if (is_counted)
-		return DEATH_OF_CHILD;
+		return is_killed ? DEATH_BY_KERNEL : DEATH_OF_CHILD;
 	if (is_killed)
-		return after->bytes && peak_bytes > after->bytes / 10 * 8 ? DEATH_NEAR_LIMIT
-									  : DEATH_KILLED;
+		return near_bytes && peak_bytes > near_bytes ? DEATH_NEAR_LIMIT : DEATH_KILLED;
 	return status != 0 && result->news.failed_allocations > 0 ? DEATH_NO_MEMORY : DEATH_OTHER;
 }
 

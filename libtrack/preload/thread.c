@@ -40,6 +40,7 @@ static struct {
 	_Atomic(struct thread_block *) blocks[SEGMENT_RINGS]; /* by ring index, of this process */
 	_Atomic(struct thread_block *) side;
 	_Atomic uint32_t side_lock;
+	_Atomic uint32_t side_is_stuck; /* its holder did not give it back within a second */
 	_Atomic(struct thread_self *) side_holder;
 	uintptr_t side_sp;          /* where the holder's stack was */
 	struct thread_block *spare; /* [SPARE_BLOCKS] for a process that may not map any more */
@@ -319,6 +320,22 @@ static void give_up_record(struct thread_block *block)
 }
 
 /*
+ * Gives the lock's holder, who may have lost its processor, time to go on. Not for ever, and not
+ * again if it was in vain: it may have been ended in there.
+ */
+static bool may_await_side(struct wait *wait)
+{
+	if (is_filtered() || !tracker_records() || atomic_load(&threads.side_is_stuck))
+		return false;
+	if (wait_is_over(wait)) {
+		atomic_store(&threads.side_is_stuck, 1);
+		return false;
+	}
+	(void)sys_call6(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+	return true;
+}
+
+/*
  * Takes the side ring's lock. returns false if it can't be had, because of another thread or
  * because the calling one holds it, in an event that a signal handler interrupted
  */
@@ -332,13 +349,15 @@ static bool lock_side(struct thread_self *self, uintptr_t sp)
 		return true;
 	}
 	uint32_t unlocked = 0;
+	struct wait wait = {0};
 	int limit = is_filtered() ? SIDE_LOCK_TRIES * 200 : SIDE_LOCK_TRIES;
 	for (int tries = 0; !atomic_compare_exchange_weak(&threads.side_lock, &unlocked, 1);
 	     tries++) {
 		unlocked = 0;
-		if (tries == limit || !tracker_records())
+		if (tries < limit && tracker_records())
+			pause_briefly();
+		else if (!may_await_side(&wait))
 			return false;
-		pause_briefly();
 	}
 	return true;
 }
@@ -577,6 +596,7 @@ void thread_start_process(bool after_fork)
 	thread_self.block = NULL;
 	atomic_store(&threads.side, NULL);
 	unlock_side();
+	atomic_store(&threads.side_is_stuck, 0);
 	atomic_store(&threads.idle, 0);
 	atomic_store(&threads.attached, 0);
 	threads.is_forked = true;
