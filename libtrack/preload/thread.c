@@ -23,7 +23,6 @@
 #define SIDE_LOCK_TRIES 20000
 #define WAIT_STEP_NS 10000000L
 #define WAIT_STEPS 100
-#define WAIT_LIMIT_NS 1000000000u
 #define SPINS_PER_STEP 150000 /* for a step without a system call: some milliseconds */
 /* What the kernel at least puts between the stacks of a handler and of what it interrupted. */
 #define HANDLER_FRAME_BYTES 1024u
@@ -107,18 +106,26 @@ static uint64_t monotonic_ns(void)
 
 struct wait {
 	int steps;
-	uint64_t since_ns; /* 0: not begun */
+	uint64_t step_ns; /* when the last step was counted; 0: not begun */
 };
 
-/* Signals end steps early, so it is the clock that counts, if it may be asked. */
+/*
+ * Signals end futex calls early, and on a busy machine seconds may pass in which nobody was let
+ * run: a step is one that took its time, however long. If the clock may not be asked, each one
+ * counts.
+ */
 static bool wait_is_over(struct wait *wait)
 {
 	if (is_filtered())
 		return ++wait->steps > WAIT_STEPS;
 	uint64_t now_ns = monotonic_ns();
-	if (!wait->since_ns)
-		wait->since_ns = now_ns;
-	return now_ns - wait->since_ns > WAIT_LIMIT_NS;
+	if (!wait->step_ns)
+		wait->step_ns = now_ns;
+	if (now_ns - wait->step_ns >= WAIT_STEP_NS) {
+		wait->steps++;
+		wait->step_ns = now_ns;
+	}
+	return wait->steps > WAIT_STEPS;
 }
 
 bool thread_reserve_slowly(struct thread_block *block, uint64_t word_count)
