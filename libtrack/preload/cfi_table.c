@@ -479,9 +479,40 @@ static bool is_realigned(const struct row *row, int32_t *ret_argument)
 	       fp->at[1] == 0;
 }
 
-static uint32_t pack(const struct row *row, const struct common_entry *common)
+/* Hand-written assembly that aligns its stack: CFA = *(rsp + d) + 8. */
+static bool is_stored(const struct row *row, int64_t *ret_offset)
+{
+	struct bytes cfa = row->cfa_expression;
+	if (cfa.end - cfa.at < 5 || *cfa.at++ != 0x77)
+		return false;
+	*ret_offset = take_sleb(&cfa);
+	return cfa.end - cfa.at == 3 && cfa.at[0] == 0x06 && cfa.at[1] == 0x23 && cfa.at[2] == 8;
+}
+
+/* A rule whose argument is an offset and where the frame pointer is. */
+static uint32_t pack_pair(enum rule_special kind, int64_t offset, const struct saved *fp)
+{
+	int64_t fp_slot = fp->place == PLACE_AT_CFA ? -fp->offset / 8 : 0;
+	if ((fp->place != PLACE_SAME && (fp->place != PLACE_AT_CFA || fp->offset >= 0)) ||
+	    fp->offset % 8 || fp_slot > 7 || offset < 0 || offset % 8 || offset / 8 > 0x7ffff)
+		return SPECIAL(RULE_UNKNOWN, 0);
+	return SPECIAL(kind, RULE_PAIR(offset / 8, fp_slot));
+}
+
+static uint32_t pack_expression(const struct row *row)
 {
 	int32_t argument;
+	int64_t offset;
+	if (is_plt(row->cfa_expression, &argument))
+		return SPECIAL(RULE_PLT, argument);
+	if (is_stored(row, &offset))
+		return pack_pair(RULE_STORED, offset + RULE_STORED_BELOW, &row->fp);
+	return is_realigned(row, &argument) ? SPECIAL(RULE_REALIGN, argument)
+					    : SPECIAL(RULE_UNKNOWN, 0);
+}
+
+static uint32_t pack(const struct row *row, const struct common_entry *common)
+{
 	if (common->is_signal)
 		return SPECIAL(RULE_SIGNAL, 0);
 	if (row->ra.place == PLACE_UNDEFINED)
@@ -489,12 +520,10 @@ static uint32_t pack(const struct row *row, const struct common_entry *common)
 	if (common->return_register != REGISTER_RA || row->ra.place != PLACE_AT_CFA ||
 	    row->ra.offset != -8)
 		return SPECIAL(RULE_UNKNOWN, 0);
-	if (row->cfa_is_expression) {
-		if (is_plt(row->cfa_expression, &argument))
-			return SPECIAL(RULE_PLT, argument);
-		return is_realigned(row, &argument) ? SPECIAL(RULE_REALIGN, argument)
-						    : SPECIAL(RULE_UNKNOWN, 0);
-	}
+	if (row->cfa_is_expression)
+		return pack_expression(row);
+	if (row->cfa_register == REGISTER_SP && row->cfa_offset / 8 > 0x3fff)
+		return pack_pair(RULE_LARGE, row->cfa_offset, &row->fp);
 	bool is_fp = row->cfa_register == REGISTER_FP;
 	bool is_cfa_plain = (is_fp || row->cfa_register == REGISTER_SP) && row->cfa_offset >= 0 &&
 			    row->cfa_offset % 8 == 0 && row->cfa_offset / 8 <= 0x3fff;

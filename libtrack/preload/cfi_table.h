@@ -32,6 +32,9 @@ enum rule_special {
 	RULE_SIGNAL = 2,  /* a signal frame: registers are in the ucontext at sp */
 	RULE_PLT = 3,     /* CFA = sp + 8 + (pc & 15 >= argument ? 8 : 0) */
 	RULE_REALIGN = 4, /* CFA = *(fp + 8 * argument), the caller's fp is at *fp */
+	/* The argument is `offset` and `fp_slot`, as RULE_PAIR_* take it apart. */
+	RULE_LARGE = 5,  /* CFA = sp + 8 * offset: a frame of up to 4 MiB */
+	RULE_STORED = 6, /* CFA = *(sp + 8 * offset - 128) + 8: libcrypto's assembly */
 };
 
 #define RULE_BITS 28u
@@ -41,6 +44,10 @@ enum rule_special {
 #define RULE_FP_SLOT(rule) ((uintptr_t)((rule) >> 16 & 0xfffu) * 8)
 #define RULE_SPECIAL_KIND(rule) ((rule) >> 2 & 15u)
 #define RULE_ARGUMENT(rule) ((int32_t)((rule) << 4) >> 10)
+#define RULE_STORED_BELOW 128 /* it keeps words in the red zone too */
+#define RULE_PAIR(offset, fp_slot) ((uint32_t)(offset) << 3 | (uint32_t)(fp_slot))
+#define RULE_PAIR_OFFSET(rule) ((uintptr_t)((rule) >> 9 & 0x7ffffu) * 8)
+#define RULE_PAIR_FP_SLOT(rule) ((uintptr_t)((rule) >> 6 & 7u) * 8)
 
 /* No table has the address: taken for a function that keeps a frame pointer. */
 #define RULE_GUESS_FP ((uint32_t)RULE_GUESS | 2u << 2 | 2u << 16)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "libtrack/preload/stack_check.h"
 
+#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -65,6 +66,20 @@ static bool compare(const char *what, const uint64_t *ours, size_t our_count,
 	return false;
 }
 
+/* libunwind holds locks meanwhile: a handler that jumps away from them would leave them held. */
+static size_t steps_without_signals(const struct unwind_start *start, uint64_t *frames)
+{
+	const uint64_t all = UINT64_MAX;
+	uint64_t before = 0;
+	(void)sys_call6(SYS_rt_sigprocmask, SIG_BLOCK, (long)&all, (long)&before, sizeof(all), 0,
+			0);
+	thread_self.activity = THREAD_FOREIGN;
+	size_t count = unwind_by_steps(start, frames, LIMIT_FRAMES);
+	thread_self.activity = THREAD_RECORDING;
+	(void)sys_call6(SYS_rt_sigprocmask, SIG_SETMASK, (long)&before, 0, sizeof(before), 0, 0);
+	return count;
+}
+
 void stack_check(struct thread_block *block, const struct unwind_start *start)
 {
 	uint64_t *ours = block->checked;
@@ -86,9 +101,7 @@ void stack_check(struct thread_block *block, const struct unwind_start *start)
 	is_same = compare("a plain walk", ours, count, block->frames, plain,
 			  plain_is_truncated && count >= LIMIT_FRAMES - 2);
 #endif
-	thread_self.activity = THREAD_FOREIGN;
-	size_t steps = unwind_by_steps(start, block->frames, LIMIT_FRAMES);
-	thread_self.activity = THREAD_RECORDING;
+	size_t steps = steps_without_signals(start, block->frames);
 	if (steps > 0 && !is_guessed)
 		is_same = compare("libunwind", ours, count, block->frames, steps, is_truncated) &&
 			  is_same;

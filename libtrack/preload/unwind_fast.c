@@ -143,10 +143,11 @@ static enum step_result step_signal(struct walk *walk, const struct stack_bounds
 		return STEP_END;
 	/* The handler may have had a stack of its own. */
 	if (!(sp >= walk->sp && sp < walk->high)) {
-		if (walk->offset || !stack_bounds_contain(bounds, sp)) {
-			walk->high = sp; /* nothing further out can be read */
-		} else {
+		if (stack_bounds_contain(bounds, sp)) {
 			walk->high = bounds->high;
+			walk->offset = 0; /* the handler's may be a copy */
+		} else {
+			walk->high = sp; /* nothing further out can be read */
 		}
 	}
 	walk->sp = sp;
@@ -164,6 +165,34 @@ static enum step_result step_plt(struct walk *walk, uint32_t rule, struct memo_f
 	frame->address = word_at(walk, cfa - 8);
 	frame->fp_slot = 0;
 	frame->flags = 0;
+	walk->sp = cfa;
+	walk->key = frame->address;
+	return frame->address < FIRST_ADDRESS ? STEP_END : STEP_DONE;
+}
+
+/* RULE_LARGE and RULE_STORED. */
+static enum step_result step_pair(struct walk *walk, uint32_t rule, struct memo_frame *frame)
+{
+	uintptr_t cfa = walk->sp + RULE_PAIR_OFFSET(rule);
+	uintptr_t fp_distance = RULE_PAIR_FP_SLOT(rule);
+	bool is_stored = RULE_SPECIAL_KIND(rule) == RULE_STORED;
+	if (is_stored) {
+		uintptr_t at = cfa - RULE_STORED_BELOW;
+		if (at % 8 || at < lowest(walk) || at >= walk->high || walk->high - at < 8)
+			return STEP_LOST;
+		cfa = word_at(walk, at) + 8;
+	}
+	if (cfa % 8 || cfa - walk->sp - 1 >= walk->high - walk->sp ||
+	    cfa - fp_distance < lowest(walk))
+		return STEP_LOST;
+	frame->slot = cfa - 8;
+	frame->address = word_at(walk, cfa - 8);
+	frame->fp_slot = 0;
+	frame->flags = is_stored ? MEMO_COMPLEX : 0;
+	if (fp_distance) {
+		walk->fp = word_at(walk, cfa - fp_distance);
+		frame->fp_slot = 8 - (int32_t)fp_distance;
+	}
 	walk->sp = cfa;
 	walk->key = frame->address;
 	return frame->address < FIRST_ADDRESS ? STEP_END : STEP_DONE;
@@ -188,6 +217,10 @@ static __attribute__((noinline)) enum step_result step_specially(struct walk *wa
 			break;
 		case RULE_REALIGN:
 			result = step_realigned(walk, rule, frame);
+			break;
+		case RULE_LARGE:
+		case RULE_STORED:
+			result = step_pair(walk, rule, frame);
 			break;
 		default:
 			return STEP_LOST;
