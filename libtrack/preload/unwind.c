@@ -45,6 +45,11 @@ static bool prepare_libunwind(bool for_steps)
 	void *library = dlopen("libunwind.so.8", RTLD_NOW | RTLD_LOCAL);
 	if (!library)
 		return false;
+	void *set_caching = dlsym(library, LIBUNWIND_NAME("set_caching_policy"));
+	void *space = dlsym(library, LIBUNWIND_NAME("local_addr_space"));
+	if (set_caching && space)
+		(void)((int (*)(void *, int))set_caching)(*(void **)space,
+							  LIBUNWIND_CACHE_PER_THREAD);
 	if (for_steps) {
 		*(void **)&steps.init_local = dlsym(library, LIBUNWIND_NAME("init_local"));
 		*(void **)&steps.get_register = dlsym(library, LIBUNWIND_NAME("get_reg"));
@@ -53,13 +58,8 @@ static bool prepare_libunwind(bool for_steps)
 		return steps.init_local && steps.get_register && steps.step && steps.get_context;
 	}
 	void *backtrace = dlsym(library, "unw_backtrace");
-	void *set_caching = dlsym(library, LIBUNWIND_NAME("set_caching_policy"));
-	void *space = dlsym(library, LIBUNWIND_NAME("local_addr_space"));
 	if (!backtrace)
 		return false;
-	if (set_caching && space)
-		(void)((int (*)(void *, int))set_caching)(*(void **)space,
-							  LIBUNWIND_CACHE_PER_THREAD);
 	atomic_store(&libunwind_backtrace, (int (*)(void **, int))backtrace);
 	return true;
 }
