@@ -391,7 +391,7 @@ static bool find_all(void)
 		visit_blocks = (bool (*)(const void *, bool, block_visitor *, void *))dlsym(
 			RTLD_DEFAULT, "mi_heap_visit_blocks");
 	/* The message of the failed look-ups must not reach the program. */
-	(void)dlerror();
+	real_clear_dlerror();
 	return is_any_present;
 }
 

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "common/executable.h"
@@ -47,6 +48,36 @@ struct launch {
 	const char *reason;  /* why the program can't be traced; NULL: it can */
 	bool is_own_process; /* not the child of a vfork */
 };
+
+/* A string of the program's: whether it is one is for the kernel to find out, not for us. */
+static bool is_readable(const void *address, size_t size_bytes)
+{
+	char copy[sizeof(uintptr_t)];
+	const struct iovec local = {copy, size_bytes};
+	const struct iovec remote = {(void *)(uintptr_t)address, size_bytes};
+	long own = sys_call6(SYS_getpid, 0, 0, 0, 0, 0, 0);
+	long count = sys_call6(SYS_process_vm_readv, own, (long)&local, 1, (long)&remote, 1, 0);
+	/* Where the call is not to be had, programs are trusted. */
+	return count != -EFAULT;
+}
+
+/* Nonsense is passed on as it is. */
+static bool is_sound(const char *path, char *const *variables)
+{
+	if (atomic_load_explicit(&tracker.is_filtered, memory_order_relaxed))
+		return true;
+	if (!is_readable(path, 1))
+		return false;
+	if (variables == environ || !variables)
+		return true;
+	for (size_t i = 0; is_readable(&variables[i], sizeof(variables[i])); i++) {
+		if (!variables[i])
+			return true;
+		if (!is_readable(variables[i], 1))
+			return false;
+	}
+	return false;
+}
 
 /* returns  NULL if there is no memory: then the program is started as it would be without us */
 static struct launch *launch_new(void)
@@ -145,7 +176,7 @@ static const char *resolve(const char *file, char *path)
 
 EXPORT int execve(const char *path, char *const argv[], char *const envp[])
 {
-	struct launch *launch = follows_children() ? launch_new() : NULL;
+	struct launch *launch = follows_children() && is_sound(path, envp) ? launch_new() : NULL;
 	if (!launch)
 		return real.execve(path, argv, envp);
 	launch_begin_exec(launch, path, envp);
@@ -154,7 +185,7 @@ EXPORT int execve(const char *path, char *const argv[], char *const envp[])
 
 EXPORT int execvpe(const char *file, char *const argv[], char *const envp[])
 {
-	struct launch *launch = follows_children() ? launch_new() : NULL;
+	struct launch *launch = follows_children() && is_sound(file, envp) ? launch_new() : NULL;
 	if (!launch)
 		return real.execvpe(file, argv, envp);
 	launch_begin_exec(launch, resolve(file, launch->path), envp);

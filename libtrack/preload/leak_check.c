@@ -24,6 +24,8 @@
 #include "libtrack/preload/stack_bounds.h"
 #include "libtrack/preload/thread.h"
 #include "libtrack/preload/tracker.h"
+#include "libtrack/preload/unwind.h"
+#include "libtrack/preload/unwind_fast.h"
 
 #define EXPORT __attribute__((visibility("default")))
 #define WAIT_STEP_NS 10000000L
@@ -344,12 +346,79 @@ static bool check_leaks(enum scan_moment moment, const void *context, uintptr_t 
 #define KEEP_FRAME() __asm__ volatile("" ::: "memory")
 #define CALLERS_STACK() ((uintptr_t)__builtin_frame_address(0) - LEAK_PARK_SAVED_BYTES)
 
+/* Code of this many bytes from a function's address on is the function's: exit is a short one. */
+#define EXIT_CODE_BYTES 96u
+
+#ifdef MEMTRACE_HAS_FAST_UNWINDER
+static bool is_in(uintptr_t address, uintptr_t function)
+{
+	return function && address - function < EXIT_CODE_BYTES;
+}
+
+/*
+ * Where the stack of whoever called exit or quick_exit ends. The frames of these functions, in
+ * which exit handlers are called, hold nothing of the program's, but have holes with what was
+ * there before: the last frame of main, with its pointers. Registers that the caller keeps are in
+ * the frame of our own exit, if it was called that way; where main has returned there are none.
+ *
+ * returns  `here` if exit is not found on the stack
+ */
+static uintptr_t stack_below_exit(const struct unwind_start *start, uintptr_t here)
+{
+	struct thread_block *block = thread_enter();
+	uintptr_t end = here;
+	uint64_t hash;
+	if (!block)
+		return here;
+	unwind_forget(&block->unwind);
+	stack_names_clear(&block->names);
+	(void)unwind_fast(&block->unwind, start, &block->names, &hash);
+	const struct memo_frame *memo = block->unwind.memo;
+	for (uint32_t i = block->unwind.depth; i-- > 1 && end == here;)
+		if (is_in(memo[i].address, (uintptr_t)real.exit) ||
+		    is_in(memo[i].address, (uintptr_t)real.quick_exit))
+			end = memo[i - 1].slot + sizeof(uintptr_t);
+	unwind_forget(&block->unwind);
+	stack_names_clear(&block->names);
+	thread_leave(block);
+	return end;
+}
+#else
+static uintptr_t stack_below_exit(const struct unwind_start *start, uintptr_t here)
+{
+	(void)start;
+	return here;
+}
+#endif
+
 __attribute__((noinline)) static void check_at_exit(void *unused)
 {
 	(void)unused;
 	__builtin_unwind_init();
-	(void)check_leaks(AT_EXIT, NULL, CALLERS_STACK());
+	struct unwind_start start = UNWIND_START();
+	if (is_wanted())
+		(void)check_leaks(AT_EXIT, NULL, stack_below_exit(&start, CALLERS_STACK()));
 	KEEP_FRAME();
+}
+
+EXPORT _Noreturn void exit(int status)
+{
+	__builtin_unwind_init();
+	if (!real.exit)
+		real_find();
+	real.exit(status);
+	for (;;)
+		__builtin_trap();
+}
+
+EXPORT _Noreturn void quick_exit(int status)
+{
+	__builtin_unwind_init();
+	if (!real.quick_exit)
+		real_find();
+	real.quick_exit(status);
+	for (;;)
+		__builtin_trap();
 }
 
 extern int __cxa_atexit(void (*function)(void *), void *argument, void *library);

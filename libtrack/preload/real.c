@@ -45,6 +45,23 @@ static void *pool_allocate(size_t alignment, size_t size_bytes)
 	return bootstrap_pool + at;
 }
 
+/*
+ * dlerror() makes its text with malloc and realloc. A program that has a malloc of its own and no
+ * realloc, as bare as it gets along, must not be made to call it: glibc's realloc would get a
+ * block that it does not know, and abort.
+ */
+void real_clear_dlerror(void)
+{
+	struct dl_find_object of_malloc;
+	struct dl_find_object of_realloc;
+	void *found_malloc = dlsym(RTLD_DEFAULT, "malloc");
+	void *found_realloc = dlsym(RTLD_DEFAULT, "realloc");
+	if (found_malloc && found_realloc && _dl_find_object(found_malloc, &of_malloc) == 0 &&
+	    _dl_find_object(found_realloc, &of_realloc) == 0 &&
+	    of_malloc.dlfo_map_start == of_realloc.dlfo_map_start)
+		(void)dlerror();
+}
+
 /* Fills the table. returns false if this call came out of the look-up itself: use the pool */
 static bool look_up(void)
 {
@@ -61,7 +78,7 @@ static bool look_up(void)
 	found.malloc_usable_size = (size_t(*)(void *))dlsym(RTLD_NEXT, "malloc_usable_size");
 	found.is_glibc = (void *)found.malloc == dlsym(RTLD_NEXT, "__libc_malloc");
 	/* What libc lacks: the message of the failed look-up must not reach the program. */
-	(void)dlerror();
+	real_clear_dlerror();
 	real = found;
 	errno = saved_errno;
 	thread_self.activity = activity;

@@ -30,6 +30,9 @@ extern HIDDEN struct real_functions real;
 /* Fills the table, for hooks that have no early stand-in and may be called before constructors. */
 void real_find(void);
 
+/* Drops the message of a failed look-up, which must not reach the program. */
+void real_clear_dlerror(void);
+
 #define BOOTSTRAP_POOL_BYTES (64u << 10)
 extern HIDDEN char bootstrap_pool[BOOTSTRAP_POOL_BYTES];
 

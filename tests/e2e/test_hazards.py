@@ -93,6 +93,12 @@ class Processes(HazardTest):
     def test_every_way_to_start_a_program(self):
         self.survives(hazard("new_processes"), keeps={5041: 18 * 3, 5043: 5})
 
+    def test_execs_with_pointers_to_nowhere(self):
+        self.assert_same_behaviour(hazard("exec_nonsense"))
+
+    def test_a_malloc_without_a_realloc(self):
+        self.assert_same_behaviour(hazard("own_malloc_only"))
+
     def test_clones_without_libc(self):
         self.survives(hazard("raw_clone"), keeps={5051: 6, 5053: 2, 5055: 500, 5059: 501})
 
