@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Programs that nobody here wrote run unchanged under memtrace: the same output, the same status."""
 
-import os
+import socket
 import subprocess
 import time
 
@@ -126,10 +126,16 @@ COMMANDS = [
 ]
 
 
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 class Redis(MemtraceTest):
     def serve(self, *prefix):
         """The replies of a server to COMMANDS after a benchmark, and its status."""
-        port = 20000 + os.getpid() % 20000
+        port = free_port()
         command = [*prefix, "redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--io-threads", "2"]
         server = subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL,
                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=self.directory)
