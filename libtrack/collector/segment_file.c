@@ -42,8 +42,11 @@ static void *map(const struct segment_file *segment, uint64_t offset, uint64_t s
 {
 	void *bytes = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, segment->fd,
 			   (off_t)offset);
-	if (bytes != MAP_FAILED)
+	if (bytes != MAP_FAILED) {
+		/* Little of it is touched in a short run: no pages read ahead. A wish only. */
+		(void)madvise(bytes, size_bytes, MADV_RANDOM);
 		return bytes;
+	}
 	(void)mt_error_set_errno(error, errno, "cannot map %s", segment->path);
 	return NULL;
 }

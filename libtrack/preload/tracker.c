@@ -117,6 +117,8 @@ static struct segment_header *map_segment(const char *path)
 	sys_close(fd);
 	if (!segment)
 		return NULL;
+	/* Little of it is touched in a short run: no pages read ahead. A wish only. */
+	(void)sys_call6(SYS_madvise, (long)segment, (long)size_bytes, MADV_RANDOM, 0, 0, 0);
 	if (memcmp(segment->magic, SEGMENT_MAGIC, sizeof(segment->magic)) != 0 ||
 	    segment->version != SEGMENT_VERSION || segment->header_bytes != SEGMENT_HEADER_BYTES ||
 	    segment->ring_words != RING_WORDS) {
