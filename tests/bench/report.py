@@ -6,6 +6,7 @@ import pathlib
 import re
 import statistics
 import subprocess
+import textwrap
 
 from measure import geometric_mean, median_interval
 
@@ -287,7 +288,7 @@ def introduction(measured):
         "All profilers ran one after the other in each round; a ratio is of one round, the table has the median. "
         "Profilers compare with the bare program, `jemalloc-prof` and `tcmalloc-prof` with their allocator.",
     ]
-    return "\n\n".join(lines) + "\n"
+    return "\n\n".join(textwrap.fill(line, 120, break_on_hyphens=False, break_long_words=False) for line in lines) + "\n"
 
 
 def markdown(measured):
