@@ -7,13 +7,14 @@
 #define CALLER(name, before, after)                                                                \
 	void name(void (*function)(size_t), size_t size_bytes);                                    \
 	__asm__(".text\n.globl " #name "\n.type " #name ", @function\n" #name ":\n" before         \
-		"	mov %rdi, %rax\n	mov %rsi, %rdi\n	call *%rax\n" after               \
+		"	mov %rdi, %rax\n	mov %rsi, %rdi\n	call *%rax\n" after        \
 		".size " #name ", . - " #name "\n")
 
 /* As libcrypto's: the caller's stack pointer is kept on the stack, which is aligned by hand. */
 CALLER(keeps_pointer,
        "	.cfi_startproc\n"
-       "	mov %rsp, %r11\n	push %rbp\n	.cfi_adjust_cfa_offset 8\n	.cfi_offset %rbp, -16\n"
+       "	mov %rsp, %r11\n	push %rbp\n	.cfi_adjust_cfa_offset 8\n	"
+       ".cfi_offset %rbp, -16\n"
        "	sub $72, %rsp\n	and $-64, %rsp\n	mov %r11, 24(%rsp)\n"
        "	.cfi_escape 0x0f, 5, 0x77, 24, 0x06, 0x23, 8\n" /* CFA = *(rsp + 24) + 8 */
        "	mov $77, %rbp\n",
@@ -31,7 +32,8 @@ CALLER(keeps_frame_pointer, "	push %rbp\n	mov %rsp, %rbp\n", "	pop %rbp\n	ret\n"
 CALLER(has_nothing, "	sub $40, %rsp\n", "	add $40, %rsp\n	ret\n");
 
 /* A frame pointer that points nowhere, and one just below the end of the address space. */
-CALLER(spoils_frame_pointer, "	push %rbp\n	mov $0x1234567, %rbp\n", "	pop %rbp\n	ret\n");
+CALLER(spoils_frame_pointer, "	push %rbp\n	mov $0x1234567, %rbp\n",
+       "	pop %rbp\n	ret\n");
 CALLER(breaks_frame_pointer, "	push %rbp\n	mov $-8, %rbp\n", "	pop %rbp\n	ret\n");
 
 /* A table that lies: the frame would end far outside the stack. */

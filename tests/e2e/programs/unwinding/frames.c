@@ -138,7 +138,8 @@ FUNCTION void aligned_variable(size_t count, size_t size_bytes)
 	NO_TAIL_CALL();
 }
 
-FUNCTION void many_arguments(long a, long b, long c, long d, long e, long f, long g, size_t size_bytes)
+FUNCTION void many_arguments(long a, long b, long c, long d, long e, long f, long g,
+			     size_t size_bytes)
 {
 	allocate(size_bytes);
 	NO_TAIL_CALL();
@@ -156,7 +157,8 @@ FUNCTION void huge(size_t size_bytes)
 FUNCTION void huge_and_busy(size_t size_bytes, const long *numbers)
 {
 	char array[900 << 10];
-	long a = numbers[0], b = numbers[1], c = numbers[2], d = numbers[3], e = numbers[4], f = numbers[5];
+	long a = numbers[0], b = numbers[1], c = numbers[2], d = numbers[3], e = numbers[4],
+	     f = numbers[5];
 	__asm__ volatile("" : "+r"(a), "+r"(b), "+r"(c), "+r"(d), "+r"(e) : "r"(array) : "memory");
 	allocate(size_bytes);
 	__asm__ volatile("" ::"r"(a), "r"(b), "r"(c), "r"(d), "r"(e) : "memory");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Stacks of the program's own: switched to by hand, between threads, freed and used again, small. */
+/* Stacks of the program's own: switched to by hand, between threads, freed and used again, small.
+ */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <sched.h>
@@ -22,16 +23,19 @@ struct fiber {
 	void (*body)(void);
 };
 
-/* Pushes what a call must keep, and exchanges the stack pointers. No unwind table for the middle. */
+/* Pushes what a call must keep, and exchanges the stack pointers. No unwind table for the middle.
+ */
 void switch_stacks(void **save, void *load);
 __asm__(".text\n"
 	".globl switch_stacks\n"
 	".type switch_stacks, @function\n"
 	"switch_stacks:\n"
-	"	push %rbp\n	push %rbx\n	push %r12\n	push %r13\n	push %r14\n	push %r15\n"
+	"	push %rbp\n	push %rbx\n	push %r12\n	push %r13\n	push %r14\n	"
+	"push %r15\n"
 	"	mov %rsp, (%rdi)\n"
 	"	mov %rsi, %rsp\n"
-	"	pop %r15\n	pop %r14\n	pop %r13\n	pop %r12\n	pop %rbx\n	pop %rbp\n"
+	"	pop %r15\n	pop %r14\n	pop %r13\n	pop %r12\n	pop %rbx\n	"
+	"pop %rbp\n"
 	"	ret\n"
 	".size switch_stacks, . - switch_stacks\n");
 
