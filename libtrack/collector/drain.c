@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "libtrack/collector/drain.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/counter.h"
@@ -97,21 +98,65 @@ static uint32_t whole_groups(const uint64_t *words, uint64_t tail, uint32_t coun
 	return groups ? groups : records;
 }
 
+/* The words up to `tail` are kept elsewhere: whoever waits for room in the ring goes on. */
+static void give_room(struct ring_header *ring, uint64_t tail)
+{
+	atomic_store_explicit(&ring->tail, tail, memory_order_seq_cst);
+	if (atomic_load_explicit(&ring->waiting, memory_order_seq_cst)) {
+		atomic_fetch_add_explicit(&ring->drained, 1, memory_order_relaxed);
+		sys_futex_wake(&ring->drained);
+	}
+}
+
+/*
+ * Takes words without the spool. They stay in the ring too, for whoever reads the segment after a
+ * crash: its tail moves when the log holds them.
+ */
+static int64_t take_aside(struct drain *drain, uint32_t index, uint32_t count)
+{
+	uint64_t tail = drain->tails[index];
+	uint64_t *words = malloc((size_t)count * sizeof(*words));
+	if (!words)
+		return -1;
+	copy_words(words, segment_file_words(drain->segment, index), tail, count);
+	if (!recording_add_piece(drain->recording, index, words, count, tail)) {
+		free(words);
+		return -1;
+	}
+	drain->aside[index] = words;
+	drain->tails[index] = tail + count;
+	return count;
+}
+
+/* Gives up the words that a ring has aside when the log holds them. */
+static void settle_aside(struct drain *drain, uint32_t index, struct ring_header *ring)
+{
+	if (!drain->aside[index] ||
+	    recording_committed_position(drain->recording, index) < drain->tails[index])
+		return;
+	free(drain->aside[index]);
+	drain->aside[index] = NULL;
+	give_room(ring, drain->tails[index]);
+}
+
 /* Takes what one ring holds, or a part. returns words taken, -1 if the spool has no room */
 static int64_t drain_ring(struct drain *drain, uint32_t index, struct ring_header *ring,
 			  bool *ret_is_rest)
 {
 	const uint64_t *ring_words = segment_file_words(drain->segment, index);
+	settle_aside(drain, index, ring);
 	uint64_t head = atomic_load_explicit(&ring->head, memory_order_acquire);
 	uint64_t tail = drain->tails[index];
 	if (head == tail)
 		return 0;
 	if (head - tail > RING_WORDS)
 		return 0; /* scribbled over: the ring is given up when its process ends */
+	if (drain->aside[index])
+		return -1;
 	uint32_t count = (uint32_t)(head - tail);
 	uint64_t share = share_left(drain, index, tail);
+	bool has_none = tail == recording_committed_position(drain->recording, index);
 	if (count > share) {
-		bool has_none = tail == recording_committed_position(drain->recording, index);
 		count = whole_groups(ring_words, tail, count, share, has_none);
 		*ret_is_rest = tail + count != head;
 	}
@@ -119,7 +164,7 @@ static int64_t drain_ring(struct drain *drain, uint32_t index, struct ring_heade
 		return -1;
 	struct spool_piece *piece = spool_reserve(drain, count);
 	if (!piece)
-		return -1;
+		return has_none ? take_aside(drain, index, count) : -1;
 	uint64_t *words = (uint64_t *)(piece + 1);
 	*piece = (struct spool_piece){.position = tail, .ring = index, .word_count = count};
 	copy_words(words, ring_words, tail, count);
@@ -127,11 +172,7 @@ static int64_t drain_ring(struct drain *drain, uint32_t index, struct ring_heade
 		return -1;
 	move_spool_head(drain, sizeof(*piece) + (uint64_t)count * 8);
 	drain->tails[index] = tail + count;
-	atomic_store_explicit(&ring->tail, tail + count, memory_order_seq_cst);
-	if (atomic_load_explicit(&ring->waiting, memory_order_seq_cst)) {
-		atomic_fetch_add_explicit(&ring->drained, 1, memory_order_relaxed);
-		sys_futex_wake(&ring->drained);
-	}
+	give_room(ring, tail + count);
 	return count;
 }
 
@@ -259,6 +300,8 @@ void drain_release_rings(struct drain *drain, uint32_t image_slot)
 		if (atomic_load(&ring->owner) != image_slot + 1)
 			continue;
 		recording_release_ring(drain->recording, i);
+		free(drain->aside[i]);
+		drain->aside[i] = NULL;
 		drain->stuck_since_us[i] = 0;
 		/* As we have it: the next owner goes on from there, whatever this one did to it. */
 		atomic_store(&ring->head, drain->tails[i]);

@@ -8,7 +8,9 @@
  *
  * Rings are merged by their stamps, so what one of them has not handed over yet can keep all that
  * the others did from being decoded. Each ring therefore has a share of the spool: one whose share
- * is used up waits, and the one that the rest waits for always finds room.
+ * is used up waits. When many rings come at a time there may be no room left for one of which the
+ * spool holds nothing, and it may be the one that the rest waits for: then its words are copied
+ * aside, and stay in the ring until the log holds them.
  */
 #ifndef MEMTRACE_COLLECTOR_DRAIN_H
 #define MEMTRACE_COLLECTOR_DRAIN_H
@@ -26,6 +28,7 @@ struct drain {
 	uint64_t spool_head;
 	uint64_t spool_tail;
 	uint64_t tails[SEGMENT_RINGS];          /* of the rings */
+	uint64_t *aside[SEGMENT_RINGS];         /* words of a ring that the spool had no room for */
 	uint32_t ring_count;                    /* that belonged to somebody the last time */
 	uint64_t stuck_since_us[SEGMENT_RINGS]; /* when a ring was first seen busy; 0: it isn't */
 };

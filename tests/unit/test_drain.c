@@ -152,6 +152,65 @@ static void the_ring_that_others_wait_for_finds_room(void **state)
 	recording_rig_release(&rig);
 }
 
+/* Publishes allocations to a ring, in pieces, for as long as they are taken. returns their number
+ */
+static uint64_t publish_until_full(struct recording_rig *rig, uint32_t index,
+				   struct ring_builder *ring, uint64_t *stamp)
+{
+	const struct ring_header *header = segment_file_ring(&rig->segment, index);
+	uint64_t count = 0;
+	do {
+		while (ring->count < 8000) {
+			ring_builder_stamp(ring, (*stamp)++);
+			ring_builder_event(ring, RING_ALLOCATE, 0, *stamp * 16, 10);
+			count++;
+		}
+		recording_rig_publish(rig, index, 0, ring);
+		ring->count = 0;
+		(void)recording_rig_round(rig, 1);
+	} while (atomic_load(&header->head) - atomic_load(&header->tail) <= 8000);
+	return count;
+}
+
+/* Few threads have filled the spool, and wait for many new ones, not all of which find room. */
+static void newcomers_that_find_no_room_do_not_stop_the_rest(void **state)
+{
+	enum { OLD = 8, RINGS = 112 };
+	static struct ring_builder rings[RINGS];
+	struct recording_rig rig;
+	uint64_t early = 10;
+	uint64_t late = 1u << 30;
+	uint64_t count = 0;
+	uint64_t rounds = 0;
+	(void)state;
+	recording_rig_init(&rig, RINGS / SEGMENT_CHUNK_RINGS);
+	ring_builder_image(&rings[0], 1, 100, "/bin/prog", "prog");
+	for (uint32_t r = 0; r < RINGS; r++)
+		ring_builder_thread(&rings[r], 1, false, 100 + r);
+	recording_rig_publish(&rig, 0, 0, &rings[0]);
+	atomic_store(&segment_file_ring(&rig.segment, 0)->busy, 1);
+	for (uint32_t r = 1; r < OLD; r++)
+		count += publish_until_full(&rig, r, &rings[r], &late);
+	for (uint32_t r = OLD; rings[r].count + 4 <= RING_WORDS;
+	     r = r + 1 < RINGS ? r + 1 : OLD, count++) {
+		ring_builder_stamp(&rings[r], early++);
+		ring_builder_event(&rings[r], RING_ALLOCATE, 0, early * 16, 10);
+	}
+	for (uint32_t r = OLD; r < RINGS; r++)
+		recording_rig_publish(&rig, r, 0, &rings[r]);
+	atomic_store(&segment_file_ring(&rig.segment, 0)->busy, 0);
+	while (recording_rig_round(&rig, 2) > 0)
+		assert_true(++rounds < 1000);
+	for (uint32_t r = 0; r < RINGS; r++) {
+		const struct ring_header *header = segment_file_ring(&rig.segment, r);
+		assert_int_equal(atomic_load(&header->head), atomic_load(&header->tail));
+		ring_builder_release(&rings[r]);
+	}
+	recording_rig_finish(&rig, 0);
+	check_log(&rig, count, 0);
+	recording_rig_release(&rig);
+}
+
 /* A program that writes over its ring's header does not stop the others. */
 static void a_ring_with_a_wild_head_is_left_alone(void **state)
 {
@@ -229,6 +288,7 @@ int main(void)
 		cmocka_unit_test(a_ring_may_wrap_around_many_times),
 		cmocka_unit_test(more_full_rings_than_the_spool_holds_come_through),
 		cmocka_unit_test(the_ring_that_others_wait_for_finds_room),
+		cmocka_unit_test(newcomers_that_find_no_room_do_not_stop_the_rest),
 		cmocka_unit_test(a_ring_with_a_wild_head_is_left_alone),
 		cmocka_unit_test(a_ring_with_nonsense_in_it_is_given_up),
 	};
