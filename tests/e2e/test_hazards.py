@@ -205,6 +205,7 @@ class PidNamespaces(HazardTest):
         self.addCleanup(first.stdout.close)
         inner = []
         while not inner:
+            self.assertIsNone(first.poll())
             inner = pathlib.Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text().split()
         time.sleep(0.5)
         os.kill(int(inner[0]), signal.SIGTERM)
