@@ -13,6 +13,7 @@
  * time that the store to `busy` may linger in the other processor's store buffer.
  */
 #define STAMP_MARGIN (1u << 16)
+#define ASIDE_WORDS 1024u
 #define STUCK_US 200000u /* a thread that is stopped in the middle of a group: go on without it */
 
 /* Traced processes map the header too: what is computed with is ours, and theirs is a copy. */
@@ -108,17 +109,42 @@ static void give_room(struct ring_header *ring, uint64_t tail)
 	}
 }
 
+static bool begins_group(const uint64_t *words, uint64_t position)
+{
+	return (words[position % RING_WORDS] & RING_TYPE_MASK) == RING_STAMP;
+}
+
+/* How much to take aside: whole groups, of at most `limit` words, but for the first. */
+static uint32_t groups_aside(const uint64_t *words, uint64_t tail, uint32_t count, uint64_t limit)
+{
+	uint32_t groups = 0;
+	for (uint64_t at = 0; at < count;) {
+		size_t length = ring_record_words(words[(tail + at) % RING_WORDS]);
+		if (at > 0 && begins_group(words, tail + at)) {
+			if (at > limit)
+				return groups ? groups : (uint32_t)at;
+			groups = (uint32_t)at;
+		}
+		if (length == 0 || length > count - at)
+			return count; /* nonsense: the decoder will say so */
+		at += length;
+	}
+	return groups && count > limit ? groups : count;
+}
+
 /*
  * Takes words without the spool. They stay in the ring too, for whoever reads the segment after a
  * crash: its tail moves when the log holds them.
  */
-static int64_t take_aside(struct drain *drain, uint32_t index, uint32_t count)
+static int64_t take_aside(struct drain *drain, uint32_t index, uint64_t head)
 {
 	uint64_t tail = drain->tails[index];
+	const uint64_t *ring_words = segment_file_words(drain->segment, index);
+	uint32_t count = groups_aside(ring_words, tail, (uint32_t)(head - tail), ASIDE_WORDS);
 	uint64_t *words = malloc((size_t)count * sizeof(*words));
 	if (!words)
 		return -1;
-	copy_words(words, segment_file_words(drain->segment, index), tail, count);
+	copy_words(words, ring_words, tail, count);
 	if (!recording_add_piece(drain->recording, index, words, count, tail)) {
 		free(words);
 		return -1;
@@ -160,11 +186,15 @@ static int64_t drain_ring(struct drain *drain, uint32_t index, struct ring_heade
 		count = whole_groups(ring_words, tail, count, share, has_none);
 		*ret_is_rest = tail + count != head;
 	}
-	if (count == 0)
-		return -1;
-	struct spool_piece *piece = spool_reserve(drain, count);
-	if (!piece)
-		return has_none ? take_aside(drain, index, count) : -1;
+	struct spool_piece *piece = count ? spool_reserve(drain, count) : NULL;
+	if (!piece) {
+		/* Up to where the rest can be decoded must be known: see frontier_of_rest. */
+		int64_t taken = -1;
+		if (has_none || !begins_group(ring_words, tail))
+			taken = take_aside(drain, index, head);
+		*ret_is_rest = drain->tails[index] != head;
+		return taken;
+	}
 	uint64_t *words = (uint64_t *)(piece + 1);
 	*piece = (struct spool_piece){.position = tail, .ring = index, .word_count = count};
 	copy_words(words, ring_words, tail, count);
@@ -229,6 +259,8 @@ uint64_t drain_rings(struct drain *drain, uint64_t now_us, bool *ret_has_more)
 			*ret_has_more = true;
 			frontier = frontier_of_rest(drain, i);
 		}
+		/* A commit lets go of it. */
+		*ret_has_more = *ret_has_more || drain->aside[i];
 		recording_set_frontier(drain->recording, i, frontier);
 	}
 	return taken;

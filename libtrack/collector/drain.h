@@ -9,8 +9,9 @@
  * Rings are merged by their stamps, so what one of them has not handed over yet can keep all that
  * the others did from being decoded. Each ring therefore has a share of the spool: one whose share
  * is used up waits. When many rings come at a time there may be no room left for one of which the
- * spool holds nothing, and it may be the one that the rest waits for: then its words are copied
- * aside, and stay in the ring until the log holds them.
+ * spool holds nothing, or of one that was cut in the middle of a group, and it may be the one that
+ * the rest waits for: then its next groups are copied aside, and stay in the ring until the log
+ * holds them.
  */
 #ifndef MEMTRACE_COLLECTOR_DRAIN_H
 #define MEMTRACE_COLLECTOR_DRAIN_H
