@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* resident LIVE SHORT MEGABYTES: prints its own resident memory, in KiB, with LIVE threads that have
- * allocated and wait, after SHORT threads one after the other, and with a heap of MEGABYTES. */
+/* resident LIVE SHORT MEGABYTES: prints its own resident memory, in KiB, with LIVE threads that
+ * have allocated and wait, after SHORT threads one after the other, and with a heap of MEGABYTES.
+ */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,7 +60,8 @@ int main(int count, char **arguments)
 		if (pthread_create(&thread, NULL, lives, NULL) != 0)
 			return 1;
 	for (int i = 0; i < shorts; i++)
-		if (pthread_create(&thread, NULL, is_short, NULL) != 0 || pthread_join(thread, NULL) != 0)
+		if (pthread_create(&thread, NULL, is_short, NULL) != 0 ||
+		    pthread_join(thread, NULL) != 0)
 			return 1;
 	for (size_t i = 0; i < megabytes * 256; i++)
 		memset(malloc(4000), 1, 4000);
