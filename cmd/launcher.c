@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "cmd/command.h"
+#include "common/counter.h"
 #include "common/env.h"
 
 #define TREE_STEP_MS 20
@@ -249,9 +250,7 @@ static void await_program(struct launcher *launcher)
 
 static uint64_t now_ms(void)
 {
-	struct timespec now;
-	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* it exists */
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	return clock_monotonic_ns() / 1000000;
 }
 
 /* Whether somebody wants the launcher to end. */

@@ -14,7 +14,8 @@
 #include <stdint.h>
 #include <time.h>
 
-static inline uint64_t counter_from_clock(void)
+/* CLOCK_MONOTONIC in nanoseconds: for intervals and deadlines, and in place of the counter. */
+static inline uint64_t clock_monotonic_ns(void)
 {
 	struct timespec now;
 	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
@@ -24,7 +25,7 @@ static inline uint64_t counter_from_clock(void)
 static inline uint64_t counter_read(bool is_fenced, bool uses_clock)
 {
 	if (__builtin_expect(uses_clock, 0))
-		return counter_from_clock();
+		return clock_monotonic_ns();
 #if defined(__x86_64__)
 	if (is_fenced)
 		__builtin_ia32_lfence();

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/counter.h"
 #include "common/format.h"
 #include "common/ring.h"
 #include "reader/jit_names.h"
@@ -62,9 +63,7 @@ struct job {
 
 static uint64_t now_ms(void)
 {
-	struct timespec now;
-	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	return clock_monotonic_ns() / 1000000;
 }
 
 static bool want(struct job *job, uint32_t object, uint64_t offset)

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/counter.h"
 #include "common/env.h"
 #include "common/log/recording.h"
 #include "common/log/recording_state.h"
@@ -71,17 +72,10 @@ struct collector {
 	uint64_t failed_allocations;
 };
 
-static uint64_t monotonic_ns(void)
-{
-	struct timespec now;
-	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static void advance_clock(struct collector *collector)
 {
 	struct segment_header *header = collector->segment.header;
-	collector->now_us = (monotonic_ns() - header->start_monotonic_ns) / 1000;
+	collector->now_us = (clock_monotonic_ns() - header->start_monotonic_ns) / 1000;
 	atomic_store_explicit(&header->elapsed_us, collector->now_us, memory_order_relaxed);
 }
 

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/counter.h"
 #include "common/log/ring_decoder.h"
 
 #define SPOOL_BYTES (8u << 20)
@@ -51,10 +52,10 @@ static void *map(const struct segment_file *segment, uint64_t offset, uint64_t s
 	return NULL;
 }
 
-static uint64_t clock_ns(clockid_t clock)
+static uint64_t realtime_ns(void)
 {
 	struct timespec now;
-	(void)clock_gettime(clock, &now); /* cannot fail for these clocks */
+	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail for this clock */
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
@@ -82,8 +83,8 @@ static enum mt_status build(struct segment_file *segment, struct mt_error *error
 	header->version = SEGMENT_VERSION;
 	header->header_bytes = SEGMENT_HEADER_BYTES;
 	header->ring_words = RING_WORDS;
-	header->start_realtime_ns = clock_ns(CLOCK_REALTIME);
-	header->start_monotonic_ns = clock_ns(CLOCK_MONOTONIC);
+	header->start_realtime_ns = realtime_ns();
+	header->start_monotonic_ns = clock_monotonic_ns();
 	init_alive_mutex(&header->collector_alive);
 	/* The first chunk follows the header: a tracker maps both at once. */
 	status = segment_file_grow(segment, error);

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/counter.h"
 #include "common/leak_protocol.h"
 #include "common/sys.h"
 #include "libtrack/preload/foreign_blocks.h"
@@ -202,19 +203,12 @@ static void serve(struct preparation *preparation, uint64_t *words)
 		request->count = UINT32_MAX;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 /* The collector's turn, until it is over or the collector is. */
 static void attend(struct preparation *preparation, struct thread_block *block)
 {
 	struct image_slot *slot = own_image();
 	uint64_t last_us = 0;
-	uint64_t progress_ns = now_ns();
+	uint64_t progress_ns = clock_monotonic_ns();
 	for (;;) {
 		uint32_t turn = atomic_load(&slot->scan_turn);
 		if (turn == LEAK_SCAN_TURN_OVER)
@@ -228,7 +222,7 @@ static void attend(struct preparation *preparation, struct thread_block *block)
 		/* While it lives and runs, its clock advances. */
 		uint64_t us = atomic_load_explicit(&tracker.segment->elapsed_us,
 						   memory_order_relaxed);
-		uint64_t now = now_ns();
+		uint64_t now = clock_monotonic_ns();
 		if (us != last_us)
 			progress_ns = now;
 		last_us = us;

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <ucontext.h>
 
+#include "common/counter.h"
 #include "common/sys.h"
 #include "libtrack/preload/leak_check.h"
 #include "libtrack/preload/stack_bounds.h"
@@ -60,13 +61,6 @@ void memtrace_restore_signal(void) __attribute__((visibility("hidden")));
 static uint32_t own_thread_id(void)
 {
 	return (uint32_t)sys_call6(SYS_gettid, 0, 0, 0, 0, 0, 0);
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
 #if defined(__x86_64__)
@@ -350,9 +344,9 @@ static void visit_thread(void *context, uint32_t thread_id)
 
 static bool park_others(struct leak_park *all, struct asked *asked)
 {
-	uint64_t deadline = now_ns() + PARK_LIMIT_NS;
+	uint64_t deadline = clock_monotonic_ns() + PARK_LIMIT_NS;
 	for (int pass = 0;; pass++) {
-		bool is_last = now_ns() > deadline;
+		bool is_last = clock_monotonic_ns() > deadline;
 		struct listing listing = {
 			.park = all,
 			.asked = asked,
@@ -425,8 +419,8 @@ void leak_park_end(struct leak_park *all)
 	atomic_fetch_add(&parking.round, 1);
 	sys_futex_wake_all(&parking.round);
 	/* A thread that is late finds no scan, but one may be at it just now. */
-	uint64_t deadline = now_ns() + PARK_LIMIT_NS;
-	while (atomic_load(&parking.describing) > 0 && now_ns() < deadline)
+	uint64_t deadline = clock_monotonic_ns() + PARK_LIMIT_NS;
+	while (atomic_load(&parking.describing) > 0 && clock_monotonic_ns() < deadline)
 		(void)sys_call6(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
 	if (atomic_load(&parking.describing) == 0)
 		sys_munmap(all->threads, all->mapped_bytes);

@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "common/counter.h"
 #include "common/sys.h"
 #include "libtrack/preload/leak_park.h"
 #include "libtrack/preload/recorder.h"
@@ -97,13 +98,6 @@ static void await_drained(struct ring_header *ring, uint64_t tail)
 	atomic_store_explicit(&ring->waiting, 0, memory_order_relaxed);
 }
 
-static uint64_t monotonic_ns(void)
-{
-	struct timespec now = {0};
-	(void)sys_call6(SYS_clock_gettime, CLOCK_MONOTONIC, (long)&now, 0, 0, 0, 0);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 struct wait {
 	int steps;
 	uint64_t step_ns; /* when the last step was counted; 0: not begun */
@@ -118,7 +112,7 @@ static bool wait_is_over(struct wait *wait)
 {
 	if (is_filtered())
 		return ++wait->steps > WAIT_STEPS;
-	uint64_t now_ns = monotonic_ns();
+	uint64_t now_ns = clock_monotonic_ns();
 	if (!wait->step_ns)
 		wait->step_ns = now_ns;
 	if (now_ns - wait->step_ns >= WAIT_STEP_NS) {
