@@ -6,10 +6,11 @@
 #include <stdlib.h>
 
 #include "cmd/command.h"
+#include "cmd/log_argument.h"
 #include "reporters/log_dump.h"
 
 struct dump_options {
-	const char *log_path;
+	struct log_argument log;
 	bool is_json;
 };
 
@@ -22,27 +23,24 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 {
 	struct dump_options *dump_options = state->input;
 	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &dump_options->log;
+		return 0;
 	case 'j':
 		dump_options->is_json = true;
-		return 0;
-	case ARGP_KEY_ARG:
-		if (dump_options->log_path)
-			argp_error(state, "one log at a time: what is '%s'?", argument);
-		dump_options->log_path = argument;
-		return 0;
-	case ARGP_KEY_END:
-		if (!dump_options->log_path)
-			argp_error(state, "a log to read is missing");
 		return 0;
 	}
 	return ARGP_ERR_UNKNOWN;
 }
+
+static const struct argp_child children[] = {{&log_argument_argp, 0, NULL, 0}, {0}};
 
 static const struct argp parser = {
 	.options = options,
 	.parser = parse,
 	.args_doc = "LOG",
 	.doc = "Print the blocks and events of a log, in order.",
+	.children = children,
 };
 
 static int run(int argument_count, char **arguments)
@@ -51,7 +49,7 @@ static int run(int argument_count, char **arguments)
 	struct mt_error error = {0};
 	argp_err_exit_status = EXIT_USAGE;
 	(void)argp_parse(&parser, argument_count, arguments, 0, NULL, &dump_options);
-	if (log_dump(dump_options.log_path, dump_options.is_json, stdout, &error) == MT_OK)
+	if (log_dump(dump_options.log.path, dump_options.is_json, stdout, &error) == MT_OK)
 		return EXIT_SUCCESS;
 	print_error("%s", error.message);
 	return EXIT_FILE;

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "cmd/command.h"
-#include "cmd/size.h"
+#include "common/size.h"
 
 enum option_key {
 	OPTION_FAIL_ON = 1024,

@@ -3,20 +3,19 @@
 #include "cmd/leaks.h"
 
 #include <argp.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cmd/command.h"
 #include "cmd/leak_judge.h"
+#include "cmd/log_argument.h"
 
-enum option_key { OPTION_PID = 512, OPTION_GROWTH };
+enum option_key { OPTION_GROWTH = 512 };
 
 struct leaks_options {
 	struct leak_options shared;
-	const char *log_path;
-	uint64_t pid;
+	struct log_argument log;
 };
 
 static const struct argp_option rows[] = {
@@ -24,7 +23,6 @@ static const struct argp_option rows[] = {
 	 "List stack traces whose live bytes keep growing over the run, also if they are freed at "
 	 "its end, instead of leaks",
 	 0},
-	{"pid", OPTION_PID, "PID", 0, "Only the process PID of the tree", 0},
 	{0},
 };
 
@@ -43,35 +41,23 @@ static void check_growth(const struct leak_options *shared, const struct argp_st
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
 	struct leaks_options *options = state->input;
-	char *end;
 	switch (key) {
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &options->shared;
+		state->child_inputs[1] = &options->log;
 		return 0;
 	case OPTION_GROWTH:
 		options->shared.shows_growth = true;
 		return 0;
-	case OPTION_PID:
-		errno = 0;
-		options->pid = strtoull(argument, &end, 10);
-		if (errno || end == argument || *end || options->pid == 0)
-			argp_error(state, "'%s' is not a process id", argument);
-		return 0;
-	case ARGP_KEY_ARG:
-		if (options->log_path)
-			argp_error(state, "one log at a time: what is '%s'?", argument);
-		options->log_path = argument;
-		return 0;
 	case ARGP_KEY_END:
-		if (!options->log_path)
-			argp_error(state, "a log to read is missing");
 		check_growth(&options->shared, state);
 		return 0;
 	}
 	return ARGP_ERR_UNKNOWN;
 }
 
-static const struct argp_child children[] = {{&leak_argp, 0, NULL, 0}, {0}};
+static const struct argp_child children[] = {
+	{&leak_argp, 0, NULL, 0}, {&log_process_argp, 0, NULL, 0}, {0}};
 
 static const struct argp parser = {
 	.options = rows,
@@ -129,7 +115,7 @@ static int run(int argument_count, char **arguments)
 	struct leaks_options options = {0};
 	argp_err_exit_status = EXIT_USAGE;
 	(void)argp_parse(&parser, argument_count, arguments, 0, NULL, &options);
-	int status = leaks_report(&options.shared, options.log_path, options.pid);
+	int status = leaks_report(&options.shared, options.log.path, options.log.pid);
 	leak_options_release(&options.shared);
 	return status;
 }

@@ -3,70 +3,44 @@
 #include "cmd/report.h"
 
 #include <argp.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cmd/command.h"
+#include "cmd/log_argument.h"
 #include "cmd/output_file.h"
 #include "reader/loaded_log.h"
 #include "reader/profile.h"
 
-enum option_key { OPTION_PID = 512 };
-
 struct report_options {
 	const struct reporter *reporter;
-	const char *log_path;
+	struct log_argument log;
 	const char *output_path; /* NULL: derived from the log's, or standard output */
 	bool overwrites;
-	uint64_t pid;
 	void *reporter_options;
 };
-
-#define COMMON_OPTIONS                                                                             \
-	{                                                                                          \
-		"pid", OPTION_PID, "PID", 0, "Only the process PID of the tree", 0                 \
-	}
-
-static const struct argp_option common_options[] = {COMMON_OPTIONS, {0}};
 
 static const struct argp_option file_options[] = {
 	{"output", 'o', "FILE", 0, "Write to FILE (default: the log's name with another ending)",
 	 0},
 	{"force", 'f', NULL, 0, "Overwrite an existing file", 0},
-	COMMON_OPTIONS,
 	{0},
 };
 
 static error_t parse_own(int key, char *argument, struct argp_state *state)
 {
 	struct report_options *options = state->input;
-	char *end;
 	switch (key) {
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = options;
+		state->child_inputs[1] = &options->log;
 		return 0;
 	case 'o':
 		options->output_path = argument;
 		return 0;
 	case 'f':
 		options->overwrites = true;
-		return 0;
-	case OPTION_PID:
-		errno = 0;
-		options->pid = strtoull(argument, &end, 10);
-		if (errno || end == argument || *end || options->pid == 0)
-			argp_error(state, "'%s' is not a process id", argument);
-		return 0;
-	case ARGP_KEY_ARG:
-		if (options->log_path)
-			argp_error(state, "one log at a time: what is '%s'?", argument);
-		options->log_path = argument;
-		return 0;
-	case ARGP_KEY_END:
-		if (!options->log_path)
-			argp_error(state, "a log to read is missing");
 		return 0;
 	}
 	return ARGP_ERR_UNKNOWN;
@@ -116,7 +90,7 @@ static enum mt_status render(const struct report_options *options, const struct 
 	if (!reporter->extension)
 		return reporter->render(profile, options->reporter_options, stdout, error);
 	char *path = options->output_path ? strdup(options->output_path)
-					  : derive_path(options->log_path, reporter->extension);
+					  : derive_path(options->log.path, reporter->extension);
 	if (!path)
 		return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory");
 	enum mt_status status = strcmp(path, "-") == 0
@@ -134,17 +108,17 @@ static int report(const struct report_options *options)
 	struct loaded_log log;
 	struct profile *profile = NULL;
 	struct mt_error error = {0};
-	struct loaded_log_options load = {.pid = options->pid};
+	struct loaded_log_options load = {.pid = options->log.pid};
 	if (options->reporter->prepare)
 		options->reporter->prepare(options->reporter_options, &load);
-	enum mt_status status = loaded_log_read(&log, options->log_path, &load, &error);
+	enum mt_status status = loaded_log_read(&log, options->log.path, &load, &error);
 	if (status != MT_OK) {
 		print_error("%s", error.message);
 		return status == MT_ERR_USAGE ? EXIT_USAGE : EXIT_FILE;
 	}
 	const char *reason = loaded_log_incomplete_reason(&log);
 	if (reason)
-		print_error("%s: the report is incomplete: %s", options->log_path, reason);
+		print_error("%s: the report is incomplete: %s", options->log.path, reason);
 	status = profile_new(&log, &profile, &error);
 	if (status == MT_OK)
 		status = render(options, profile, &error);
@@ -164,13 +138,14 @@ int report_run(const struct reporter *reporter, int argument_count, char **argum
 		return EXIT_FILE;
 	}
 	const struct argp of_reporter = {.options = reporter->options, .parser = parse_reporters};
-	const struct argp_child children[] = {{&of_reporter, 0, NULL, 0}, {0}};
+	const struct argp_child children[] = {
+		{&of_reporter, 0, NULL, 0}, {&log_process_argp, 0, NULL, 0}, {0}};
 	char doc[512];
 	(void)snprintf(doc, sizeof(doc), "%c%s.%s%s", reporter->summary[0] - 'a' + 'A',
 		       reporter->summary + 1, reporter->doc ? "\v" : "",
 		       reporter->doc ? reporter->doc : "");
 	const struct argp parser = {
-		.options = reporter->extension ? file_options : common_options,
+		.options = reporter->extension ? file_options : NULL,
 		.parser = parse_own,
 		.args_doc = "LOG",
 		.doc = doc,

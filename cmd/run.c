@@ -8,7 +8,7 @@
 #include "cmd/command.h"
 #include "cmd/death.h"
 #include "cmd/record_program.h"
-#include "cmd/size.h"
+#include "common/size.h"
 
 #define MAX_LOG_BYTES_DEFAULT (1ull << 30)
 #define MAX_LOG_BYTES_MIN (1ull << 20)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cmd/command.h"
+#include "cmd/log_argument.h"
 #include "reader/symbol_update.h"
 #include "reporters/text.h"
 
@@ -19,7 +20,7 @@ enum option_key { OPTION_SYSROOT = 256, OPTION_DEBUG_PATH, OPTION_DEBUGINFOD };
 #define PROGRESS_AFTER_S 1 /* what is done by then needs no progress */
 
 struct symbolize_command {
-	const char *log_path;
+	struct log_argument log;
 	bool is_quiet;
 	struct symbolize_options options;
 	time_t started_s;
@@ -42,6 +43,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 {
 	struct symbolize_command *command = state->input;
 	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &command->log;
+		return 0;
 	case OPTION_SYSROOT:
 		command->options.symbolizer.sysroot = argument;
 		return 0;
@@ -54,18 +58,11 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	case 'q':
 		command->is_quiet = true;
 		return 0;
-	case ARGP_KEY_ARG:
-		if (command->log_path)
-			argp_error(state, "one log at a time: what is '%s'?", argument);
-		command->log_path = argument;
-		return 0;
-	case ARGP_KEY_END:
-		if (!command->log_path)
-			argp_error(state, "a log to complete is missing");
-		return 0;
 	}
 	return ARGP_ERR_UNKNOWN;
 }
+
+static const struct argp_child children[] = {{&log_argument_argp, 0, NULL, 0}, {0}};
 
 static const struct argp parser = {
 	.options = option_rows,
@@ -76,6 +73,7 @@ static const struct argp parser = {
 	       "What is found out better than before replaces what LOG had. A file is only used if "
 	       "its build-id is the recorded one. LOG is replaced at once when all is done; "
 	       "whatever fails leaves it as it was.",
+	.children = children,
 };
 
 static void clear_line(struct symbolize_command *command)
@@ -144,13 +142,13 @@ static void print_result(const struct symbolize_command *command,
 	char changed[TEXT_FIGURE_BYTES];
 	print_error("%s: %s names are new or better; of %s addresses %s have file and line, %s "
 		    "the function only",
-		    command->log_path, text_of_count(result->symbols.changed, changed),
+		    command->log.path, text_of_count(result->symbols.changed, changed),
 		    text_of_count(result->addresses, all),
 		    text_of_count(result->with_line, with_line),
 		    text_of_count(result->with_name, with_name));
 	if (result->symbols.missing > 0)
 		print_error("%s: %s names are missing: their files could not be read to the end",
-			    command->log_path, text_of_count(result->symbols.missing, all));
+			    command->log.path, text_of_count(result->symbols.missing, all));
 	if (result->has_hint)
 		print_error("hint: %s", result->hint);
 }
@@ -173,7 +171,7 @@ static int run(int argument_count, char **arguments)
 	(void)signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is an error like any other */
 	command.started_s = time(NULL);
 	command.shows_progress = !command.is_quiet && isatty(STDERR_FILENO);
-	enum mt_status status = symbol_update(command.log_path, &command.options, &result, &error);
+	enum mt_status status = symbol_update(command.log.path, &command.options, &result, &error);
 	clear_line(&command);
 	if (status != MT_OK) {
 		print_error("%s", error.message);

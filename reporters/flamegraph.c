@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* memtrace flamegraph: one HTML file, the page of web/ with the data of a log in it. */
-#include <ctype.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/size.h"
 #include "reporters/page_data.h"
 #include "reporters/page_template.h"
 #include "reporters/reporter.h"
@@ -86,23 +85,6 @@ static enum mt_status render(const struct profile *profile, const void *options,
 	return status;
 }
 
-/* A whole number, with K, M or G for 2^10, 2^20 or 2^30 times it. returns false: it is none */
-static bool parse_number(const char *text, uint64_t *ret_number)
-{
-	static const char units[] = "KMG";
-	char *end;
-	if (*text < '0' || *text > '9')
-		return false;
-	errno = 0;
-	uint64_t number = strtoull(text, &end, 10);
-	const char *unit = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
-	unsigned shift = unit ? (unsigned)(unit - units + 1) * 10 : 0;
-	if (errno || end[unit != NULL] || number > UINT64_MAX >> shift)
-		return false;
-	*ret_number = number << shift;
-	return true;
-}
-
 static bool parse(int key, const char *argument, void *options)
 {
 	struct flamegraph_options *flamegraph_options = options;
@@ -113,12 +95,12 @@ static bool parse(int key, const char *argument, void *options)
 		return true;
 	case OPTION_MAX_NODES:
 		flamegraph_options->has_max_nodes = true;
-		if (!parse_number(argument, &number) || number == 1 || number > UINT32_MAX)
+		if (!size_parse(argument, &number) || number == 1 || number > UINT32_MAX)
 			return false;
 		flamegraph_options->max_nodes = (uint32_t)number;
 		return true;
 	case OPTION_MAX_SIZE:
-		return parse_number(argument, &flamegraph_options->max_bytes) &&
+		return size_parse(argument, &flamegraph_options->max_bytes) &&
 		       flamegraph_options->max_bytes > 0;
 	case OPTION_NO_SOURCE:
 		flamegraph_options->has_no_sources = true;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tests/unit/unit.h"
 
-#include "cmd/size.h"
+#include "common/size.h"
 
 static void reads_numbers_with_units_of_either_case(void **state)
 {
@@ -31,7 +31,7 @@ static void refuses_what_is_no_size(void **state)
 {
 	static const char *const texts[] = {"",      "k",        "-1",  "1kk", "1 k", "1x",
 					    "0x10",  "inf",      "1e3", ".5k", "1.",  "1.k",
-					    "1.2.3", "9999999G", "1+",  "1\n"};
+					    "1.2.3", "9999999G", "1+",  "1\n", "1.5"};
 	(void)state;
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		uint64_t bytes = 77;

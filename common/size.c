@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "cmd/size.h"
+#include "common/size.h"
 
 #include <string.h>
 
@@ -35,6 +35,8 @@ bool size_parse(const char *text, uint64_t *ret_bytes)
 		scale *= has_point ? 10 : 1;
 	}
 	bytes /= scale;
+	if (has_point && !*unit)
+		return false; /* parts of a byte */
 	if (*unit) {
 		const char *found = strchr(units, *unit | 0x20);
 		if (!found || *unit < 'A')
