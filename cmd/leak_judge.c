@@ -85,12 +85,9 @@ static void find_root(char *path, size_t capacity)
 		*path = '\0';
 }
 
-static enum mt_status print_report(const struct leak_judge *judge, struct leak_report *report,
+static enum mt_status print_report(const struct leak_judge *judge, const struct leak_report *report,
 				   FILE *output, struct mt_error *error)
 {
-	char root[PATH_MAX];
-	find_root(root, sizeof(root));
-	report->root = root;
 	if (judge->options->shows_growth && report->growth)
 		return growth_print(report->growth, report->list->profile,
 				    judge->options->format != &leak_formats[0], output, error);
@@ -107,6 +104,7 @@ static enum mt_status judge_profile(struct leak_judge *judge, const struct profi
 	struct leak_list list = {0};
 	struct leak_verdict verdict = {0};
 	struct growth growth = {0};
+	char root[PATH_MAX];
 	struct leak_report report = {
 		.list = &list,
 		.suppressions = &judge->suppressions,
@@ -115,7 +113,9 @@ static enum mt_status judge_profile(struct leak_judge *judge, const struct profi
 		.shows_holders = options->shows_holders,
 		.has_baseline = options->baseline_path != NULL,
 		.unclassified_limit = judge->unclassified_limit,
+		.root = root,
 	};
+	find_root(root, sizeof(root));
 	enum mt_status status = leak_list_gather(&list, profile, error);
 	if (status != MT_OK)
 		return status;
