@@ -8,6 +8,29 @@
 #include "reader/call_tree.h"
 #include "reader/symbol_hint.h"
 
+void profile_costs_add(struct profile_costs *sum, const struct profile_costs *costs)
+{
+	sum->allocations += costs->allocations;
+	sum->allocated_bytes += costs->allocated_bytes;
+	sum->peak_blocks += costs->peak_blocks;
+	sum->peak_bytes += costs->peak_bytes;
+	sum->live_blocks += costs->live_blocks;
+	sum->live_bytes += costs->live_bytes;
+	sum->temporary += costs->temporary;
+}
+
+static int larger_first(uint64_t a, uint64_t b)
+{
+	return (a < b) - (a > b);
+}
+
+int profile_costs_compare(const struct profile_costs *a, const struct profile_costs *b)
+{
+	int order = larger_first(a->peak_bytes, b->peak_bytes);
+	order = order ? order : larger_first(a->live_bytes, b->live_bytes);
+	return order ? order : larger_first(a->allocated_bytes, b->allocated_bytes);
+}
+
 /* Marks the nodes that stack traces with costs run through. */
 static void mark_used(const struct replay_image *image, const struct stack_costs *costs, bool *used)
 {

@@ -50,6 +50,11 @@ struct profile_costs {
 	uint64_t temporary;
 };
 
+void profile_costs_add(struct profile_costs *sum, const struct profile_costs *costs);
+
+/* Orders the larger costs first: by bytes at the peak, never freed, and allocated at all. */
+int profile_costs_compare(const struct profile_costs *a, const struct profile_costs *b);
+
 struct profile_row {
 	uint32_t node;
 	uint32_t process; /* index of the image in the log */

@@ -287,7 +287,7 @@ static bool move_base(struct page_tree *folded, const struct fold *fold)
 	bool has_memory = sums && has_costs && folded->base;
 	for (size_t i = 0; i < tree->base_count && has_memory; i++) {
 		uint32_t node = fold->nodes[tree->base[i].node];
-		page_costs_add(&sums[node], &tree->base[i].costs);
+		profile_costs_add(&sums[node], &tree->base[i].costs);
 		has_costs[node] = true;
 	}
 	for (uint32_t node = 0; node < folded->node_count && has_memory; node++)

@@ -58,7 +58,7 @@ static void settle_row(struct page_row *row, struct page_row *shares, size_t *co
 	if (*count == first || row->costs.live_blocks > 0 || row->costs.live_bytes > 0)
 		return;
 	row->leak = shares[first].leak;
-	page_costs_add(&row->costs, &shares[first].costs);
+	profile_costs_add(&row->costs, &shares[first].costs);
 	shares[first] = shares[--*count];
 }
 

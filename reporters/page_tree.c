@@ -8,17 +8,6 @@
 
 #define NONE UINT32_MAX
 
-void page_costs_add(struct profile_costs *sum, const struct profile_costs *costs)
-{
-	sum->allocations += costs->allocations;
-	sum->allocated_bytes += costs->allocated_bytes;
-	sum->peak_blocks += costs->peak_blocks;
-	sum->peak_bytes += costs->peak_bytes;
-	sum->live_blocks += costs->live_blocks;
-	sum->live_bytes += costs->live_bytes;
-	sum->temporary += costs->temporary;
-}
-
 void page_tree_release(struct page_tree *tree)
 {
 	string_table_release(&tree->strings);
@@ -65,7 +54,8 @@ static void settle_rows(struct page_tree *tree, struct loose_row *loose, size_t 
 	tree->row_count = 0;
 	for (size_t i = 0; i < count; i++) {
 		if (i > 0 && by_key(&loose[i], &loose[i - 1]) == 0)
-			page_costs_add(&tree->rows[tree->row_count - 1].costs, &loose[i].row.costs);
+			profile_costs_add(&tree->rows[tree->row_count - 1].costs,
+					  &loose[i].row.costs);
 		else
 			tree->rows[tree->row_count++] = loose[i].row;
 		row_of[loose[i].number] = (uint32_t)(tree->row_count - 1);
@@ -317,7 +307,7 @@ static bool add_base_costs(struct page_tree *tree, const struct profile *base,
 		struct profile_costs costs = base->rows[i].costs;
 		if (base->errors)
 			costs.temporary = 0; /* not known from samples */
-		page_costs_add(&sums[nodes[base->rows[i].node]], &costs);
+		profile_costs_add(&sums[nodes[base->rows[i].node]], &costs);
 	}
 	tree->base = malloc((size_t)tree->node_count * sizeof(*tree->base));
 	for (uint32_t node = 0; node < tree->node_count && tree->base; node++)

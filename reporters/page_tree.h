@@ -81,8 +81,6 @@ bool page_tree_classify(struct page_tree *tree, const struct profile *profile,
 /* Order of rows: by node, thread, kind and leak kind. For qsort */
 int page_row_compare(const void *left, const void *right);
 
-void page_costs_add(struct profile_costs *sum, const struct profile_costs *costs);
-
 void page_tree_release(struct page_tree *tree);
 
 #endif

@@ -26,30 +26,12 @@ static int by_stack(const void *left, const void *right)
 	return (a->kind > b->kind) - (a->kind < b->kind);
 }
 
-static int descending(uint64_t a, uint64_t b)
-{
-	return (a < b) - (a > b);
-}
-
 static int by_size(const void *left, const void *right)
 {
 	const struct profile_row *a = left;
 	const struct profile_row *b = right;
-	int order = descending(a->costs.peak_bytes, b->costs.peak_bytes);
-	order = order ? order : descending(a->costs.live_bytes, b->costs.live_bytes);
-	order = order ? order : descending(a->costs.allocated_bytes, b->costs.allocated_bytes);
+	int order = profile_costs_compare(&a->costs, &b->costs);
 	return order ? order : by_stack(left, right);
-}
-
-/* Of several threads and processes. */
-static void join(struct profile_costs *sum, const struct profile_costs *costs)
-{
-	sum->allocations += costs->allocations;
-	sum->allocated_bytes += costs->allocated_bytes;
-	sum->peak_blocks += costs->peak_blocks;
-	sum->peak_bytes += costs->peak_bytes;
-	sum->live_blocks += costs->live_blocks;
-	sum->live_bytes += costs->live_bytes;
 }
 
 enum mt_status row_list_gather(struct row_list *list, const struct profile_row *rows, size_t count,
@@ -62,10 +44,10 @@ enum mt_status row_list_gather(struct row_list *list, const struct profile_row *
 	qsort(list->items, count, sizeof(*list->items), by_stack);
 	for (size_t i = 0; i < count; i++) {
 		struct profile_row *last = list->count ? &list->items[list->count - 1] : NULL;
-		join(&list->sum, &list->items[i].costs);
+		profile_costs_add(&list->sum, &list->items[i].costs);
 		/* Of several threads and processes. */
 		if (last && by_stack(last, &list->items[i]) == 0)
-			join(&last->costs, &list->items[i].costs);
+			profile_costs_add(&last->costs, &list->items[i].costs);
 		else
 			list->items[list->count++] = list->items[i];
 	}

@@ -3,30 +3,12 @@
 
 #include <stdlib.h>
 
-static int compare(uint64_t a, uint64_t b)
-{
-	return (a < b) - (a > b);
-}
-
 static int by_costs(const void *left, const void *right)
 {
 	const struct site *a = left;
 	const struct site *b = right;
-	int order = compare(a->costs.peak_bytes, b->costs.peak_bytes);
-	order = order ? order : compare(a->costs.live_bytes, b->costs.live_bytes);
-	order = order ? order : compare(a->costs.allocated_bytes, b->costs.allocated_bytes);
-	return order ? order : compare(b->frame, a->frame);
-}
-
-static void add(struct profile_costs *sum, const struct profile_costs *costs)
-{
-	sum->allocations += costs->allocations;
-	sum->allocated_bytes += costs->allocated_bytes;
-	sum->peak_blocks += costs->peak_blocks;
-	sum->peak_bytes += costs->peak_bytes;
-	sum->live_blocks += costs->live_blocks;
-	sum->live_bytes += costs->live_bytes;
-	sum->temporary += costs->temporary;
+	int order = profile_costs_compare(&a->costs, &b->costs);
+	return order ? order : (b->frame < a->frame) - (b->frame > a->frame);
 }
 
 enum mt_status sites_gather(const struct profile *profile, struct site **ret_sites,
@@ -42,7 +24,7 @@ enum mt_status sites_gather(const struct profile *profile, struct site **ret_sit
 		if (node == 0)
 			continue;
 		struct site *site = &sites[profile->nodes[node].frame];
-		add(&site->costs, &profile->rows[i].costs);
+		profile_costs_add(&site->costs, &profile->rows[i].costs);
 		profile_add_lifetimes(profile, &profile->rows[i], site->lifetimes);
 		if (profile->errors)
 			stack_error_sum(&site->error, &profile->errors[i]);
