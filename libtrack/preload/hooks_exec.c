@@ -49,16 +49,58 @@ struct launch {
 	bool is_own_process; /* not the child of a vfork */
 };
 
-/* A string of the program's: whether it is one is for the kernel to find out, not for us. */
-static bool is_readable(const void *address, size_t size_bytes)
+#define POINTERS_AT_ONCE 32
+#define PAGE_BYTES 4096u
+
+/*
+ * Whether memory of the program's can be read is for the kernel to find out, not for us. Each
+ * piece of `remote` is on one page.
+ *
+ * returns  false if a piece of it can't be read; where the call is not to be had, programs are
+ *          trusted
+ */
+static bool read_own(void *to, const struct iovec *remote, size_t count, size_t size_bytes)
 {
-	char copy[sizeof(uintptr_t)];
-	const struct iovec local = {copy, size_bytes};
-	const struct iovec remote = {(void *)(uintptr_t)address, size_bytes};
+	const struct iovec local = {to, size_bytes};
 	long own = sys_call6(SYS_getpid, 0, 0, 0, 0, 0, 0);
-	long count = sys_call6(SYS_process_vm_readv, own, (long)&local, 1, (long)&remote, 1, 0);
-	/* Where the call is not to be had, programs are trusted. */
-	return count != -EFAULT;
+	long result = sys_call6(SYS_process_vm_readv, own, (long)&local, 1, (long)remote,
+				(long)count, 0);
+	return result == (long)size_bytes || (result < 0 && result != -EFAULT);
+}
+
+static bool is_string(const char *text)
+{
+	char byte;
+	const struct iovec piece = {(void *)(uintptr_t)text, 1};
+	return read_own(&byte, &piece, 1, 1);
+}
+
+/*
+ * Some of the strings at `*variables`, which is moved on.
+ *
+ * returns  1 if there may be more, 0 at the end, -1 for nonsense
+ */
+static int check_some(char *const **variables)
+{
+	char *strings[POINTERS_AT_ONCE] = {0};
+	struct iovec pieces[POINTERS_AT_ONCE];
+	char bytes[POINTERS_AT_ONCE];
+	size_t left_bytes = PAGE_BYTES - (uintptr_t)*variables % PAGE_BYTES;
+	size_t count = left_bytes / sizeof(*strings);
+	if (count == 0)
+		return -1; /* no pointer is across two pages */
+	if (count > POINTERS_AT_ONCE)
+		count = POINTERS_AT_ONCE;
+	const struct iovec list = {(void *)(uintptr_t)*variables, count * sizeof(*strings)};
+	if (!read_own((void *)strings, &list, 1, list.iov_len))
+		return -1;
+	size_t used = 0;
+	for (; used < count && strings[used]; used++)
+		pieces[used] = (struct iovec){strings[used], 1};
+	if (used > 0 && !read_own(bytes, pieces, used, used))
+		return -1;
+	*variables += used;
+	return used == count;
 }
 
 /* Nonsense is passed on as it is. */
@@ -66,20 +108,18 @@ static bool is_sound(const char *path, char *const *variables)
 {
 	if (atomic_load_explicit(&tracker.is_filtered, memory_order_relaxed))
 		return true;
-	if (!is_readable(path, 1))
+	if (!is_string(path))
 		return false;
 	if (variables == environ || !variables)
 		return true;
-	for (size_t i = 0; is_readable(&variables[i], sizeof(variables[i])); i++) {
-		if (!variables[i])
-			return true;
-		if (!is_readable(variables[i], 1))
-			return false;
-	}
-	return false;
+	int more;
+	do
+		more = check_some(&variables);
+	while (more > 0);
+	return more == 0;
 }
 
-/* returns  NULL if there is no memory: then the program is started as it would be without us */
+/* returns  NULL if there is no memory */
 static struct launch *launch_new(void)
 {
 	uint32_t pid = (uint32_t)sys_call6(SYS_getpid, 0, 0, 0, 0, 0, 0);
@@ -94,6 +134,12 @@ static struct launch *launch_new(void)
 	launch->user = pid;
 	launch->is_own_process = pid == tracker.pid;
 	return launch;
+}
+
+/* returns  NULL: the program is started as it would be without us */
+static struct launch *launch_for(const char *path, char *const *variables)
+{
+	return follows_children() && is_sound(path, variables) ? launch_new() : NULL;
 }
 
 static void launch_free(struct launch *launch)
@@ -176,7 +222,7 @@ static const char *resolve(const char *file, char *path)
 
 EXPORT int execve(const char *path, char *const argv[], char *const envp[])
 {
-	struct launch *launch = follows_children() && is_sound(path, envp) ? launch_new() : NULL;
+	struct launch *launch = launch_for(path, envp);
 	if (!launch)
 		return real.execve(path, argv, envp);
 	launch_begin_exec(launch, path, envp);
@@ -185,7 +231,7 @@ EXPORT int execve(const char *path, char *const argv[], char *const envp[])
 
 EXPORT int execvpe(const char *file, char *const argv[], char *const envp[])
 {
-	struct launch *launch = follows_children() && is_sound(file, envp) ? launch_new() : NULL;
+	struct launch *launch = launch_for(file, envp);
 	if (!launch)
 		return real.execvpe(file, argv, envp);
 	launch_begin_exec(launch, resolve(file, launch->path), envp);
@@ -206,7 +252,7 @@ EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 {
 	char path[] = "/proc/self/fd/\0\0\0\0\0\0\0\0\0\0\0";
 	size_t used = sizeof("/proc/self/fd/") - 1;
-	struct launch *launch = follows_children() && fd >= 0 ? launch_new() : NULL;
+	struct launch *launch = fd >= 0 ? launch_for(path, envp) : NULL;
 	if (!launch)
 		return real.fexecve(fd, argv, envp);
 	char digits[11];
@@ -226,7 +272,7 @@ EXPORT int execveat(int fd, const char *path, char *const argv[], char *const en
 		errno = ENOSYS;
 		return real.execveat ? real.execveat(fd, path, argv, envp, flags) : -1;
 	}
-	struct launch *launch = follows_children() ? launch_new() : NULL;
+	struct launch *launch = launch_for(path, envp);
 	if (!launch)
 		return real.execveat(fd, path, argv, envp, flags);
 	/* Relative to a directory that we don't open: taken as traceable. */
@@ -322,7 +368,7 @@ static int spawn(spawn_function *real_spawn, struct launch *launch, const char *
 EXPORT int posix_spawn(pid_t *ret_pid, const char *path, const posix_spawn_file_actions_t *actions,
 		       const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
 {
-	struct launch *launch = follows_children() ? launch_new() : NULL;
+	struct launch *launch = launch_for(path, envp);
 	if (!launch)
 		return real.posix_spawn(ret_pid, path, actions, attributes, argv, envp);
 	return spawn(real.posix_spawn, launch, path, path, ret_pid, actions, attributes, argv,
@@ -332,7 +378,7 @@ EXPORT int posix_spawn(pid_t *ret_pid, const char *path, const posix_spawn_file_
 EXPORT int posix_spawnp(pid_t *ret_pid, const char *file, const posix_spawn_file_actions_t *actions,
 			const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
 {
-	struct launch *launch = follows_children() ? launch_new() : NULL;
+	struct launch *launch = launch_for(file, envp);
 	if (!launch)
 		return real.posix_spawnp(ret_pid, file, actions, attributes, argv, envp);
 	return spawn(real.posix_spawnp, launch, file, resolve(file, launch->path), ret_pid, actions,
