@@ -217,6 +217,13 @@ class OnRequest(LeakScanTest):
     def test_pointers_in_registers_that_calls_keep(self):
         self.assertEqual(self.case("in-registers"), {})
 
+    def test_pointers_in_the_frame_of_a_main_that_has_returned(self):
+        images = self.scan(program("leak_cases"), "returns")
+        self.assertEqual(images[0], {7730: {"definite": 64}})
+
+    def test_a_pointer_in_a_register_of_what_called_exit(self):
+        self.assertEqual(self.case("exits-with-register"), {7731: "reachable"})
+
     def test_blocks_made_in_a_pause_keep_what_they_hold(self):
         images = self.scan(program("leak_cases"), "pauses")
         self.assertEqual(images[0], {7717: {"reachable": 1}, 7718: {"definite": 1}})

@@ -600,6 +600,40 @@ static NOINLINE void in_registers(void)
 	free(a), free(b), free(c), free(d), free(e), free(f);
 }
 
+/* Blocks that only main's frame holds, which is gone when exit runs where it was. */
+static void leave_in_frame(void *volatile *frame, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		frame[i] = make(7730);
+	clear_stack();
+}
+
+/* A block that only a register holds, which is exit's caller's until the process ends. */
+static NOINLINE void exits_with_register(void)
+{
+#if defined(__x86_64__)
+	register void *(*make_one)(size_t) __asm__("rbx") = make;
+	register void (*clear)(void) __asm__("r13") = clear_stack;
+	register void (*leave)(int) __asm__("r14") = exit;
+	__asm__ volatile("and $-16, %%rsp\n\t"
+			 "mov %3, %%edi\n\t"
+			 "call *%0\n\t"
+			 "mov %%rax, %%r12\n\t"
+			 "call *%1\n\t"
+			 "xor %%eax, %%eax\n\t"
+			 "xor %%edi, %%edi\n\t"
+			 "call *%2\n\t"
+			 :
+			 : "r"(make_one), "r"(clear), "r"(leave), "i"(7731)
+			 : "rax", "rdi", "r12", "memory");
+#else
+	void *block = make(7731);
+	clear_stack();
+	__asm__ volatile("" : "+r"(block));
+	exit(0);
+#endif
+}
+
 static void pauses(void)
 {
 	memtrace_pause();
@@ -678,6 +712,7 @@ static const struct {
 	{"asks-for-mercy", asks_for_mercy},
 	{"by-header", by_header},
 	{"in-registers", in_registers},
+	{"exits-with-register", exits_with_register},
 	{"pauses", pauses},
 	{"scans-itself", scans_itself},
 	{"serves", serves},
@@ -685,6 +720,11 @@ static const struct {
 
 int main(int argc, char **argv)
 {
+	void *volatile frame[64];
+	if (argc > 1 && strcmp(argv[1], "returns") == 0) {
+		leave_in_frame(frame, sizeof(frame) / sizeof(*frame));
+		return 0;
+	}
 	for (size_t i = 0; argc > 1 && i < sizeof(cases) / sizeof(cases[0]); i++) {
 		if (strcmp(cases[i].name, argv[1]) == 0) {
 			cases[i].run();
