@@ -3,9 +3,9 @@
  * Stamps that put the events of several threads into one order.
  *
  * On a machine with an invariant time-stamp counter this is one counter for all processors. The
- * counter's read is no memory operation: before a release it may come early but not late (it
- * retires before the stores that free the block become visible); after an allocation it must be
- * kept from running ahead of the loads that got the block, hence the fence.
+ * counter's read is no memory operation: unless it is fenced it may run ahead of the loads that got
+ * the block, from the allocator or from another thread. It can't be late: it retires before the
+ * stores that hand the block on become visible.
  */
 #ifndef MEMTRACE_COMMON_COUNTER_H
 #define MEMTRACE_COMMON_COUNTER_H

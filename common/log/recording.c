@@ -217,6 +217,22 @@ uint64_t recording_decoded_position(const struct recording *recording, uint32_t 
 	return recording->rings[ring] ? recording->rings[ring]->decoder.position : 0;
 }
 
+uint64_t recording_last_key(const struct recording *recording, uint32_t ring)
+{
+	const struct ring_source *source = recording->rings[ring];
+	if (!source)
+		return 0;
+	uint64_t key = source->decoder.key;
+	for (uint32_t i = source->piece_count; i-- > 0;) {
+		const struct ring_piece *piece = &source->pieces[i];
+		size_t at = i == 0 ? source->at : 0;
+		uint64_t last = ring_last_key(piece->words + at, piece->word_count - at);
+		if (last)
+			return last;
+	}
+	return key;
+}
+
 uint64_t recording_committed_position(const struct recording *recording, uint32_t ring)
 {
 	return recording->rings[ring] ? recording->rings[ring]->committed_position : 0;

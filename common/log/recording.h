@@ -141,6 +141,9 @@ uint64_t recording_uncommitted_events(const struct recording *recording);
 uint64_t recording_decoded_position(const struct recording *recording, uint32_t ring);
 uint64_t recording_committed_position(const struct recording *recording, uint32_t ring);
 
+/* The last stamp of what was taken from the ring, decoded or not. */
+uint64_t recording_last_key(const struct recording *recording, uint32_t ring);
+
 /* The decoder is not as it was at the last commit. */
 bool recording_ring_changed(const struct recording *recording, uint32_t ring);
 

@@ -214,6 +214,19 @@ size_t ring_record_words(uint64_t word)
 	return 0;
 }
 
+uint64_t ring_last_key(const uint64_t *words, size_t word_count)
+{
+	uint64_t key = 0;
+	for (size_t at = 0; at < word_count;) {
+		size_t length = ring_record_words(words[at]);
+		if (length == 0)
+			break; /* nonsense: the decoder will say so */
+		key = ring_next_key(words + at, key);
+		at += length;
+	}
+	return key;
+}
+
 uint64_t ring_first_serial(const uint64_t *words, size_t word_count)
 {
 	for (size_t at = 0; at < word_count;) {

@@ -60,6 +60,9 @@ static inline uint64_t ring_next_key(const uint64_t *words, uint64_t key)
 	return (words[0] & RING_TYPE_MASK) == RING_STAMP ? words[0] >> 4 : key;
 }
 
+/* The last stamp in `words`, which begin with a record; 0: there is none. */
+uint64_t ring_last_key(const uint64_t *words, size_t word_count);
+
 /* Words of the record that begins with `word`; 0: no tracker writes that. */
 size_t ring_record_words(uint64_t word);
 

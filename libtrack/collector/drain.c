@@ -188,10 +188,7 @@ static int64_t drain_ring(struct drain *drain, uint32_t index, struct ring_heade
 	}
 	struct spool_piece *piece = count ? spool_reserve(drain, count) : NULL;
 	if (!piece) {
-		/* Up to where the rest can be decoded must be known: see frontier_of_rest. */
-		int64_t taken = -1;
-		if (has_none || !begins_group(ring_words, tail))
-			taken = take_aside(drain, index, head);
+		int64_t taken = has_none ? take_aside(drain, index, head) : -1;
 		*ret_is_rest = drain->tails[index] != head;
 		return taken;
 	}
@@ -220,13 +217,16 @@ static uint64_t frontier_of(struct drain *drain, uint32_t index, const struct ri
 }
 
 /*
- * Up to where a ring can be decoded of which a part was taken: to the group before the next one. It
- * can't be told where the next words are no stamp; then up to where it was.
+ * Up to where a ring can be decoded of which a part was taken: to the group before the next one. If
+ * that has no stamp of its own, it goes by the last one's, and nobody's who has the same or an
+ * earlier one rests on it.
  */
 static uint64_t frontier_of_rest(const struct drain *drain, uint32_t index)
 {
 	uint64_t word = segment_file_words(drain->segment, index)[drain->tails[index] % RING_WORDS];
-	return (word & RING_TYPE_MASK) == RING_STAMP && word >> 4 ? (word >> 4) - 1 : 0;
+	if ((word & RING_TYPE_MASK) == RING_STAMP)
+		return word >> 4 ? (word >> 4) - 1 : 0;
+	return recording_last_key(drain->recording, index);
 }
 
 static uint32_t count_rings(const struct drain *drain)

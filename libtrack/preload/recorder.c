@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A record group is what one call of a hook writes: a stamp if one is due, the time if it has
- * moved on, the definition of a new stack trace, and the event. It is published as a whole.
+ * A record group is what one call of a hook writes: a stamp if one is due (page_owners.h), the time
+ * if it has moved on, the definition of a new stack trace, and the event. It is published as a
+ * whole.
  */
 #include "libtrack/preload/recorder.h"
 
@@ -9,6 +10,7 @@
 
 #include "common/counter.h"
 #include "libtrack/preload/foreign_blocks.h"
+#include "libtrack/preload/page_owners.h"
 #include "libtrack/preload/recorded_map.h"
 #include "libtrack/preload/stack_capture.h"
 #include "libtrack/preload/tracker.h"
@@ -17,24 +19,66 @@
 #define EVENT_WORDS 4          /* wide, address, w0, w1 */
 #define NO_STAMP UINT64_MAX
 
-static inline void group_begin(struct thread_block *block)
+/*
+ * Whether the order of this group and other threads' has to be told: where they touch the same
+ * memory, and once a tick, so that what happens in other memory is in step as well as its times
+ * are.
+ */
+static inline bool must_stamp(const struct thread_block *block, uint64_t address, bool is_tick)
 {
-	uint64_t elapsed_us = atomic_load_explicit(&tracker.segment->elapsed_us,
-						   memory_order_relaxed);
-	block->group = NO_STAMP;
-	if (atomic_load_explicit(&tracker.stamping, memory_order_relaxed) || block->is_side) {
-		atomic_store_explicit(&block->ring->busy, 1, memory_order_relaxed);
-		atomic_signal_fence(memory_order_seq_cst);
-		block->group = block->head;
-		thread_put(block, RING_STAMP);
-	}
+	if (!atomic_load_explicit(&tracker.stamping, memory_order_relaxed))
+		return block->is_side;
+	return is_tick || block->is_side || !page_owners_has(address, block->ring_index);
+}
+
+static void begin_stamped(struct thread_block *block)
+{
+	atomic_store_explicit(&block->ring->busy, 1, memory_order_relaxed);
+	atomic_signal_fence(memory_order_seq_cst);
+	block->group = block->head;
+	thread_put(block, RING_STAMP);
+}
+
+static inline void put_time(struct thread_block *block, uint64_t elapsed_us)
+{
 	if (elapsed_us != block->epoch_us) {
 		block->epoch_us = elapsed_us;
 		thread_put(block, RING_EPOCH | elapsed_us << 4);
 	}
 }
 
-static inline void group_end(struct thread_block *block, bool is_fenced)
+static uint64_t elapsed_us(void)
+{
+	return atomic_load_explicit(&tracker.segment->elapsed_us, memory_order_relaxed);
+}
+
+/*
+ * Of an event of the block at `address`.
+ *
+ * is_stamped  if any is: other threads' words may rest on what the group defines
+ */
+static inline void group_begin(struct thread_block *block, uint64_t address, bool is_stamped)
+{
+	uint64_t now_us = elapsed_us();
+	block->group = NO_STAMP;
+	if (__builtin_expect(must_stamp(block, address, is_stamped || now_us != block->epoch_us),
+			     0)) {
+		page_owners_claim(address, block->ring_index);
+		begin_stamped(block);
+	}
+	put_time(block, now_us);
+}
+
+/* Of something that is not about a block. */
+static void group_begin_note(struct thread_block *block)
+{
+	block->group = NO_STAMP;
+	if (atomic_load_explicit(&tracker.stamping, memory_order_relaxed) || block->is_side)
+		begin_stamped(block);
+	put_time(block, elapsed_us());
+}
+
+static inline void group_end(struct thread_block *block)
 {
 	struct ring_header *ring = block->ring;
 	if (block->group == NO_STAMP) {
@@ -42,8 +86,8 @@ static inline void group_end(struct thread_block *block, bool is_fenced)
 		return;
 	}
 	bool uses_clock = tracker.segment->session_flags & SESSION_CLOCK_STAMPS;
-	block->words[block->group & (RING_WORDS - 1)] = RING_STAMP |
-							counter_read(is_fenced, uses_clock) << 4;
+	block->words[block->group & (RING_WORDS - 1)] = RING_STAMP | counter_read(true, uses_clock)
+									     << 4;
 	atomic_store_explicit(&ring->head, block->head, memory_order_release);
 	atomic_store_explicit(&ring->busy, 0, memory_order_release);
 }
@@ -95,7 +139,8 @@ static inline void record_allocation(struct thread_block *block,
 	uint64_t stack_words = name.is_new ? 1u + block->names.depth - name.kept : 0;
 	if (!thread_reserve(block, GROUP_OVERHEAD_WORDS + stack_words + EVENT_WORDS))
 		return;
-	group_begin(block);
+	/* Frames may be in modules that another thread has announced. */
+	group_begin(block, (uint64_t)allocation->address, name.is_new);
 	if (__builtin_expect(block->interval_bytes != allocation->interval_bytes, 0))
 		put_interval(block, allocation->interval_bytes);
 	if (name.is_new)
@@ -103,7 +148,7 @@ static inline void record_allocation(struct thread_block *block,
 	put_event(block, allocation->type, allocation->kind, name.slot,
 		  (uint64_t)allocation->address);
 	thread_put(block, allocation->size_bytes);
-	group_end(block, true);
+	group_end(block);
 }
 
 /* By the program (api.c). Releases are recorded all the same. */
@@ -223,9 +268,9 @@ static bool record_address(enum ring_record type, enum allocation_kind kind, con
 	uint64_t begin = measure_begin(block);
 	bool has_room = thread_reserve(block, GROUP_OVERHEAD_WORDS + EVENT_WORDS);
 	if (has_room) {
-		group_begin(block);
+		group_begin(block, (uint64_t)address, false);
 		put_event(block, type, kind, 0, (uint64_t)address);
-		group_end(block, type == RING_MOVE_FAILED);
+		group_end(block);
 	}
 	measure_end(begin);
 	thread_leave(block);
@@ -280,7 +325,7 @@ static bool note_begin(struct thread_block *block, enum ring_note note, uint32_t
 {
 	if (!thread_reserve(block, GROUP_OVERHEAD_WORDS + 1u + word_count))
 		return false;
-	group_begin(block);
+	group_begin_note(block);
 	thread_put(block, ring_note_word(note, word_count));
 	return true;
 }
@@ -300,19 +345,19 @@ void recorder_mapped(enum mapping_source source, const void *address, size_t siz
 	struct stack_name name = stack_capture(block, start);
 	uint64_t stack_words = name.is_new ? 1u + block->names.depth - name.kept : 0;
 	if (thread_reserve(block, GROUP_OVERHEAD_WORDS + stack_words + 4)) {
-		group_begin(block);
+		group_begin_note(block);
 		if (name.is_new)
 			put_stack(block, name);
 		thread_put(block, ring_note_word(RING_NOTE_MAP, 3));
 		thread_put(block, (uint64_t)name.slot | (uint64_t)source << 16);
 		thread_put(block, (uint64_t)address);
 		thread_put(block, size_bytes);
-		group_end(block, true);
+		group_end(block);
 	}
 	thread_leave(block);
 }
 
-static void note_words(enum ring_note note, const uint64_t *words, uint32_t count, bool is_fenced)
+static void note_words(enum ring_note note, const uint64_t *words, uint32_t count)
 {
 	struct thread_block *block = enter_for_mapping();
 	if (!block)
@@ -320,7 +365,7 @@ static void note_words(enum ring_note note, const uint64_t *words, uint32_t coun
 	if (note_begin(block, note, count)) {
 		for (uint32_t i = 0; i < count; i++)
 			thread_put(block, words[i]);
-		group_end(block, is_fenced);
+		group_end(block);
 	}
 	thread_leave(block);
 }
@@ -328,12 +373,12 @@ static void note_words(enum ring_note note, const uint64_t *words, uint32_t coun
 void recorder_unmapped(const void *address, size_t size_bytes)
 {
 	uint64_t words[] = {(uint64_t)address, size_bytes};
-	note_words(RING_NOTE_UNMAP, words, 2, false);
+	note_words(RING_NOTE_UNMAP, words, 2);
 }
 
 void recorder_unmap_failed(void)
 {
-	note_words(RING_NOTE_RESTORE, NULL, 0, true);
+	note_words(RING_NOTE_RESTORE, NULL, 0);
 }
 
 static uint32_t text_words(size_t size_bytes)
@@ -365,7 +410,7 @@ bool recorder_note_image(struct thread_block *block)
 	thread_put(block, identity->start_ticks);
 	put_text(block, identity->path, path_bytes);
 	put_text(block, identity->command, identity->command_bytes);
-	group_end(block, false);
+	group_end(block);
 	return true;
 }
 
@@ -376,7 +421,7 @@ bool recorder_note_thread(struct thread_block *block, uint32_t thread_id)
 	thread_put(block, tracker.image_serial);
 	thread_put(block, block->is_side);
 	thread_put(block, thread_id);
-	group_end(block, false);
+	group_end(block);
 	return true;
 }
 
@@ -394,7 +439,7 @@ bool recorder_note_module(struct thread_block *block, const struct module_note *
 	thread_put(block, note->bias);
 	put_text(block, note->path, path_bytes);
 	put_text(block, note->build_id, note->build_id_bytes);
-	group_end(block, false);
+	group_end(block);
 	return true;
 }
 
@@ -403,7 +448,7 @@ void recorder_note_ignore(struct thread_block *block, const void *address)
 	if (!note_begin(block, RING_NOTE_IGNORE, 1))
 		return;
 	thread_put(block, (uint64_t)address);
-	group_end(block, false);
+	group_end(block);
 }
 
 void recorder_note_unload(struct thread_block *block, uint32_t id)
@@ -411,7 +456,7 @@ void recorder_note_unload(struct thread_block *block, uint32_t id)
 	if (!note_begin(block, RING_NOTE_UNLOAD, 1))
 		return;
 	thread_put(block, id);
-	group_end(block, false);
+	group_end(block);
 }
 
 void recorder_note_name(struct thread_block *block, uint32_t thread_id, const char *name)
@@ -421,7 +466,7 @@ void recorder_note_name(struct thread_block *block, uint32_t thread_id, const ch
 		return;
 	thread_put(block, thread_id);
 	put_text(block, name, name_bytes);
-	group_end(block, false);
+	group_end(block);
 }
 
 void recorder_name_thread(uint32_t thread_id, const char *name)
@@ -444,7 +489,7 @@ void recorder_note_untraced(struct thread_block *block, uint32_t pid, const char
 	thread_put(block, pid);
 	put_text(block, path, path_bytes);
 	put_text(block, reason, reason_bytes);
-	group_end(block, false);
+	group_end(block);
 }
 
 void recorder_note_marker(struct thread_block *block, enum ring_marker kind, const char *text)
@@ -454,5 +499,5 @@ void recorder_note_marker(struct thread_block *block, enum ring_marker kind, con
 		return;
 	thread_put(block, kind);
 	put_text(block, text, text_bytes);
-	group_end(block, false);
+	group_end(block);
 }

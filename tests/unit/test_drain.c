@@ -109,6 +109,54 @@ static void more_full_rings_than_the_spool_holds_come_through(void **state)
 	recording_rig_release(&rig);
 }
 
+/*
+ * Of a thread's own memory there are long runs of events without stamps, of which the spool takes a
+ * part: what was handed over before, with a stamp, must not wait for the rest.
+ */
+static void rings_with_few_stamps_come_through(void **state)
+{
+	enum { RINGS = 112, OWN = 2400 };
+	static struct ring_builder rings[RINGS];
+	struct recording_rig rig;
+	uint64_t stamp = 1;
+	uint64_t count = 0;
+	uint64_t rounds = 0;
+	(void)state;
+	recording_rig_init(&rig, RINGS / SEGMENT_CHUNK_RINGS);
+	ring_builder_image(&rings[0], 1, 100, "/bin/prog", "prog");
+	for (uint32_t r = 0; r < RINGS; r++)
+		ring_builder_thread(&rings[r], 1, false, 100 + r);
+	for (uint32_t r = 0;; r = (r + 1) % RINGS) {
+		uint32_t other = (r + 1) % RINGS;
+		if (rings[r].count + 3 * OWN + 6 > RING_WORDS ||
+		    rings[other].count + 6 > RING_WORDS)
+			break;
+		ring_builder_stamp(&rings[r], stamp++);
+		ring_builder_event(&rings[r], RING_ALLOCATE, 0, 0x1000 + count * 16, 10);
+		for (uint64_t own = 0; own < OWN; own++) {
+			uint64_t address = 0x10000000 + (r * OWN + own) * 16;
+			ring_builder_event(&rings[r], RING_ALLOCATE, 0, address, 10);
+			ring_builder_event(&rings[r], RING_RELEASE, 0, address, 0);
+		}
+		ring_builder_stamp(&rings[other], stamp++);
+		ring_builder_event(&rings[other], RING_RELEASE, 0, 0x1000 + count * 16, 0);
+		count++;
+	}
+	for (uint32_t r = 0; r < RINGS; r++)
+		recording_rig_publish(&rig, r, 0, &rings[r]);
+	while (recording_rig_round(&rig, rounds + 1) > 0)
+		assert_true(++rounds < 1000); /* else nothing moves any more */
+	for (uint32_t r = 0; r < RINGS; r++) {
+		const struct ring_header *header = segment_file_ring(&rig.segment, r);
+		assert_int_equal(atomic_load(&header->head), atomic_load(&header->tail));
+	}
+	recording_rig_finish(&rig, 0);
+	check_log(&rig, count * (OWN + 1), count * (OWN + 1));
+	for (uint32_t r = 0; r < RINGS; r++)
+		ring_builder_release(&rings[r]);
+	recording_rig_release(&rig);
+}
+
 /* A thread that stands still in the middle of an event holds the others up, but not for good. */
 static void the_ring_that_others_wait_for_finds_room(void **state)
 {
@@ -287,6 +335,7 @@ int main(void)
 		cmocka_unit_test(what_a_ring_holds_comes_into_the_log),
 		cmocka_unit_test(a_ring_may_wrap_around_many_times),
 		cmocka_unit_test(more_full_rings_than_the_spool_holds_come_through),
+		cmocka_unit_test(rings_with_few_stamps_come_through),
 		cmocka_unit_test(the_ring_that_others_wait_for_finds_room),
 		cmocka_unit_test(newcomers_that_find_no_room_do_not_stop_the_rest),
 		cmocka_unit_test(a_ring_with_a_wild_head_is_left_alone),
