@@ -41,6 +41,7 @@ static void check_growth(const struct leak_options *shared, const struct argp_st
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
 	struct leaks_options *options = state->input;
+	(void)argument;
 	switch (key) {
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &options->shared;
