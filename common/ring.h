@@ -11,13 +11,13 @@
  *
  * Records (w0 is the first word, its low four bits are the type):
  *
- *   ALLOCATE         63       20 19    8 7    4 3  0
+ *   ALLOCATE         63       20 19    7 6    4 3  0
  *                   | addr >> 3 |  slot | kind |type|   w1 = size in bytes (>> 4 on aarch64)
  *   RELEASE         | addr >> 3 |       | kind |type|
  *   MOVE_BEGIN      | addr >> 3 |       | kind |type|   a realloc releases this block ...
  *   MOVE_END        | addr >> 3 |  slot | kind |type|   w1 = size: ... and has made this one
  *   MOVE_FAILED     | addr >> 3 |       | kind |type|   ... and did not: it is live as before
- *   STACK           | kept << 32 | count << 20 | slot << 8 | type |
+ *   STACK           | kept << 32 | count << 20 | slot << 7 | type |
  *                    then `count` words, the new frames, outermost first
  *   STAMP           | time-stamp counter << 4 | type |  of the records up to the next STAMP
  *   EPOCH           | microseconds << 4 | type |        time of the records that follow
@@ -39,7 +39,7 @@
 
 #define RING_WORDS (1u << 14)
 #define RING_BYTES (RING_WORDS * 8u)
-#define RING_SLOTS 4096u /* stack traces that a thread can name at a time: 12 bits */
+#define RING_SLOTS 8192u /* stack traces that a thread can name at a time: 13 bits */
 
 enum ring_record {
 	RING_ALLOCATE = 1,
@@ -84,7 +84,8 @@ enum ring_marker {
 
 #define RING_TYPE_MASK 0xfu
 #define RING_KIND_SHIFT 4
-#define RING_SLOT_SHIFT 8
+#define RING_KIND_MASK 0x7u
+#define RING_SLOT_SHIFT 7
 #define RING_ADDRESS_SHIFT 20
 /* 44 bits of w0 hold the address: 47 bits in units of 8 on x86-64, 48 in units of 16 on aarch64. */
 #ifdef __aarch64__
@@ -94,7 +95,7 @@ enum ring_marker {
 #endif
 #define RING_ADDRESS_BITS (44 + RING_ADDRESS_UNIT_BITS)
 
-#define RING_STACK_SLOT_SHIFT 8
+#define RING_STACK_SLOT_SHIFT 7
 #define RING_STACK_COUNT_SHIFT 20
 #define RING_STACK_KEPT_SHIFT 32
 

@@ -53,7 +53,7 @@ static bool add_event(struct cursor *cursor, enum event_operation operation, uin
 		      uint64_t address)
 {
 	struct event_batch *batch = &cursor->image->batch;
-	unsigned kind = (unsigned)(word >> RING_KIND_SHIFT) & 0xf;
+	unsigned kind = (unsigned)(word >> RING_KIND_SHIFT) & RING_KIND_MASK;
 	if (kind >= ALLOCATION_KIND_COUNT || address == 0 || !note_changes(cursor))
 		return false;
 	batch->codes[batch->event_count] = EVENT_CODE(operation, kind);

@@ -18,6 +18,7 @@
 #define GROUP_OVERHEAD_WORDS 4 /* stamp, epoch, and a sampling interval's note */
 #define EVENT_WORDS 4          /* wide, address, w0, w1 */
 #define NO_STAMP UINT64_MAX
+_Static_assert(ALLOCATION_KIND_COUNT <= RING_KIND_MASK + 1, "a kind has three bits in a ring");
 
 /*
  * Whether the order of this group and other threads' has to be told: where they touch the same

@@ -3,9 +3,10 @@
  * Names for stack traces, a table a thread.
  *
  * A trace is known by a 64-bit hash of its frames, outermost first: h(0) = seed,
- * h(n+1) = mix(h(n) ^ frame). The hash of the whole picks one of RING_SLOTS slots; the slot's
- * number is the name. If the slot holds another hash, the trace is defined anew: what it shares
- * with the thread's previous trace, then the rest. Nothing is shared between threads; the
+ * h(n+1) = mix(h(n) ^ frame). The hash of the whole picks two of RING_SLOTS slots, where
+ * the trace may be; the slot's number is the name. If neither holds the hash, the trace is defined
+ * anew, in the place of the one that was defined before the other: what it shares with the thread's
+ * previous trace, then the rest. Nothing is shared between threads; the
  * collector brings the definitions together. Two of a million traces share a hash with a
  * probability of 3e-8.
  */
@@ -21,6 +22,7 @@
 
 struct stack_names {
 	uint64_t slot_hash[RING_SLOTS];         /* 0 = empty */
+	uint8_t newer[RING_SLOTS / 2];          /* of a pair: the one that was defined last */
 	uint32_t depth;                         /* of the previous trace */
 	uint64_t previous[LIMIT_FRAMES + 1];    /* outermost first */
 	uint64_t prefix_hash[LIMIT_FRAMES + 1]; /* [n]: of the n + 1 outermost frames */
@@ -45,9 +47,14 @@ static inline struct stack_name stack_names_find(struct stack_names *names, uint
 						 uint32_t kept)
 {
 	hash |= hash == 0;
-	uint32_t slot = (uint32_t)(hash >> 20) % RING_SLOTS;
-	bool is_new = names->slot_hash[slot] != hash;
-	names->slot_hash[slot] = hash;
+	uint32_t pair = (uint32_t)(hash >> 20) % (RING_SLOTS / 2);
+	uint32_t slot = pair * 2 + (names->slot_hash[pair * 2] != hash);
+	bool is_new = __builtin_expect(names->slot_hash[slot] != hash, 0);
+	if (is_new) {
+		names->newer[pair] ^= 1;
+		slot = pair * 2 + names->newer[pair];
+		names->slot_hash[slot] = hash;
+	}
 	return (struct stack_name){.slot = slot, .kept = kept, .is_new = is_new};
 }
 

@@ -86,6 +86,33 @@ static void the_same_trace_has_the_same_name(void **state)
 	free(names);
 }
 
+/* Finds a trace of one frame, above `frame`, that may be where `slot` is. */
+static uint64_t find_rival(struct stack_names *names, uint32_t slot, uint64_t frame)
+{
+	for (;;) {
+		struct stack_name name = stack_names_name(names, &(uint64_t){++frame}, 1, false);
+		if (name.slot / 2 == slot / 2)
+			return frame;
+	}
+}
+
+static void two_traces_share_a_place_and_a_third_takes_the_older_ones(void **state)
+{
+	struct stack_names *names = calloc(1, sizeof(*names));
+	(void)state;
+	const uint64_t first = 1;
+	uint32_t slot = stack_names_name(names, &first, 1, false).slot;
+	const uint64_t second = find_rival(names, slot, first);
+	for (int i = 0; i < 3; i++) {
+		assert_false(stack_names_name(names, &first, 1, false).is_new);
+		assert_false(stack_names_name(names, &second, 1, false).is_new);
+	}
+	(void)find_rival(names, slot, second);
+	assert_false(stack_names_name(names, &second, 1, false).is_new);
+	assert_true(stack_names_name(names, &first, 1, false).is_new);
+	free(names);
+}
+
 static void a_trace_of_no_frames_has_a_name(void **state)
 {
 	struct stack_names *names = calloc(1, sizeof(*names));
@@ -102,6 +129,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(random_traces_are_defined_as_they_are),
 		cmocka_unit_test(the_same_trace_has_the_same_name),
+		cmocka_unit_test(two_traces_share_a_place_and_a_third_takes_the_older_ones),
 		cmocka_unit_test(a_trace_of_no_frames_has_a_name),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
