@@ -490,19 +490,12 @@ static void take_changes(struct cursor *cursor)
 				   &cursor->time_us);
 }
 
-static uint32_t next_change(const struct event_changes *changes, uint32_t next, uint32_t end)
-{
-	return next < changes->count && changes->items[next].first < end
-		       ? changes->items[next].first
-		       : end;
-}
-
 /* Number of the first event after which thread or time is another. */
 static uint32_t end_of_stretch(const struct cursor *cursor)
 {
 	const struct decoded_events *events = &cursor->source->events;
-	uint32_t end = next_change(&events->threads, cursor->next_thread, events->count);
-	return next_change(&events->times, cursor->next_time, end);
+	uint32_t end = event_changes_next(&events->threads, cursor->next_thread, events->count);
+	return event_changes_next(&events->times, cursor->next_time, end);
 }
 
 /* The blocks of an ended image as generations: they went with it, or (if nothing came after its

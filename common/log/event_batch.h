@@ -67,4 +67,13 @@ static inline bool event_changes_follow(const struct event_changes *changes, uin
 	return is_any;
 }
 
+/* The event at which the next change is due, at most `end`. */
+static inline uint32_t event_changes_next(const struct event_changes *changes, uint32_t next,
+					  uint32_t end)
+{
+	return next < changes->count && changes->items[next].first < end
+		       ? changes->items[next].first
+		       : end;
+}
+
 #endif

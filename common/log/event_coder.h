@@ -33,6 +33,8 @@ struct event_encoder {
 	struct block_map map;
 	uint32_t *class_slots; /* [class_mask + 1] class + 1 by identity; 0 = empty */
 	uint32_t class_mask;
+	uint32_t *recent; /* [recent_capacity] by stack: the last class that a block had, + 1 */
+	uint32_t recent_capacity;
 	uint32_t stored_classes;
 	bool keeps_births;          /* for leak checks */
 	struct block_birth *births; /* [birth_capacity] by slot, if they are kept */

@@ -24,6 +24,7 @@ void event_encoder_release(struct event_encoder *encoder)
 	block_map_release(&encoder->map);
 	free(encoder->births);
 	free(encoder->class_slots);
+	free(encoder->recent);
 	buffer_release(&encoder->runs);
 	buffer_release(&encoder->operations);
 	split_release(&encoder->symbols);
@@ -33,16 +34,34 @@ void event_encoder_release(struct event_encoder *encoder)
 	*encoder = (struct event_encoder){0};
 }
 
-static uint32_t class_hash(const struct event_class *class)
+/* What tells a class from others. */
+struct class_identity {
+	uint64_t size_bytes;
+	uint64_t interval_bytes;
+	uint32_t stack;
+	uint16_t kind;
+};
+
+static uint32_t identity_hash(const struct class_identity *identity)
 {
-	uint64_t hash = (class->size_bytes ^ (uint64_t) class->stack << 32) * 0x9e3779b97f4a7c15u;
-	hash ^= (class->interval_bytes + class->kind) * 0xbf58476d1ce4e5b9u;
-	return (uint32_t)(hash >> 32);
+	uint64_t hash = (identity->size_bytes ^ (uint64_t)identity->stack << 32) *
+			0x9e3779b97f4a7c15u;
+	hash ^= hash >> 32 ^ identity->interval_bytes ^ (uint64_t)identity->kind << 60;
+	return (uint32_t)(hash * 0xbf58476d1ce4e5b9u >> 32);
+}
+
+static inline bool is_class(const struct event_class *class, const struct class_identity *identity)
+{
+	return class->size_bytes == identity->size_bytes && class->stack == identity->stack &&
+	       class->kind == identity->kind && class->interval_bytes == identity->interval_bytes;
 }
 
 static void put_class(struct event_encoder *encoder, uint32_t index)
 {
-	uint32_t slot = class_hash(&encoder->state.classes[index]) & encoder->class_mask;
+	const struct event_class *class = &encoder->state.classes[index];
+	const struct class_identity identity = {class->size_bytes, class->interval_bytes,
+						class->stack, class->kind};
+	uint32_t slot = identity_hash(&identity) & encoder->class_mask;
 	while (encoder->class_slots[slot])
 		slot = (slot + 1) & encoder->class_mask;
 	encoder->class_slots[slot] = index + 1;
@@ -65,25 +84,59 @@ static bool grow_class_slots(struct event_encoder *encoder, uint32_t count)
 	return true;
 }
 
-/* Finds or makes a class. returns EVENT_NONE: no memory */
-static uint32_t find_class(struct event_encoder *encoder, const struct event_class *identity)
+static __attribute__((noinline)) uint32_t add_class(struct event_encoder *encoder,
+						    const struct class_identity *identity)
 {
 	struct event_state *state = &encoder->state;
-	for (uint32_t slot = class_hash(identity) & encoder->class_mask; encoder->class_slots[slot];
-	     slot = (slot + 1) & encoder->class_mask) {
-		const struct event_class *class = &state->classes[encoder->class_slots[slot] - 1];
-		if (class->size_bytes == identity->size_bytes && class->stack == identity->stack &&
-		    class->kind == identity->kind &&
-		    class->interval_bytes == identity->interval_bytes)
-			return encoder->class_slots[slot] - 1;
-	}
+	const struct event_class class = {
+		.size_bytes = identity->size_bytes,
+		.interval_bytes = identity->interval_bytes,
+		.stack = identity->stack,
+		.kind = identity->kind,
+	};
 	if (state->class_count * 2 > encoder->class_mask &&
 	    !grow_class_slots(encoder, state->class_count + 1))
 		return EVENT_NONE;
-	uint32_t index = event_state_add_class(state, identity);
+	uint32_t index = event_state_add_class(state, &class);
 	if (index != EVENT_NONE)
 		put_class(encoder, index);
 	return index;
+}
+
+/* Finds or makes a class. returns EVENT_NONE: no memory */
+static inline uint32_t find_class(struct event_encoder *encoder,
+				  const struct class_identity *identity)
+{
+	const struct event_class *classes = encoder->state.classes;
+	/* Most stack traces always allocate the same size. */
+	uint32_t *recent = &encoder->recent[identity->stack];
+	if (*recent && is_class(&classes[*recent - 1], identity))
+		return *recent - 1;
+	for (uint32_t slot = identity_hash(identity) & encoder->class_mask;
+	     encoder->class_slots[slot]; slot = (slot + 1) & encoder->class_mask) {
+		*recent = encoder->class_slots[slot];
+		if (is_class(&classes[*recent - 1], identity))
+			return *recent - 1;
+	}
+	uint32_t index = add_class(encoder, identity);
+	*recent = index + 1; /* EVENT_NONE: 0 */
+	return index;
+}
+
+/* Makes room for what is known of `node_count` stacks. returns false: no memory */
+static bool grow_recent(struct event_encoder *encoder, uint32_t node_count)
+{
+	if (node_count <= encoder->recent_capacity)
+		return true;
+	uint32_t capacity = node_count + node_count / 2 + 64;
+	uint32_t *grown = realloc(encoder->recent, capacity * sizeof(*grown));
+	if (!grown)
+		return false;
+	memset(grown + encoder->recent_capacity, 0,
+	       (capacity - encoder->recent_capacity) * sizeof(*grown));
+	encoder->recent = grown;
+	encoder->recent_capacity = capacity;
+	return true;
 }
 
 bool event_encoder_resume(struct event_encoder *encoder, struct event_state *state,
@@ -128,12 +181,14 @@ struct encoding {
 	uint64_t last_thread;
 	uint64_t last_time_us;
 	uint64_t run;               /* events since the last mispredicted one */
+	bool is_changed;            /* thread or time, since an event was written */
 	struct event_thread *state; /* of the thread */
 };
 
 static bool follow_changes(struct encoding *encoding)
 {
 	const struct event_batch *batch = encoding->batch;
+	encoding->is_changed = true;
 	(void)event_changes_follow(&batch->intervals, encoding->event, &encoding->next_interval,
 				   &encoding->interval_bytes);
 	(void)event_changes_follow(&batch->times, encoding->event, &encoding->next_time,
@@ -146,10 +201,11 @@ static bool follow_changes(struct encoding *encoding)
 }
 
 /* With the event that they are for: one that is not written has no place in the columns. */
-static void write_changes(struct encoding *encoding)
+static __attribute__((noinline)) void write_changes(struct encoding *encoding)
 {
 	struct event_encoder *encoder = encoding->encoder;
 	bool is_first = encoding->count == 0;
+	encoding->is_changed = false;
 	if (is_first || encoding->time_us != encoding->last_time_us) {
 		buffer_varint(&encoder->times, encoding->count - encoding->last_time_at);
 		buffer_zigzag(&encoder->times,
@@ -173,7 +229,8 @@ static void write_symbol(struct encoding *encoding, uint32_t class_index,
 	uint32_t symbol = class_index << 3 | (uint32_t)operation;
 	uint32_t *prediction = event_prediction(&encoder->state, encoding->state->previous);
 	encoding->state->previous = symbol + 1;
-	write_changes(encoding);
+	if (encoding->is_changed)
+		write_changes(encoding);
 	encoding->count++;
 	if (*prediction == symbol + 1) {
 		encoding->run++;
@@ -241,7 +298,7 @@ static bool make_block(struct encoding *encoding, uint64_t address, uint32_t cla
 static bool encode_allocation(struct encoding *encoding, enum event_operation operation)
 {
 	const struct event_batch *batch = encoding->batch;
-	struct event_class identity = {
+	const struct class_identity identity = {
 		.size_bytes = batch->sizes[encoding->block],
 		.interval_bytes = encoding->interval_bytes,
 		.stack = batch->stacks[encoding->block],
@@ -335,6 +392,29 @@ static void encode_classes(const struct event_encoder *encoder, struct buffer *p
 	buffer_release(&column);
 }
 
+/* The event before which thread, time or interval is another. */
+static uint32_t end_of_stretch(const struct encoding *encoding)
+{
+	const struct event_batch *batch = encoding->batch;
+	uint32_t end = event_changes_next(&batch->threads, encoding->next_thread,
+					  batch->event_count);
+	end = event_changes_next(&batch->intervals, encoding->next_interval, end);
+	return event_changes_next(&batch->times, encoding->next_time, end);
+}
+
+static bool encode_stretch(struct encoding *encoding, uint32_t end)
+{
+	const struct event_batch *batch = encoding->batch;
+	for (; encoding->event < end; encoding->event++) {
+		if (encoding->event + PREFETCH_EVENTS < batch->event_count)
+			block_map_prefetch(&encoding->encoder->map,
+					   batch->addresses[encoding->event + PREFETCH_EVENTS]);
+		if (!encode_event(encoding))
+			return false;
+	}
+	return true;
+}
+
 static bool encode_events(struct encoding *encoding)
 {
 	struct event_encoder *encoder = encoding->encoder;
@@ -345,13 +425,10 @@ static bool encode_events(struct encoding *encoding)
 	buffer_clear(&encoder->times);
 	split_clear(&encoder->symbols);
 	split_clear(&encoder->locals);
-	for (; encoding->event < batch->event_count; encoding->event++) {
-		if (encoding->event + PREFETCH_EVENTS < batch->event_count)
-			block_map_prefetch(&encoder->map,
-					   batch->addresses[encoding->event + PREFETCH_EVENTS]);
-		if (!follow_changes(encoding) || !encode_event(encoding))
+	while (encoding->event < batch->event_count)
+		if (!follow_changes(encoding) ||
+		    !encode_stretch(encoding, end_of_stretch(encoding)))
 			return false;
-	}
 	buffer_varint(&encoder->runs, encoding->run);
 	return event_state_end_batch(&encoder->state);
 }
@@ -360,7 +437,7 @@ uint32_t event_encode(struct event_encoder *encoder, const struct event_batch *b
 		      const struct stack_trie *trie, uint32_t first_node, struct buffer *payload)
 {
 	struct encoding encoding = {.encoder = encoder, .batch = batch};
-	if (!encode_events(&encoding)) {
+	if (!grow_recent(encoder, trie->node_count) || !encode_events(&encoding)) {
 		payload->failed = true;
 		return 0;
 	}

@@ -11,6 +11,7 @@ struct cursor {
 	const uint64_t *words;
 	size_t at;
 	size_t word_count;
+	bool is_settled; /* the batch has the decoder's thread, time and interval */
 };
 
 static bool has_words(const struct cursor *cursor, size_t count)
@@ -24,7 +25,7 @@ static bool is_full(const struct event_batch *batch)
 }
 
 /* Thread, time and interval at the front of a batch and wherever they change. */
-static bool note_changes(struct cursor *cursor)
+static __attribute__((noinline)) bool note_changes(struct cursor *cursor)
 {
 	const struct ring_decoder *decoder = cursor->decoder;
 	struct recorded_image *image = cursor->image;
@@ -45,16 +46,18 @@ static bool note_changes(struct cursor *cursor)
 		return false;
 	const struct event_changes *intervals = &batch->intervals;
 	uint64_t interval = intervals->count ? intervals->items[intervals->count - 1].value : 0;
-	return interval == decoder->interval_bytes ||
-	       event_changes_add(&batch->intervals, first, decoder->interval_bytes);
+	cursor->is_settled = interval == decoder->interval_bytes ||
+			     event_changes_add(&batch->intervals, first, decoder->interval_bytes);
+	return cursor->is_settled;
 }
 
-static bool add_event(struct cursor *cursor, enum event_operation operation, uint64_t word,
-		      uint64_t address)
+static inline __attribute__((always_inline)) bool
+add_event(struct cursor *cursor, enum event_operation operation, uint64_t word, uint64_t address)
 {
 	struct event_batch *batch = &cursor->image->batch;
 	unsigned kind = (unsigned)(word >> RING_KIND_SHIFT) & RING_KIND_MASK;
-	if (kind >= ALLOCATION_KIND_COUNT || address == 0 || !note_changes(cursor))
+	if (kind >= ALLOCATION_KIND_COUNT || address == 0 ||
+	    (!cursor->is_settled && !note_changes(cursor)))
 		return false;
 	batch->codes[batch->event_count] = EVENT_CODE(operation, kind);
 	batch->addresses[batch->event_count] = address;
@@ -71,7 +74,7 @@ static bool add_event(struct cursor *cursor, enum event_operation operation, uin
 	return true;
 }
 
-static bool decode_wide(struct cursor *cursor, uint64_t prefix)
+static __attribute__((noinline)) bool decode_wide(struct cursor *cursor, uint64_t prefix)
 {
 	static const uint8_t operations[] = {
 		[RING_ALLOCATE] = EVENT_ALLOCATE,       [RING_RELEASE] = EVENT_RELEASE,
@@ -89,7 +92,7 @@ static bool decode_wide(struct cursor *cursor, uint64_t prefix)
 	return add_event(cursor, (enum event_operation)operations[type], word, address);
 }
 
-static bool decode_stack(struct cursor *cursor, uint64_t word)
+static __attribute__((noinline)) bool decode_stack(struct cursor *cursor, uint64_t word)
 {
 	struct ring_decoder *decoder = cursor->decoder;
 	struct recorded_image *image = cursor->image;
@@ -124,11 +127,12 @@ static bool decode_note(struct cursor *cursor, uint64_t word)
 		return false;
 	const uint64_t *words = cursor->words + cursor->at;
 	cursor->at += count;
+	cursor->is_settled = false;
 	return recording_note(cursor->recording, cursor->image, cursor->decoder,
 			      (enum ring_note)(word >> 4 & 0xff), words, count);
 }
 
-static bool decode_record(struct cursor *cursor)
+static inline bool decode_record(struct cursor *cursor)
 {
 	uint64_t word = cursor->words[cursor->at++];
 	struct ring_decoder *decoder = cursor->decoder;
@@ -150,6 +154,7 @@ static bool decode_record(struct cursor *cursor)
 		return true;
 	case RING_EPOCH:
 		decoder->time_us = word >> 4;
+		cursor->is_settled = false;
 		return true;
 	case RING_NOTE:
 		return decode_note(cursor, word);
