@@ -18,6 +18,7 @@
 #include "cmd/leak_judge.h"
 #include "cmd/output_file.h"
 #include "cmd/record_program.h"
+#include "reader/symbol_update.h"
 
 enum option_key { OPTION_NO_CHILDREN = 512, OPTION_NO_SCRUB, OPTION_REPORT, OPTION_WAIT };
 
@@ -195,6 +196,19 @@ static int status_of(const struct check_options *options, enum leak_outcome outc
 	return EXIT_SUCCESS;
 }
 
+/* Adds the names that only other reports need. */
+static void complete_names(const char *log_path)
+{
+	const struct symbolize_options options = {.limit_ms = SYMBOLS_LIMIT_MS};
+	struct symbol_update_result result;
+	struct mt_error error;
+	if (symbol_update(log_path, &options, &result, &error) != MT_OK)
+		print_error("%s", error.message);
+	else if (result.symbols.missing > 0)
+		print_error("%s: %llu names are missing: run 'memtrace symbolize'", log_path,
+			    (unsigned long long)result.symbols.missing);
+}
+
 /* returns  the exit status */
 static int check(struct leak_judge *judge, struct check_options *options)
 {
@@ -215,7 +229,10 @@ static int check(struct leak_judge *judge, struct check_options *options)
 		print_error("%s", error.message);
 		status = EXIT_NO_VERDICT;
 	}
-	bool is_kept = status != EXIT_SUCCESS || result.news.event == RECORDING_GOES_ON;
+	bool goes_on = result.news.event == RECORDING_GOES_ON;
+	bool is_kept = status != EXIT_SUCCESS || goes_on;
+	if (is_kept && !goes_on && options->launch.only_leak_symbols)
+		complete_names(result.log_path);
 	if (!is_kept)
 		remove_log(options);
 	else if (*options->directory && options->shared.format == &leak_formats[0])
@@ -256,6 +273,7 @@ static int run(int argument_count, char **arguments)
 	int status = prepare(&judge, &options, program_path, sizeof(program_path));
 	judge.unclassified_limit = UNCLASSIFIED_LISTED;
 	options.launch.program_path = program_path;
+	options.launch.only_leak_symbols = options.launch.log_path == NULL;
 	if (status == 0 && !options.launch.log_path &&
 	    !make_directory(&options, log_path, sizeof(log_path)))
 		status = EXIT_TRACER_FAILED;

@@ -22,7 +22,8 @@ struct launch_options {
 	bool no_scrub;
 	struct sampling_options sampling;
 	bool no_symbols;
-	unsigned tree_wait_s; /* how long to wait for processes that the program leaves behind */
+	bool only_leak_symbols; /* names for a leak check's report only */
+	unsigned tree_wait_s;   /* how long to wait for processes that the program leaves behind */
 };
 
 struct launch_result {

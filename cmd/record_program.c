@@ -2,6 +2,7 @@
 #include "cmd/record_program.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,8 +56,6 @@ int record_find_program(const char *name, char *path, size_t capacity)
 	return EXIT_NOT_EXECUTABLE;
 }
 
-/* Symbols take as long as this at the end of a run; the rest is for `memtrace symbolize`. */
-#define SYMBOLS_LIMIT_MS 10000
 #define PROGRESS_STEP_S 1
 
 static void describe(const struct finish_result *finished, const char *log_path, char *text,
@@ -105,6 +104,13 @@ static void tell_progress(void *context, uint64_t done, uint64_t total)
 	(void)send(place->control_fd, &news, sizeof(news), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
+/* Whether the launcher is still there, to complete the names if need be. */
+static bool is_awaited(int control_fd)
+{
+	struct pollfd control = {.fd = control_fd};
+	return poll(&control, 1, 0) == 0;
+}
+
 /* In the collector's process: its descriptors of the program's modules are at hand. */
 static void finish_recording(const struct launch_options *launch_options, const char *log_path,
 			     const struct collector_result *result, int control_fd)
@@ -122,6 +128,7 @@ static void finish_recording(const struct launch_options *launch_options, const 
 		.is_recorder = true,
 		.has_no_symbols = launch_options->no_symbols,
 		.symbolize.limit_ms = SYMBOLS_LIMIT_MS,
+		.symbolize.only_leaks = launch_options->only_leak_symbols && is_awaited(control_fd),
 		.symbolize.find_file = find_file,
 		.symbolize.progress = tell_progress,
 		.symbolize.context = &place,
@@ -152,6 +159,7 @@ static void finish_for_collector(const struct launch_options *launch_options,
 	struct finish_options options = {
 		.has_no_symbols = launch_options->no_symbols,
 		.symbolize.limit_ms = SYMBOLS_LIMIT_MS,
+		.symbolize.only_leaks = launch_options->only_leak_symbols,
 		.ending = {true, result->wait_status, result->max_rss_bytes},
 	};
 	struct finish_result finished;

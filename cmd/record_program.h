@@ -7,6 +7,9 @@
 
 #include "cmd/launcher.h"
 
+/* Symbols take as long as this at the end of a run; the rest is for `memtrace symbolize`. */
+#define SYMBOLS_LIMIT_MS 10000
+
 /*
  * Finds the file to execute.
  *

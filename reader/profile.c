@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "reader/call_tree.h"
+#include "reader/leaked_stacks.h"
 #include "reader/symbol_hint.h"
 
 void profile_costs_add(struct profile_costs *sum, const struct profile_costs *costs)
@@ -41,25 +42,9 @@ static void mark_used(const struct replay_image *image, const struct stack_costs
 	used[STACK_ROOT] = true;
 }
 
-static void mark_scanned(const struct leak_marks *marks, const struct stack_trie *trie, bool *used)
-{
-	for (size_t i = 0; i < marks->count; i++)
-		for (uint32_t node = marks->items[i].stack; node < trie->node_count && !used[node];
-		     node = trie->nodes[node].parent)
-			used[node] = true;
-}
-
 bool profile_is_scanned(const struct profile *profile, uint32_t process)
 {
-	const struct log_image *image = &profile->log->info.images[process];
-	const uint32_t node_count = profile->log->replay.images[process]->trie.node_count;
-	if (!image->has_leak_marks || image->loss ||
-	    (image->leak_marks.flags & LEAK_SCAN_INCOMPLETE))
-		return false;
-	for (size_t i = 0; i < image->leak_marks.count; i++)
-		if (image->leak_marks.items[i].stack >= node_count)
-			return false; /* the log is cut before these stack traces */
-	return true;
+	return leaked_stacks_are_scanned(profile->log, process);
 }
 
 static struct profile_row row_of(const struct stack_cost *cost, uint32_t index,
@@ -169,9 +154,7 @@ static bool add_image(struct profile *profile, struct call_tree *tree, uint32_t 
 		mark_used(image, &image->costs, used);
 		if (mappings)
 			mark_used(image, &mappings->costs, used);
-		if (profile_is_scanned(profile, index))
-			mark_scanned(&profile->log->info.images[index].leak_marks, &image->trie,
-				     used);
+		leaked_stacks_mark(profile->log, index, used);
 		has_memory = call_tree_add_image(tree, index, used, nodes);
 	}
 	if (has_memory) {

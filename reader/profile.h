@@ -120,10 +120,7 @@ static inline const char *profile_text(const struct profile *profile, uint32_t s
 	return string_table_text(&profile->strings, string);
 }
 
-/*
- * Whether what a scan of this process said of its blocks holds: there was one, it could read all
- * memory, and nothing of the process's events is missing.
- */
+/* As leaked_stacks_are_scanned. */
 bool profile_is_scanned(const struct profile *profile, uint32_t process);
 
 /*

@@ -20,6 +20,7 @@
 #include "common/format.h"
 #include "common/ring.h"
 #include "reader/jit_names.h"
+#include "reader/leaked_stacks.h"
 
 #define CHUNK_ADDRESSES 500u
 #define WORKERS_MAX 8u
@@ -94,7 +95,10 @@ static bool want_image(struct job *job, uint32_t index)
 	const struct log_image *logged = &job->log->info.images[index];
 	const struct stack_trie *trie = &job->log->replay.images[index]->trie;
 	uint32_t *objects = calloc((size_t)logged->module_count + 1, sizeof(*objects));
-	bool has_memory = objects != NULL;
+	bool *used = job->options->only_leaks ? calloc(trie->node_count, sizeof(*used)) : NULL;
+	bool has_memory = objects != NULL && (used || !job->options->only_leaks);
+	if (used && has_memory)
+		leaked_stacks_mark(job->log, index, used);
 	for (uint32_t m = 0; m < logged->module_count && has_memory; m++) {
 		const struct log_module *module = &logged->modules[m];
 		objects[m + 1] = symbols_object(&job->log->symbols, module->path, module->build_id,
@@ -103,12 +107,14 @@ static bool want_image(struct job *job, uint32_t index)
 	}
 	for (uint32_t node = 1; node < trie->node_count && has_memory; node++) {
 		const struct stack_node *entry = &trie->nodes[node];
-		if (entry->module == 0 || entry->module > logged->module_count ||
+		if ((used && !used[node]) || entry->module == 0 ||
+		    entry->module > logged->module_count ||
 		    !is_wanted(job, objects[entry->module], entry->offset))
 			continue;
 		has_memory = want(job, objects[entry->module], entry->offset);
 	}
 	free(objects);
+	free(used);
 	return has_memory;
 }
 

@@ -20,6 +20,7 @@
 struct symbolize_options {
 	struct symbolizer_options symbolizer;
 	uint64_t limit_ms; /* 0: none */
+	bool only_leaks;   /* only addresses of leaked_stacks.h */
 	bool improves; /* look up again what is not known with file and line; what is better counts
 			*/
 	/* A descriptor of a module's file, -1: there is none. NULL: files are opened by path */

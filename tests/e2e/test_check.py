@@ -61,6 +61,13 @@ class ExitStatuses(CheckTest):
         self.assertIn(str(log).encode(), done.stderr)
         self.assertEqual(run(MEMTRACE, "leaks", log).returncode, 23)
 
+    def test_a_log_that_is_kept_has_the_names_of_stack_traces_that_did_not_leak_too(self):
+        self.assertEqual(self.status("allocate:10", "definite:100"), 23)
+        (log,) = self.kept_logs()
+        summary = json.loads(run(MEMTRACE, "summary", "--json", log, check=True).stdout)
+        self.assertEqual({site["function"] for site in summary["top"]},
+                         {"allocate_times", "lose_definite"})
+
     def test_another_exit_status_for_a_passed_limit(self):
         self.assertEqual(self.status("definite:100", options=["--error-exitcode=42"]), 42)
         self.assertEqual(self.status("definite:100", options=["--error-exitcode=0"]), 0)

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "reader/leaked_stacks.h"
+
+static void mark_stack(const struct stack_trie *trie, uint32_t stack, bool *used)
+{
+	for (uint32_t node = stack; node < trie->node_count && !used[node];
+	     node = trie->nodes[node].parent)
+		used[node] = true;
+}
+
+bool leaked_stacks_are_scanned(const struct loaded_log *log, uint32_t process)
+{
+	const struct log_image *image = &log->info.images[process];
+	const uint32_t node_count = log->replay.images[process]->trie.node_count;
+	if (!image->has_leak_marks || image->loss ||
+	    (image->leak_marks.flags & LEAK_SCAN_INCOMPLETE))
+		return false;
+	for (size_t i = 0; i < image->leak_marks.count; i++)
+		if (image->leak_marks.items[i].stack >= node_count)
+			return false; /* the log is cut before these stack traces */
+	return true;
+}
+
+void leaked_stacks_mark(const struct loaded_log *log, uint32_t process, bool *used)
+{
+	const struct replay_image *image = log->replay.images[process];
+	const struct leak_marks *marks = &log->info.images[process].leak_marks;
+	if (leaked_stacks_are_scanned(log, process)) {
+		for (size_t i = 0; i < marks->count; i++)
+			mark_stack(&image->trie, marks->items[i].stack, used);
+		return;
+	}
+	for (uint32_t i = 0; i < image->costs.count; i++) {
+		const struct stack_cost *cost = &image->costs.items[i];
+		if (cost->live_blocks > 0 && cost->kind != ALLOCATION_POOL)
+			mark_stack(&image->trie, cost->stack, used);
+	}
+}
