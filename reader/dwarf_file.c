@@ -105,6 +105,8 @@ static void begin_alternate(struct dwarf_file *file, const struct debug_files *f
 	else /* libelf does not write to the image of a file that it only reads */
 		file->alternate_elf = elf_memory((char *)(uintptr_t)&empty_image,
 						 sizeof(empty_image));
+	if (file->alternate_fd >= 0 && file->alternate_elf)
+		debug_sections_prepare(&file->alternate_sections, file->alternate_elf);
 	file->alternate = dwarf_begin_elf(file->alternate_elf, DWARF_C_READ, NULL);
 	if (file->alternate)
 		dwarf_setalt(file->dwarf, file->alternate);
@@ -112,6 +114,7 @@ static void begin_alternate(struct dwarf_file *file, const struct debug_files *f
 
 void dwarf_file_begin(struct dwarf_file *file, const struct debug_files *files)
 {
+	debug_sections_prepare(&file->sections, file->elf);
 	file->dwarf = dwarf_begin_elf(file->elf, DWARF_C_READ, NULL);
 	if (file->dwarf)
 		begin_alternate(file, files);
@@ -136,6 +139,8 @@ void dwarf_file_close(struct dwarf_file *file)
 	(void)dwarf_end(file->alternate);
 	(void)elf_end(file->alternate_elf); /* only counts references */
 	(void)elf_end(file->elf);
+	debug_sections_release(&file->alternate_sections);
+	debug_sections_release(&file->sections);
 	if (file->alternate_fd >= 0)
 		(void)close(file->alternate_fd); /* nothing was written */
 	if (file->fd >= 0)

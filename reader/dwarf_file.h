@@ -6,6 +6,8 @@
 #include <elfutils/libdw.h>
 #include <stdbool.h>
 
+#include "reader/debug_sections.h"
+
 struct debug_files;
 
 struct dwarf_file {
@@ -15,6 +17,8 @@ struct dwarf_file {
 	int alternate_fd; /* -1: it needs none, or there is none */
 	Elf *alternate_elf;
 	Dwarf *alternate;
+	struct debug_sections sections; /* of `elf` */
+	struct debug_sections alternate_sections;
 };
 
 /*

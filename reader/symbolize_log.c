@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Work is cut into chunks: some addresses of one object. A worker takes its chunks in turn and
- * answers, chunk by chunk, with symbols in the encoding of a SYMBOLS block behind their length, so
- * what has arrived can be used whatever becomes of the worker.
+ * Work is cut into shares, which are dealt out to the workers at the beginning: an object, as to
+ * open one takes as long as to look up thousands of addresses, or a large part of one. A worker
+ * answers its shares in chunks of some addresses, with symbols in the encoding of a SYMBOLS block
+ * behind their length, so what has arrived can be used whatever becomes of the worker.
  */
 #include "reader/symbolize_log.h"
 
@@ -23,6 +24,8 @@
 #include "reader/leaked_stacks.h"
 
 #define CHUNK_ADDRESSES 500u
+#define SHARE_ADDRESSES 5000u
+#define SHARE_BASE 500u /* to open an object takes as long as so many addresses, or longer */
 #define WORKERS_MAX 8u
 #define FETCH_LIMIT_MS 120000u     /* for the files of one object */
 #define FETCH_ALL_LIMIT_MS 600000u /* for all of them */
@@ -30,6 +33,13 @@
 struct wanted {
 	uint32_t object;
 	uint64_t offset; /* with its RING_FRAME_* flags */
+};
+
+/* Addresses of one object, for one worker. */
+struct share {
+	size_t first;
+	size_t end;
+	unsigned worker;
 };
 
 struct worker {
@@ -56,6 +66,8 @@ struct job {
 	struct wanted *wanted;        /* [count] by object and offset */
 	size_t count;
 	size_t capacity;
+	struct share *shares; /* [share_count] the largest first */
+	size_t share_count;
 	uint64_t done;
 	uint64_t changed;
 	uint32_t stale;
@@ -166,14 +178,58 @@ static bool prepare_objects(struct job *job)
 	return true;
 }
 
-/* End of the chunk that begins at `first`: addresses of one object. */
-static size_t chunk_end(const struct job *job, size_t first)
+/* End of the share that begins at `first`. */
+static size_t share_end(const struct job *job, size_t first)
 {
 	size_t end = first + 1;
-	while (end < job->count && end - first < CHUNK_ADDRESSES &&
+	while (end < job->count && end - first < SHARE_ADDRESSES &&
 	       job->wanted[end].object == job->wanted[first].object)
 		end++;
 	return end;
+}
+
+static int larger_first(const void *left, const void *right)
+{
+	const struct share *a = left;
+	const struct share *b = right;
+	size_t a_count = a->end - a->first;
+	size_t b_count = b->end - b->first;
+	if (a_count != b_count)
+		return a_count > b_count ? -1 : 1;
+	return (a->first > b->first) - (a->first < b->first);
+}
+
+static bool make_shares(struct job *job)
+{
+	size_t count = 0;
+	for (size_t first = 0; first < job->count; first = share_end(job, first))
+		count++;
+	free(job->shares);
+	job->share_count = 0;
+	job->shares = malloc((count + 1) * sizeof(*job->shares));
+	if (!job->shares)
+		return false;
+	for (size_t first = 0; first < job->count;) {
+		size_t end = share_end(job, first);
+		job->shares[job->share_count++] = (struct share){.first = first, .end = end};
+		first = end;
+	}
+	qsort(job->shares, job->share_count, sizeof(*job->shares), larger_first);
+	return true;
+}
+
+/* Each share, the largest first, goes to the worker that has least to do. */
+static void deal_shares(struct job *job, unsigned worker_count)
+{
+	size_t loads[WORKERS_MAX] = {0};
+	for (size_t i = 0; i < job->share_count; i++) {
+		struct share *share = &job->shares[i];
+		share->worker = 0;
+		for (unsigned worker = 1; worker < worker_count; worker++)
+			if (loads[worker] < loads[share->worker])
+				share->worker = worker;
+		loads[share->worker] += SHARE_BASE + share->end - share->first;
+	}
 }
 
 static uint32_t add_text(struct symbols *symbols, const char *text)
@@ -259,30 +315,36 @@ static struct symbolizer *open_object(const struct job *job, uint32_t index)
 	return symbolizer_new(&file, &how);
 }
 
-/* A worker's life: every `worker_count`th chunk. */
-static void work(const struct job *job, unsigned worker, unsigned worker_count, int fd)
+static bool answer_share(const struct job *job, struct symbolizer *symbolizer,
+			 const struct share *share, int fd)
 {
-	struct symbolizer *symbolizer = NULL;
-	uint32_t opened = SYMBOL_NONE;
-	unsigned turn = 0;
-	for (size_t first = 0; first < job->count; turn++) {
-		size_t end = chunk_end(job, first);
-		if (turn % worker_count == worker) {
-			if (job->wanted[first].object != opened) {
-				symbolizer_free(symbolizer);
-				opened = job->wanted[first].object;
-				symbolizer = open_object(job, opened);
-			}
-			if (!symbolizer || !answer_chunk(job, symbolizer, first, end, fd))
-				return;
-		}
+	for (size_t first = share->first; first < share->end;) {
+		size_t left = share->end - first;
+		size_t end = first + (left < CHUNK_ADDRESSES ? left : CHUNK_ADDRESSES);
+		if (!answer_chunk(job, symbolizer, first, end, fd))
+			return false;
 		first = end;
 	}
-	/* The process ends here: no need to free the symbolizer's memory piece by piece. */
+	return true;
 }
 
-static bool start_worker(const struct job *job, struct worker *worker, unsigned number,
-			 unsigned count)
+/* A worker's life. */
+static void work(const struct job *job, unsigned worker, int fd)
+{
+	bool is_good = true;
+	for (size_t i = 0; i < job->share_count && is_good; i++) {
+		const struct share *share = &job->shares[i];
+		if (share->worker != worker)
+			continue;
+		struct symbolizer *symbolizer = open_object(job, job->wanted[share->first].object);
+		is_good = symbolizer && answer_share(job, symbolizer, share, fd);
+		/* The last one's memory goes with the process, in one piece. */
+		if (i + 1 < job->share_count)
+			symbolizer_free(symbolizer);
+	}
+}
+
+static bool start_worker(const struct job *job, struct worker *worker, unsigned number)
 {
 	int ends[2];
 	if (pipe(ends) != 0)
@@ -293,7 +355,7 @@ static bool start_worker(const struct job *job, struct worker *worker, unsigned 
 		(void)close(ends[0]);
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* valid arguments */
 		if (getppid() == parent)
-			work(job, number, count, ends[1]);
+			work(job, number, ends[1]);
 		_exit(0);
 	}
 	(void)close(ends[1]);
@@ -464,12 +526,9 @@ static void end_workers(struct worker *workers, unsigned count)
 static unsigned choose_worker_count(const struct job *job)
 {
 	long processors = sysconf(_SC_NPROCESSORS_ONLN);
-	size_t chunks = 0;
-	for (size_t first = 0; first < job->count; first = chunk_end(job, first))
-		chunks++;
 	unsigned count = processors > 0 ? (unsigned)processors : 1;
 	count = count < WORKERS_MAX ? count : WORKERS_MAX;
-	return chunks < count ? (unsigned)chunks : count;
+	return job->share_count < count ? (unsigned)job->share_count : count;
 }
 
 /* Looks up what is wanted, in several processes. */
@@ -477,14 +536,15 @@ static enum mt_status look_up(struct job *job, struct mt_error *error)
 {
 	struct worker workers[WORKERS_MAX];
 	enum mt_status status = MT_OK;
-	if (!gather(job) || !prepare_objects(job))
+	if (!gather(job) || !prepare_objects(job) || !make_shares(job))
 		return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory for names");
 	unsigned count = choose_worker_count(job);
 	unsigned started = 0;
+	deal_shares(job, count);
 	job->done = 0;
 	for (; started < count; started++) {
 		workers[started] = (struct worker){.fd = -1};
-		if (!start_worker(job, &workers[started], started, count))
+		if (!start_worker(job, &workers[started], started))
 			break;
 	}
 	if (started < count)
@@ -597,6 +657,7 @@ enum mt_status symbolize_log(struct loaded_log *log, const struct symbolize_opti
 	}
 	ret_result->changed = job.changed;
 	ret_result->stale = job.stale;
+	free(job.shares);
 	free(job.wanted);
 	free(job.objects);
 	log->has_symbols = log->has_symbols || status == MT_OK;
