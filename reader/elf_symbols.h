@@ -2,6 +2,9 @@
 /*
  * Functions by address from the symbol tables of one ELF object: .symtab of the object or of its
  * debug file, else .dynsym together with what .gnu_debugdata holds.
+ *
+ * A large object has a hundred thousand functions, of which a log needs a few hundred. So the
+ * addresses are told beforehand, and what covers none of them is not even sorted.
  */
 #ifndef MEMTRACE_READER_ELF_SYMBOLS_H
 #define MEMTRACE_READER_ELF_SYMBOLS_H
@@ -12,6 +15,7 @@
 #include <stdint.h>
 
 #include "reader/address_map.h"
+#include "reader/address_set.h"
 
 struct elf_symbol {
 	uint64_t address;
@@ -23,7 +27,7 @@ struct elf_symbol {
 
 struct elf_symbols {
 	Dwfl_Callbacks callbacks;
-	Dwfl *dwfl;               /* owns the tables */
+	Dwfl *dwfl;               /* owns the tables, if they are not read directly; NULL */
 	int debug_fd;             /* borrowed until elf_symbols_init returns */
 	struct elf_symbol *sized; /* [sized_count] the better one for an address last */
 	size_t sized_count;
@@ -44,13 +48,21 @@ bool elf_code_map(Elf *elf, struct address_map *ret_code);
 /* Does the file have a table of all its functions, not just of the exported ones? */
 bool elf_has_all_symbols(Elf *elf);
 
+/* Where the tables are; all of it is borrowed. A debug file can stand in for its object. */
+struct elf_symbol_files {
+	Elf *object; /* must outlive the symbols */
+	Elf *debug;  /* the same; NULL: none */
+	int object_fd;
+	int debug_fd; /* -1: none */
+};
+
 /*
- * object_fd, debug_fd  borrowed; debug_fd may be -1
- * code                 of the object, see elf_code_map; borrowed for the call
- * returns              false if there is no memory, or no table; then it is empty, and good to ask
+ * code     of the object, see elf_code_map; borrowed for the call
+ * wanted   borrowed for the call; only these addresses may be asked for. NULL: any
+ * returns  false if there is no memory, or no table; then it is empty, and good to ask
  */
-bool elf_symbols_init(struct elf_symbols *symbols, int object_fd, int debug_fd,
-		      const struct address_map *code);
+bool elf_symbols_init(struct elf_symbols *symbols, const struct elf_symbol_files *files,
+		      const struct address_map *code, const struct address_set *wanted);
 void elf_symbols_release(struct elf_symbols *symbols);
 
 /* The symbol that covers an address; NULL. Borrowed. `code` as for elf_symbols_init. */

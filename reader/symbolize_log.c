@@ -297,7 +297,9 @@ static bool answer_chunk(const struct job *job, struct symbolizer *symbolizer, s
 	return is_good;
 }
 
-static struct symbolizer *open_object(const struct job *job, uint32_t index)
+/* share  that is going to be looked up; NULL: nothing */
+static struct symbolizer *open_object(const struct job *job, uint32_t index,
+				      const struct share *share)
 {
 	const struct symbol_object *object = &job->log->symbols.objects[index];
 	const struct symbolize_options *options = job->options;
@@ -312,7 +314,15 @@ static struct symbolizer *open_object(const struct job *job, uint32_t index)
 					     file.build_id_bytes);
 	struct symbolizer_options how = options->symbolizer;
 	how.uses_debuginfod = job->objects[index].is_fetched;
-	return symbolizer_new(&file, &how);
+	uint64_t *addresses = share ? malloc((share->end - share->first) * sizeof(*addresses))
+				    : NULL;
+	for (size_t i = 0; addresses && i < share->end - share->first; i++)
+		addresses[i] = RING_FRAME_ADDRESS(job->wanted[share->first + i].offset);
+	file.addresses = addresses;
+	file.address_count = addresses ? share->end - share->first : 0;
+	struct symbolizer *symbolizer = symbolizer_new(&file, &how);
+	free(addresses);
+	return symbolizer;
 }
 
 static bool answer_share(const struct job *job, struct symbolizer *symbolizer,
@@ -336,7 +346,8 @@ static void work(const struct job *job, unsigned worker, int fd)
 		const struct share *share = &job->shares[i];
 		if (share->worker != worker)
 			continue;
-		struct symbolizer *symbolizer = open_object(job, job->wanted[share->first].object);
+		struct symbolizer *symbolizer = open_object(job, job->wanted[share->first].object,
+							    share);
 		is_good = symbolizer && answer_share(job, symbolizer, share, fd);
 		/* The last one's memory goes with the process, in one piece. */
 		if (i + 1 < job->share_count)
@@ -562,7 +573,7 @@ static enum mt_status look_up(struct job *job, struct mt_error *error)
 static void fetch(const struct job *job, uint32_t object, int fd)
 {
 	job->objects[object].is_fetched = true;
-	struct symbolizer *symbolizer = open_object(job, object);
+	struct symbolizer *symbolizer = open_object(job, object, NULL);
 	uint8_t quality = symbolizer ? (uint8_t)symbolizer_quality(symbolizer) : SYMBOLIZER_NONE;
 	(void)send_all(fd, &quality, sizeof(quality)); /* without an answer nothing was fetched */
 }

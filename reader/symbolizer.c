@@ -48,6 +48,8 @@ struct symbolizer {
 	struct debug_unit **units; /* [index.count] NULL: not read yet */
 	size_t units_bytes;
 	struct scope_names names;
+	struct address_set wanted; /* that `symbols` is good for */
+	bool knows_wanted;
 	bool has_symbols; /* `symbols` is filled */
 	bool tried_symbols;
 };
@@ -89,13 +91,50 @@ static const struct elf_symbols *symbols_of(struct symbolizer *symbolizer)
 	if (!symbolizer->tried_symbols) {
 		/* A debug file has the whole symbol table, so it can stand in for its object. */
 		bool has_object = symbolizer->object.elf != NULL;
-		int fd = has_object ? symbolizer->object.fd : symbolizer->debug.fd;
+		const struct dwarf_file *object = has_object ? &symbolizer->object
+							     : &symbolizer->debug;
+		const struct elf_symbol_files files = {
+			.object = object->elf,
+			.debug = symbolizer->debug.elf,
+			.object_fd = object->fd,
+			.debug_fd = symbolizer->debug.fd,
+		};
 		symbolizer->tried_symbols = true;
-		symbolizer->has_symbols = fd >= 0 &&
-					  elf_symbols_init(&symbolizer->symbols, fd,
-							   symbolizer->debug.fd, &symbolizer->code);
+		symbolizer->has_symbols =
+			files.object &&
+			elf_symbols_init(&symbolizer->symbols, &files, &symbolizer->code,
+					 symbolizer->knows_wanted ? &symbolizer->wanted : NULL);
 	}
 	return symbolizer->has_symbols ? &symbolizer->symbols : NULL;
+}
+
+/* The same, good to be asked for any address. */
+static const struct elf_symbols *all_symbols_of(struct symbolizer *symbolizer)
+{
+	if (symbolizer->has_symbols)
+		elf_symbols_release(&symbolizer->symbols);
+	symbolizer->knows_wanted = symbolizer->has_symbols = symbolizer->tried_symbols = false;
+	return symbols_of(symbolizer);
+}
+
+/*
+ * Sets up what addresses are resolved: of each the one before it, where a call is, and itself, see
+ * trampoline_name. Without memory for that it is any.
+ */
+static void note_wanted(struct symbolizer *symbolizer, const struct symbolizer_object *object)
+{
+	size_t count = 0;
+	if (object->address_count == 0)
+		return;
+	uint64_t *addresses = malloc(object->address_count * 2 * sizeof(*addresses));
+	for (size_t i = 0; i < object->address_count && addresses; i++) {
+		addresses[count++] = object->addresses[i];
+		if (object->addresses[i] > 0)
+			addresses[count++] = object->addresses[i] - 1;
+	}
+	symbolizer->knows_wanted = addresses &&
+				   address_set_init(&symbolizer->wanted, addresses, count);
+	free(addresses);
 }
 
 static enum symbolizer_quality quality_of(struct symbolizer *symbolizer, bool is_stale)
@@ -145,6 +184,7 @@ struct symbolizer *symbolizer_new(const struct symbolizer_object *object,
 	symbolizer->object.fd = symbolizer->object.alternate_fd = -1;
 	symbolizer->debug = symbolizer->package = symbolizer->object;
 	(void)elf_version(EV_CURRENT); /* known to every libelf */
+	note_wanted(symbolizer, object);
 	if (!scope_names_init(&symbolizer->names) ||
 	    !debug_files_init(&symbolizer->files, object, options))
 		goto out;
@@ -182,6 +222,7 @@ void symbolizer_free(struct symbolizer *symbolizer)
 	unit_index_release(&symbolizer->index);
 	if (symbolizer->has_symbols)
 		elf_symbols_release(&symbolizer->symbols);
+	address_set_release(&symbolizer->wanted);
 	address_map_release(&symbolizer->code);
 	dwarf_file_close(&symbolizer->package);
 	dwarf_file_close(&symbolizer->debug);
@@ -200,7 +241,9 @@ enum symbolizer_quality symbolizer_quality(const struct symbolizer *symbolizer)
 
 static const struct elf_symbol *find_symbol(struct symbolizer *symbolizer, uint64_t address)
 {
-	const struct elf_symbols *symbols = symbols_of(symbolizer);
+	bool is_known = !symbolizer->knows_wanted || address_set_has(&symbolizer->wanted, address);
+	const struct elf_symbols *symbols = is_known ? symbols_of(symbolizer)
+						     : all_symbols_of(symbolizer);
 	return symbols ? elf_symbols_find(symbols, &symbolizer->code, address) : NULL;
 }
 

@@ -30,6 +30,10 @@ struct symbolizer_object {
 	const uint8_t *build_id; /* [build_id_bytes]; 0 bytes: it had none, the file is believed */
 	size_t build_id_bytes;
 	int fd; /* of the file, borrowed; -1: open it by path */
+	/* Addresses that are going to be resolved, borrowed for symbolizer_new; 0: not known.
+	 * Others may be asked for, but that takes longer. */
+	const uint64_t *addresses;
+	size_t address_count;
 };
 
 /*

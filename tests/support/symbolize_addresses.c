@@ -112,19 +112,29 @@ int main(int argc, char **argv)
 	struct arguments arguments = {.object = {.fd = -1}};
 	struct symbolizer_frame frames[SYMBOLIZER_FRAMES_MAX];
 	char line[64];
+	size_t count = 0;
+	uint64_t *addresses = NULL;
 	if (argp_parse(&argp, argc, argv, 0, NULL, &arguments) != 0)
 		return EXIT_FAILURE;
+	while (fgets(line, sizeof(line), stdin)) {
+		addresses = reallocarray(addresses, count + 1, sizeof(*addresses));
+		if (!addresses)
+			return EXIT_FAILURE;
+		addresses[count++] = strtoull(line, NULL, 16);
+	}
+	arguments.object.addresses = addresses;
+	arguments.object.address_count = count;
 	struct symbolizer *symbolizer = symbolizer_new(&arguments.object, &arguments.options);
 	if (!symbolizer)
 		return EXIT_FAILURE;
 	printf("%d\n", (int)symbolizer_quality(symbolizer));
-	while (fgets(line, sizeof(line), stdin)) {
-		uint64_t address = strtoull(line, NULL, 16);
-		printf("@%" PRIx64 "\n", address);
-		print_frames(frames,
-			     symbolizer_resolve(symbolizer, address, arguments.is_exact, frames));
+	for (size_t i = 0; i < count; i++) {
+		printf("@%" PRIx64 "\n", addresses[i]);
+		print_frames(frames, symbolizer_resolve(symbolizer, addresses[i],
+							arguments.is_exact, frames));
 	}
 	symbolizer_free(symbolizer);
+	free(addresses);
 	if (arguments.object.fd >= 0)
 		(void)close(arguments.object.fd); /* nothing was written */
 	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

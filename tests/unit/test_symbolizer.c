@@ -5,6 +5,7 @@
  */
 #include "tests/unit/unit.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <link.h>
 #include <stdio.h>
@@ -200,6 +201,54 @@ static void a_file_with_another_build_id_is_not_used(void **state)
 	}
 }
 
+static bool is_same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static void assert_same_frames(struct symbolizer *one, struct symbolizer *other, uint64_t address)
+{
+	struct symbolizer_frame frames[SYMBOLIZER_FRAMES_MAX];
+	struct symbolizer_frame others[SYMBOLIZER_FRAMES_MAX];
+	size_t count = symbolizer_resolve(one, address, false, frames);
+	assert_int_equal(symbolizer_resolve(other, address, false, others), count);
+	for (size_t i = 0; i < count; i++) {
+		assert_true(is_same_text(frames[i].function, others[i].function));
+		assert_true(is_same_text(frames[i].file, others[i].file));
+		assert_int_equal(frames[i].line, others[i].line);
+	}
+}
+
+/* Few addresses of many, so that most functions cover none; and then one of the others. */
+static void addresses_told_beforehand_have_the_same_names(void **state)
+{
+	static const struct symbolizer_options no_debug = {.debug_path = "/nowhere"};
+	static const uint64_t steps[] = {7, 97, 4099, 65537};
+	uint64_t addresses[1000];
+	Dl_info libc;
+	(void)state;
+	assert_true(dladdr((void *)(uintptr_t)&strtoul, &libc) != 0);
+	const char *const paths[] = {"/proc/self/exe", libc.dli_fname};
+	for (size_t at = 0; at < 8; at++) {
+		struct symbolizer_object object = {.path = paths[at % 2], .fd = -1};
+		struct symbolizer *any = symbolizer_new(&object, &no_debug);
+		for (size_t i = 0; i < 1000; i++)
+			addresses[i] = i * steps[at / 2] + i % 3;
+		object.addresses = addresses;
+		object.address_count = 1000;
+		struct symbolizer *told = symbolizer_new(&object, &no_debug);
+		assert_non_null(any);
+		assert_non_null(told);
+		assert_int_equal(symbolizer_quality(any), symbolizer_quality(told));
+		for (size_t i = 0; i < 1000; i++)
+			assert_same_frames(any, told, addresses[i]);
+		for (uint64_t address = 0; address < 1 << 20; address += 12347)
+			assert_same_frames(any, told, address);
+		symbolizer_free(any);
+		symbolizer_free(told);
+	}
+}
+
 static void a_kept_descriptor_stands_in_for_a_file_that_is_gone(void **state)
 {
 	struct symbolizer_frame frames[SYMBOLIZER_FRAMES_MAX];
@@ -271,6 +320,7 @@ int main(void)
 		cmocka_unit_test(addresses_outside_of_code_have_no_name),
 		cmocka_unit_test(a_missing_file_is_reported),
 		cmocka_unit_test(a_file_with_another_build_id_is_not_used),
+		cmocka_unit_test(addresses_told_beforehand_have_the_same_names),
 		cmocka_unit_test(a_kept_descriptor_stands_in_for_a_file_that_is_gone),
 		cmocka_unit_test(what_is_no_elf_file_is_a_missing_or_wrong_one),
 		cmocka_unit_test(a_pipe_is_not_waited_for),
