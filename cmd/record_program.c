@@ -111,6 +111,21 @@ static bool is_awaited(int control_fd)
 	return poll(&control, 1, 0) == 0;
 }
 
+/*
+ * Finishes the log. The blocks of the segment's file are still taken then, as nobody should wait
+ * for the kernel to free them; but if the disk is too full for that, they are given back first.
+ */
+static enum mt_status finish(const char *log_path, const struct finish_options *options,
+			     const struct collector_result *result, struct finish_result *finished,
+			     struct mt_error *error)
+{
+	enum mt_status status = finish_log(log_path, options, finished, error);
+	if (status != MT_ERR_IO || result->segment_fd < 0)
+		return status;
+	(void)close(result->segment_fd); /* nothing in it is needed */
+	return finish_log(log_path, options, finished, error);
+}
+
 /* In the collector's process: its descriptors of the program's modules are at hand. */
 static void finish_recording(const struct launch_options *launch_options, const char *log_path,
 			     const struct collector_result *result, int control_fd)
@@ -143,7 +158,7 @@ static void finish_recording(const struct launch_options *launch_options, const 
 	else if (!result->was_traced)
 		(void)snprintf(news.text, sizeof(news.text), "%s: the program was not traced",
 			       log_path);
-	else if (finish_log(log_path, &options, &finished, &error) == MT_OK)
+	else if (finish(log_path, &options, result, &finished, &error) == MT_OK)
 		describe(&finished, log_path, news.text, sizeof(news.text));
 	else
 		(void)snprintf(news.text, sizeof(news.text), "%s is not finished: %s", log_path,

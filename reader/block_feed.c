@@ -6,6 +6,9 @@
 
 #include "common/format.h"
 
+/* To read a log that is smaller takes less than to start a thread, and to wait for it. */
+#define THREAD_BYTES_MIN (64u << 10)
+
 static enum mt_status no_memory(struct mt_error *error)
 {
 	return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory to read the log");
@@ -186,7 +189,8 @@ bool block_feed_open(struct block_feed *feed, struct log_reader *reader,
 		feed->images[feed->image_count++] = images[i]->has_ended ? NULL : images[i];
 	}
 	/* Without events there is little to do ahead. */
-	feed->has_thread = !options->skips_events && start(feed);
+	feed->has_thread = !options->skips_events && reader->size_bytes >= THREAD_BYTES_MIN &&
+			   start(feed);
 	return true;
 }
 

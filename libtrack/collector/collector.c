@@ -642,7 +642,7 @@ enum mt_status collector_run(const struct collector_options *options, int contro
 	struct collector collector = {
 		.options = options, .control_fd = control_fd, .log_fd = -1, .segment.fd = -1};
 	struct mt_error failure = {0};
-	*ret_result = (struct collector_result){.log_fd = -1};
+	*ret_result = (struct collector_result){.log_fd = -1, .segment_fd = -1};
 	detach(control_fd);
 	outlive_program();
 	enum mt_status status = set_up(&collector, &failure);
@@ -666,6 +666,7 @@ enum mt_status collector_run(const struct collector_options *options, int contro
 	if (!ret_result->is_discarded) {
 		take_place_of_older_log(&collector);
 		ret_result->log_fd = collector.log_fd;
+		ret_result->segment_fd = fcntl(collector.segment.fd, F_DUPFD_CLOEXEC, 0);
 	}
 	release(&collector, ret_result->is_discarded);
 	return MT_OK;

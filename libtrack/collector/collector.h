@@ -79,7 +79,10 @@ struct collector_result {
 	uint64_t failed_allocations;
 	bool is_cut; /* writing failed: the log ends early, `message` says why */
 	char message[256];
-	int log_fd;                        /* open and locked; -1 if discarded */
+	int log_fd; /* open and locked; -1 if discarded */
+	/* Of the segment's file, which is removed: its blocks are given back when this is closed,
+	 * or the process ends, which takes milliseconds. -1: there is none */
+	int segment_fd;
 	struct module_files *module_files; /* the collector's; they live until the process ends */
 };
 

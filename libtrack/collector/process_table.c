@@ -13,6 +13,8 @@
 #define FORK_LIMIT_US 1000000u
 /* Between taking a serial number and showing it in its slot a process may be killed. */
 #define SERIAL_LIMIT_US 1000000u
+/* Processes that may have taken a slot and have no serial yet, at any time. */
+#define UNSEEN_SLOTS 128u
 
 static struct image_slot *slot_of(const struct process_table *table,
 				  const struct watched_image *watched)
@@ -77,11 +79,17 @@ bool process_table_find_new(struct process_table *table, uint64_t now_us)
 	uint64_t last = atomic_load_explicit(&header->image_serial, memory_order_acquire);
 	if (last == table->last_serial)
 		return true;
+	/*
+	 * A process takes the first free slot: those behind as many as there were processes, and
+	 * some that have a slot and no serial yet, were never used, and are not worth a page fault.
+	 */
+	uint32_t slots = last + UNSEEN_SLOTS < SEGMENT_IMAGES ? (uint32_t)last + UNSEEN_SLOTS
+							      : SEGMENT_IMAGES;
 	/* In order of their serials, so that a child comes after its parent. */
 	for (;;) {
 		uint32_t next = SEGMENT_IMAGES;
 		uint64_t next_serial = UINT64_MAX;
-		for (uint32_t i = 0; i < SEGMENT_IMAGES; i++) {
+		for (uint32_t i = 0; i < slots; i++) {
 			uint64_t serial = atomic_load_explicit(&header->images[i].serial,
 							       memory_order_acquire);
 			if (serial && serial != table->seen[i] && serial < next_serial) {
