@@ -18,6 +18,7 @@
 #include "cmd/leak_judge.h"
 #include "cmd/output_file.h"
 #include "cmd/record_program.h"
+#include "reader/name_cache.h"
 #include "reader/symbol_update.h"
 
 enum option_key { OPTION_NO_CHILDREN = 512, OPTION_NO_SCRUB, OPTION_REPORT, OPTION_WAIT };
@@ -199,7 +200,9 @@ static int status_of(const struct check_options *options, enum leak_outcome outc
 /* Adds the names that only other reports need. */
 static void complete_names(const char *log_path)
 {
-	const struct symbolize_options options = {.limit_ms = SYMBOLS_LIMIT_MS};
+	struct symbolize_options options = {.limit_ms = SYMBOLS_LIMIT_MS};
+	options.cache_fd = name_cache_open_directory();
+	options.has_cache = options.cache_fd >= 0;
 	struct symbol_update_result result;
 	struct mt_error error;
 	if (symbol_update(log_path, &options, &result, &error) != MT_OK)
@@ -207,6 +210,8 @@ static void complete_names(const char *log_path)
 	else if (result.symbols.missing > 0)
 		print_error("%s: %llu names are missing: run 'memtrace symbolize'", log_path,
 			    (unsigned long long)result.symbols.missing);
+	if (options.has_cache)
+		(void)close(options.cache_fd); /* only a directory */
 }
 
 /* returns  the exit status */

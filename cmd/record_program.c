@@ -15,6 +15,7 @@
 #include "common/executable.h"
 #include "libtrack/collector/module_files.h"
 #include "reader/finish.h"
+#include "reader/name_cache.h"
 #include "reporters/text.h"
 
 static const char *advice_for(enum executable_kind kind)
@@ -152,6 +153,8 @@ static void finish_recording(const struct launch_options *launch_options, const 
 	struct mt_error error;
 	if (result->is_discarded)
 		return;
+	options.symbolize.cache_fd = name_cache_open_directory();
+	options.symbolize.has_cache = options.symbolize.cache_fd >= 0;
 	if (result->is_cut)
 		(void)snprintf(news.text, sizeof(news.text), "recording ended early: %s",
 			       result->message);

@@ -22,11 +22,13 @@
 #include "common/ring.h"
 #include "reader/jit_names.h"
 #include "reader/leaked_stacks.h"
+#include "reader/name_cache.h"
 
 #define CHUNK_ADDRESSES 500u
 #define SHARE_ADDRESSES 5000u
 #define SHARE_BASE 500u /* to open an object takes as long as so many addresses, or longer */
 #define WORKERS_MAX 8u
+#define CACHE_NS_MIN 2000000u      /* names that take less to look up are not kept */
 #define FETCH_LIMIT_MS 120000u     /* for the files of one object */
 #define FETCH_ALL_LIMIT_MS 600000u /* for all of them */
 
@@ -238,6 +240,31 @@ static uint32_t add_text(struct symbols *symbols, const char *text)
 	return length ? string_table_add(&symbols->strings, text, length) : 0;
 }
 
+/* Copies the frames of an entry of `found`. returns false: no memory */
+static bool copy_frames(struct symbols *symbols, const struct symbols *found,
+			const struct symbol_entry *entry)
+{
+	for (uint32_t f = 0; f < entry->frame_count; f++) {
+		struct symbol_frame frame = found->frames[entry->first_frame + f];
+		frame.function = add_text(symbols,
+					  string_table_text(&found->strings, frame.function));
+		frame.file = add_text(symbols, string_table_text(&found->strings, frame.file));
+		if (frame.function == STRING_NONE || frame.file == STRING_NONE ||
+		    !symbols_add_frame(symbols, &frame))
+			return false;
+	}
+	return true;
+}
+
+/* What a worker has for a share. */
+struct look_up {
+	struct symbolizer *symbolizer;
+	struct name_cache cache;
+	bool has_cache;
+	bool is_resolving; /* some address was not in the cache */
+	uint64_t started_ns;
+};
+
 static bool resolve(struct symbols *found, struct symbolizer *symbolizer,
 		    const struct wanted *wanted)
 {
@@ -245,8 +272,6 @@ static bool resolve(struct symbols *found, struct symbolizer *symbolizer,
 	uint64_t address = RING_FRAME_ADDRESS(wanted->offset);
 	size_t count = symbolizer_resolve(symbolizer, address, wanted->offset & RING_FRAME_EXACT,
 					  frames);
-	if (!symbols_add_entry(found, 0, wanted->offset))
-		return false;
 	for (size_t i = 0; i < count; i++) {
 		struct symbol_frame frame = {
 			.function = add_text(found, frames[i].function),
@@ -259,6 +284,33 @@ static bool resolve(struct symbols *found, struct symbolizer *symbolizer,
 			return false;
 	}
 	return true;
+}
+
+/* Adds the frames of an address, from the cache if they are there. returns false: no memory */
+static bool find_names(struct look_up *look_up, struct symbols *found, const struct wanted *wanted)
+{
+	struct symbols *cached = &look_up->cache.symbols;
+	const struct symbol_entry *entry = NULL;
+	if (look_up->has_cache)
+		entry = symbols_find(cached, 0, wanted->offset);
+	if (!symbols_add_entry(found, 0, wanted->offset))
+		return false;
+	if (entry)
+		return copy_frames(found, cached, entry);
+	look_up->is_resolving = true;
+	if (!resolve(found, look_up->symbolizer, wanted))
+		return false;
+	if (!look_up->has_cache)
+		return true;
+	look_up->cache.is_changed = true;
+	return symbols_add_entry(cached, 0, wanted->offset) &&
+	       copy_frames(cached, found, &found->entries[found->entry_count - 1]);
+}
+
+static uint32_t quality_of(const struct look_up *look_up)
+{
+	return look_up->is_resolving ? (uint32_t)symbolizer_quality(look_up->symbolizer)
+				     : look_up->cache.symbols.objects[0].quality;
 }
 
 static bool send_all(int fd, const void *bytes, size_t size_bytes)
@@ -275,17 +327,17 @@ static bool send_all(int fd, const void *bytes, size_t size_bytes)
 }
 
 /* Looks up one chunk and sends the answer: object, length, symbols with one object. */
-static bool answer_chunk(const struct job *job, struct symbolizer *symbolizer, size_t first,
-			 size_t end, int fd)
+static bool answer_chunk(const struct job *job, struct look_up *look_up, size_t first, size_t end,
+			 int fd)
 {
 	struct symbols found;
 	struct buffer fields = {0};
 	uint8_t head[8];
 	bool is_good = symbols_init(&found) && symbols_object(&found, "-", NULL, 0) == 0;
 	for (size_t i = first; i < end && is_good; i++)
-		is_good = resolve(&found, symbolizer, &job->wanted[i]);
+		is_good = find_names(look_up, &found, &job->wanted[i]);
 	if (is_good) {
-		found.objects[0].quality = (uint32_t)symbolizer_quality(symbolizer);
+		found.objects[0].quality = quality_of(look_up);
 		symbols_encode(&found, &fields);
 		put_u32(head, job->wanted[first].object);
 		put_u32(head + 4, (uint32_t)fields.size_bytes);
@@ -325,34 +377,71 @@ static struct symbolizer *open_object(const struct job *job, uint32_t index,
 	return symbolizer;
 }
 
-static bool answer_share(const struct job *job, struct symbolizer *symbolizer,
-			 const struct share *share, int fd)
+static bool answer_chunks(const struct job *job, struct look_up *look_up, const struct share *share,
+			  int fd)
 {
 	for (size_t first = share->first; first < share->end;) {
 		size_t left = share->end - first;
 		size_t end = first + (left < CHUNK_ADDRESSES ? left : CHUNK_ADDRESSES);
-		if (!answer_chunk(job, symbolizer, first, end, fd))
+		if (!answer_chunk(job, look_up, first, end, fd))
 			return false;
 		first = end;
 	}
 	return true;
 }
 
+static uint64_t cpu_ns(void)
+{
+	struct timespec now = {0};
+	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now); /* every kernel has it */
+	return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
+
+static void open_cache(const struct job *job, struct look_up *look_up, uint32_t index)
+{
+	const struct symbol_object *object = &job->log->symbols.objects[index];
+	uint64_t stamp = job->options->has_cache ? symbolizer_stamp(look_up->symbolizer) : 0;
+	look_up->has_cache = stamp != 0 &&
+			     name_cache_open(&look_up->cache, job->options->cache_fd,
+					     object->build_id, object->build_id_bytes, stamp);
+}
+
+/* Keeps what was found, if it took long enough to be worth it. */
+static void close_cache(struct look_up *look_up, bool is_good)
+{
+	struct name_cache *cache = &look_up->cache;
+	if (!look_up->has_cache)
+		return;
+	if (is_good && cache->is_changed && symbolizer_is_stamped(look_up->symbolizer) &&
+	    cpu_ns() - look_up->started_ns >= CACHE_NS_MIN) {
+		cache->symbols.objects[0].quality = quality_of(look_up);
+		name_cache_save(cache);
+	}
+	name_cache_release(cache);
+}
+
+/* Looks up a share, and sends the answers. returns false: no memory, or nobody listens */
+static bool answer_share(const struct job *job, const struct share *share, int fd)
+{
+	uint32_t object = job->wanted[share->first].object;
+	struct look_up look_up = {.started_ns = cpu_ns()};
+	look_up.symbolizer = open_object(job, object, share);
+	if (!look_up.symbolizer)
+		return false;
+	open_cache(job, &look_up, object);
+	bool is_good = answer_chunks(job, &look_up, share, fd);
+	close_cache(&look_up, is_good);
+	symbolizer_free(look_up.symbolizer);
+	return is_good;
+}
+
 /* A worker's life. */
 static void work(const struct job *job, unsigned worker, int fd)
 {
 	bool is_good = true;
-	for (size_t i = 0; i < job->share_count && is_good; i++) {
-		const struct share *share = &job->shares[i];
-		if (share->worker != worker)
-			continue;
-		struct symbolizer *symbolizer = open_object(job, job->wanted[share->first].object,
-							    share);
-		is_good = symbolizer && answer_share(job, symbolizer, share, fd);
-		/* The last one's memory goes with the process, in one piece. */
-		if (i + 1 < job->share_count)
-			symbolizer_free(symbolizer);
-	}
+	for (size_t i = 0; i < job->share_count && is_good; i++)
+		if (job->shares[i].worker == worker)
+			is_good = answer_share(job, &job->shares[i], fd);
 }
 
 static bool start_worker(const struct job *job, struct worker *worker, unsigned number)
@@ -376,22 +465,6 @@ static bool start_worker(const struct job *job, struct worker *worker, unsigned 
 		worker->fd = -1;
 	}
 	return worker->pid > 0;
-}
-
-/* Copies the frames of an entry of `found`. returns false: no memory */
-static bool copy_frames(struct symbols *symbols, const struct symbols *found,
-			const struct symbol_entry *entry)
-{
-	for (uint32_t f = 0; f < entry->frame_count; f++) {
-		struct symbol_frame frame = found->frames[entry->first_frame + f];
-		frame.function = add_text(symbols,
-					  string_table_text(&found->strings, frame.function));
-		frame.file = add_text(symbols, string_table_text(&found->strings, frame.file));
-		if (frame.function == STRING_NONE || frame.file == STRING_NONE ||
-		    !symbols_add_frame(symbols, &frame))
-			return false;
-	}
-	return true;
 }
 
 /*

@@ -23,6 +23,8 @@ struct symbolize_options {
 	bool only_leaks;   /* only addresses of leaked_stacks.h */
 	bool improves; /* look up again what is not known with file and line; what is better counts
 			*/
+	int cache_fd;  /* see name_cache_open_directory; used if has_cache, borrowed */
+	bool has_cache;
 	/* A descriptor of a module's file, -1: there is none. NULL: files are opened by path */
 	int (*find_file)(void *context, const char *path, const uint8_t *build_id,
 			 size_t build_id_bytes);

@@ -23,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/format.h"
 #include "reader/address_map.h"
@@ -50,7 +51,10 @@ struct symbolizer {
 	struct scope_names names;
 	struct address_set wanted; /* that `symbols` is good for */
 	bool knows_wanted;
-	bool has_symbols; /* `symbols` is filled */
+	bool is_stale; /* the object's file is another build */
+	bool is_prepared;
+	bool has_more_files; /* units were, or could be, in files of their own */
+	bool has_symbols;    /* `symbols` is filled */
 	bool tried_symbols;
 };
 
@@ -137,10 +141,10 @@ static void note_wanted(struct symbolizer *symbolizer, const struct symbolizer_o
 	free(addresses);
 }
 
-static enum symbolizer_quality quality_of(struct symbolizer *symbolizer, bool is_stale)
+static enum symbolizer_quality quality_of(struct symbolizer *symbolizer)
 {
 	if (!symbolizer->object.elf && !symbolizer->debug.elf)
-		return is_stale ? SYMBOLIZER_MISMATCH : SYMBOLIZER_MISSING;
+		return symbolizer->is_stale ? SYMBOLIZER_MISMATCH : SYMBOLIZER_MISSING;
 	if (symbolizer->source)
 		return SYMBOLIZER_FULL;
 	if (!symbols_of(symbolizer))
@@ -168,16 +172,26 @@ static bool open_units(struct symbolizer *symbolizer)
 		return false;
 	(void)dwarf_file_open(&symbolizer->package, /* it is closed if there is none */
 			      debug_files_open_package(&symbolizer->files, source->fd));
+	symbolizer->has_more_files = source->alternate || symbolizer->package.elf;
 	symbolizer->units = calloc(symbolizer->index.count + 1, sizeof(struct debug_unit *));
-	if (symbolizer->index.count > 0)
+	if (symbolizer->units && symbolizer->index.count > 0)
 		symbolizer->source = source;
 	return symbolizer->units != NULL;
+}
+
+/* Opens debug information, and what else is needed for names, when that is first needed. */
+static void prepare(struct symbolizer *symbolizer)
+{
+	if (symbolizer->is_prepared)
+		return;
+	symbolizer->is_prepared = true;
+	(void)open_units(symbolizer); /* without memory for it, symbols have to do */
+	symbolizer->quality = quality_of(symbolizer);
 }
 
 struct symbolizer *symbolizer_new(const struct symbolizer_object *object,
 				  const struct symbolizer_options *options)
 {
-	bool is_stale = false;
 	struct symbolizer *symbolizer = calloc(1, sizeof(*symbolizer));
 	if (!symbolizer)
 		return NULL;
@@ -188,17 +202,14 @@ struct symbolizer *symbolizer_new(const struct symbolizer_object *object,
 	if (!scope_names_init(&symbolizer->names) ||
 	    !debug_files_init(&symbolizer->files, object, options))
 		goto out;
-	(void)dwarf_file_open(&symbolizer->object, /* it is closed if there is none */
-			      debug_files_open_object(&symbolizer->files, object->fd, &is_stale));
+	(void)dwarf_file_open(
+		&symbolizer->object, /* it is closed if there is none */
+		debug_files_open_object(&symbolizer->files, object->fd, &symbolizer->is_stale));
 	if (!dwarf_file_has_units(&symbolizer->object))
 		open_debug(symbolizer);
 	Elf *elf = symbolizer->object.elf ? symbolizer->object.elf : symbolizer->debug.elf;
-	if (elf && !elf_code_map(elf, &symbolizer->code))
-		goto out;
-	if (!open_units(symbolizer))
-		goto out;
-	symbolizer->quality = quality_of(symbolizer, is_stale);
-	return symbolizer;
+	if (!elf || elf_code_map(elf, &symbolizer->code))
+		return symbolizer;
 out:
 	symbolizer_free(symbolizer);
 	return NULL;
@@ -232,9 +243,43 @@ void symbolizer_free(struct symbolizer *symbolizer)
 	free(symbolizer);
 }
 
-enum symbolizer_quality symbolizer_quality(const struct symbolizer *symbolizer)
+enum symbolizer_quality symbolizer_quality(struct symbolizer *symbolizer)
 {
+	prepare(symbolizer);
 	return symbolizer->quality;
+}
+
+/* FNV-1a. */
+static uint64_t mix(uint64_t stamp, uint64_t number)
+{
+	for (unsigned i = 0; i < sizeof(number); i++)
+		stamp = (stamp ^ (number >> i * 8 & 0xff)) * UINT64_C(0x100000001b3);
+	return stamp;
+}
+
+static uint64_t mix_file(uint64_t stamp, int fd)
+{
+	struct stat status = {0};
+	if (fd >= 0 && fstat(fd, &status) != 0)
+		return 0;
+	stamp = mix(stamp, (uint64_t)status.st_size);
+	stamp = mix(stamp, (uint64_t)status.st_mtim.tv_sec);
+	return mix(stamp, (uint64_t)status.st_mtim.tv_nsec);
+}
+
+uint64_t symbolizer_stamp(const struct symbolizer *symbolizer)
+{
+	uint64_t stamp = UINT64_C(0xcbf29ce484222325);
+	if (!symbolizer->object.elf && !symbolizer->debug.elf)
+		return 0;
+	for (const char *at = MEMTRACE_VERSION; *at; at++)
+		stamp = mix(stamp, (unsigned char)*at);
+	return mix_file(mix_file(stamp, symbolizer->object.fd), symbolizer->debug.fd);
+}
+
+bool symbolizer_is_stamped(const struct symbolizer *symbolizer)
+{
+	return !symbolizer->has_more_files;
 }
 
 /* ---- resolving -------------------------------------------------------------------------- */
@@ -291,8 +336,10 @@ static struct debug_unit *find_unit(struct symbolizer *symbolizer, uint64_t addr
 	struct debug_unit *unit = debug_unit_new(
 		symbolizer->source, symbolizer->index.units[number].offset, &symbolizer->package,
 		&symbolizer->files, &symbolizer->code);
-	if (unit)
+	if (unit) {
 		symbolizer->units_bytes += debug_unit_bytes(unit);
+		symbolizer->has_more_files |= unit->die.addr != unit->body.addr;
+	}
 	symbolizer->units[number] = unit;
 	return unit;
 }
@@ -406,6 +453,7 @@ size_t symbolizer_resolve(struct symbolizer *symbolizer, uint64_t address, bool 
 	size_t count = 0;
 	if (!is_exact && address-- == 0)
 		return 0;
+	prepare(symbolizer);
 	struct debug_unit *unit = find_unit(symbolizer, address);
 	memset(frames, 0, SYMBOLIZER_FRAMES_MAX * sizeof(*frames));
 	if (unit) {

@@ -68,7 +68,19 @@ struct symbolizer *symbolizer_new(const struct symbolizer_object *object,
 				  const struct symbolizer_options *options);
 void symbolizer_free(struct symbolizer *symbolizer);
 
-enum symbolizer_quality symbolizer_quality(const struct symbolizer *symbolizer);
+/* Opens what has names, as the first address that is resolved does: that is what takes long. */
+enum symbolizer_quality symbolizer_quality(struct symbolizer *symbolizer);
+
+/*
+ * A number for the files that names come from: what was found for the same object and number before
+ * is still right. Opens nothing.
+ *
+ * returns  0: there are no files, or more of them than it could be told for
+ */
+uint64_t symbolizer_stamp(const struct symbolizer *symbolizer);
+
+/* Whether all names came from the files that the stamp is for. */
+bool symbolizer_is_stamped(const struct symbolizer *symbolizer);
 
 /*
  * Resolves one address.

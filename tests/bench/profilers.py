@@ -45,8 +45,10 @@ def all_profilers(build):
     """Every profiler by name, and the names of those that are not installed with their packages."""
     memtrace = str(pathlib.Path(build) / "cmd" / "memtrace")
 
-    def recording(*options):
-        return lambda output: ([memtrace, "run", "-q", *options, "-o", f"{output}.mtlog", "--"], {})
+    def recording(*options, keeps_names=True):
+        """Names are kept from round to round, as they are from run to run, in a place of the benchmark's own."""
+        return lambda output: ([memtrace, "run", "-q", *options, "-o", f"{output}.mtlog", "--"],
+                               {"MEMTRACE_NAME_CACHE": f"{os.path.dirname(output)}/names" if keeps_names else ""})
 
     def heaptrack(*options):
         return lambda output: ([shutil.which("heaptrack"), *options, "-o", output], {})
@@ -59,6 +61,8 @@ def all_profilers(build):
             ("512k", "memtrace run --sample=512k", ["--sample=512k"]),
             ("leak-check", "memtrace run --leak-check", ["--leak-check"])):
         found.append(Profiler(name, what, recording(*options), statically=False, pattern=".mtlog"))
+    found.append(Profiler("exact-first", "memtrace run --exact, no names known from a run before",
+                          recording("--exact", keeps_names=False), statically=False, pattern=".mtlog"))
     missing = {}
 
     def add(there, package, *profilers):

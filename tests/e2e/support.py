@@ -26,6 +26,10 @@ for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
 
 
+# Names are to be looked up, not known from a run before; and the user's own cache is none of ours.
+os.environ["MEMTRACE_NAME_CACHE"] = ""
+
+
 def program(name):
     return str(PROGRAMS / name)
 

@@ -12,8 +12,10 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
+import zlib
 
 from support import COUNTS, MEMTRACE, MemtraceTest, kill_and_wait, needs, program, run
 
@@ -268,6 +270,80 @@ class Debuginfod(SymbolizeTest):
         self.symbolize("--debuginfod", env={**os.environ, "DEBUGINFOD_URLS": f"http://127.0.0.1:{port}",
                                             "DEBUGINFOD_CACHE_PATH": str(self.directory / "cache")})
         self.assertEqual(self.log.read_bytes(), whole)
+
+
+class Kept(SymbolizeTest):
+    """Names that are kept for the next run (MEMTRACE_NAME_CACHE)."""
+
+    @classmethod
+    def setUpClass(cls):
+        # So much debug information that its names are worth to be kept.
+        many = "".join(f"int unused_{i}(int n) {{ return n + {i}; }}\n" for i in range(8000))
+        place = pathlib.Path(tempfile.mkdtemp(prefix="memtrace-test-"))
+        cls.addClassCleanup(shutil.rmtree, place)
+        (place / "program.c").write_text(SOURCE + many)
+        cls.built = place / "program"
+        run("gcc", "-g", "-O1", "-Wl,--build-id=sha1", "-o", cls.built, place / "program.c", check=True)
+
+    def setUp(self):
+        super().setUp()
+        self.cache = self.directory / "cache"
+        self.environment = {**os.environ, "MEMTRACE_NAME_CACHE": str(self.cache)}
+        self.program = self.directory / "program"
+        shutil.copy2(self.built, self.program)
+
+    def record_again(self):
+        self.record(self.program, env=self.environment, options=["-f"])
+        return self.functions()[1]
+
+    def file_of(self, program):
+        identity = re.search(r"Build ID: ([0-9a-f]+)", run("readelf", "-n", program).stdout.decode())[1]
+        return self.cache / f"{identity}.names"
+
+    def change_name(self):
+        """Renames a function in the cache, so that names from there can be told."""
+        path = self.file_of(self.program)
+        data = bytearray(path.read_bytes().replace(b"hidden_function", b"cached_function"))
+        data[12:16] = struct.pack("<I", zlib.crc32(data[16:]))
+        path.write_bytes(data)
+
+    def test_the_second_run_takes_them_from_the_first(self):
+        self.assertLessEqual(TOLD, self.record_again())
+        self.assertEqual(self.cache.stat().st_mode & 0o777, 0o700)
+        self.assertEqual(self.record_again(), TOLD)
+        self.change_name()
+        self.assertEqual(self.record_again(), {"inner_function", "cached_function", "main"})
+        self.assertEqual(self.symbolize("-q"), "")  # looks up what is missing only
+
+    def test_they_are_not_used_when_a_file_has_changed_since(self):
+        self.record_again()
+        self.change_name()
+        os.utime(self.program)
+        self.assertEqual(self.record_again(), TOLD)
+
+    def test_a_damaged_cache_is_as_none(self):
+        self.record_again()
+        path = self.file_of(self.program)
+        for damage in (b"", b"MTNAMES", path.read_bytes()[:-1], os.urandom(5000)):
+            path.write_bytes(damage)
+            self.assertEqual(self.record_again(), TOLD)
+            self.assertGreater(path.stat().st_size, 100)
+
+    def test_runs_at_the_same_time_do_not_disturb_each_other(self):
+        logs = [self.directory / f"{i}.mtlog" for i in range(6)]
+        runs = [subprocess.Popen([MEMTRACE, "run", "-q", "-o", log, "--", self.program], env=self.environment)
+                for log in logs]
+        self.assertEqual([process.wait() for process in runs], [0] * len(logs))
+        for log in logs:
+            self.assertEqual(self.functions(log=log)[1], TOLD)
+        self.change_name()
+        self.assertIn("cached_function", self.record_again())
+
+    def test_without_a_directory_names_are_looked_up(self):
+        for place in ("", "/proc/nowhere", "not/absolute", str(self.program)):
+            self.environment["MEMTRACE_NAME_CACHE"] = place
+            self.assertEqual(self.record_again(), TOLD)
+        self.assertFalse(self.cache.exists())
 
 
 def serve(directory):
