@@ -119,8 +119,10 @@ static enum mt_status judge_profile(struct leak_judge *judge, const struct profi
 	enum mt_status status = leak_list_gather(&list, profile, error);
 	if (status != MT_OK)
 		return status;
-	suppressions_apply(&judge->suppressions, &list);
-	if (options->baseline_path && !options->writes_baseline)
+	status = suppressions_add_own(&judge->suppressions, &profile->log->info, error);
+	if (status == MT_OK)
+		suppressions_apply(&judge->suppressions, &list);
+	if (status == MT_OK && options->baseline_path && !options->writes_baseline)
 		status = leak_baseline_compare(&judge->baseline, &list, &options->limits,
 					       &report.gone_count, error);
 	if (status == MT_OK)

@@ -51,7 +51,7 @@ static const struct argp_option rows[] = {
 	{"format", OPTION_FORMAT, "NAME", 0, "text (the default), json, sarif, junit or github", 3},
 	{"json", 'j', NULL, 0, "The same as --format=json", 3},
 	{"retained-by", OPTION_RETAINED_BY, NULL, 0,
-	 "Show what is still reachable, too, and where a pointer to it was found", 3},
+	 "Show what is still reachable, too, and the pointers that lead to it", 3},
 	{0},
 };
 

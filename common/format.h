@@ -85,17 +85,21 @@ enum leak_scan_flags {
 	LEAK_SCAN_THREAD_NOT_PARKED = 1, /* a thread's whole stack was taken as a root */
 	LEAK_SCAN_INCOMPLETE = 2,        /* memory could not be read: no verdict */
 	LEAK_SCAN_ON_REQUEST = 4,        /* while the program ran; else at its end */
+	LEAK_SCAN_TURNED_OFF = 8,        /* the program wants no leak of its own to count */
+	LEAK_SCAN_HAS_SUPPRESSIONS = 16, /* of the program: their text follows the flags */
+	LEAK_SCAN_HAS_PATHS = 32,        /* groups have the blocks that lead to them */
 };
 
 /* Limits: a value above one of these is refused before anything is allocated for it. */
-#define LIMIT_BLOCK_BYTES (64u << 20)  /* a block, stored or unpacked */
-#define LIMIT_BLOCK_EVENTS (1u << 20)  /* events of one block */
-#define LIMIT_BLOCK_NODES (1u << 20)   /* stack nodes that one block defines */
-#define LIMIT_STACK_NODES (1u << 28)   /* stack nodes of one image */
-#define LIMIT_IMAGES (1u << 20)        /* process images of a log */
-#define LIMIT_THREADS (1u << 22)       /* threads of an image, over its whole life */
-#define LIMIT_MODULES ((1u << 16) - 1) /* modules of an image, over its whole life */
-#define LIMIT_STRING_BYTES (64u << 10) /* a path, a command line, a name */
+#define LIMIT_BLOCK_BYTES (64u << 20)       /* a block, stored or unpacked */
+#define LIMIT_BLOCK_EVENTS (1u << 20)       /* events of one block */
+#define LIMIT_BLOCK_NODES (1u << 20)        /* stack nodes that one block defines */
+#define LIMIT_STACK_NODES (1u << 28)        /* stack nodes of one image */
+#define LIMIT_IMAGES (1u << 20)             /* process images of a log */
+#define LIMIT_THREADS (1u << 22)            /* threads of an image, over its whole life */
+#define LIMIT_MODULES ((1u << 16) - 1)      /* modules of an image, over its whole life */
+#define LIMIT_STRING_BYTES (64u << 10)      /* a path, a command line, a name */
+#define LIMIT_SUPPRESSIONS_BYTES (1u << 20) /* text of a program's own suppressions */
 #define LIMIT_BUILD_ID_BYTES 64
 #define LIMIT_MARKER_BYTES 255   /* a marker's text */
 #define LIMIT_MARKERS (1u << 20) /* of a log: further ones are dropped */

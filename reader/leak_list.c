@@ -132,8 +132,8 @@ static void add_mark(struct leak *leak, const struct profile_mark *mark)
 		leak->newest_us = mark->newest_us;
 	if (mark->scan_us > leak->scan_us)
 		leak->scan_us = mark->scan_us;
-	if (!leak->holder)
-		leak->holder = mark->holder;
+	if (!leak->held && mark->holder)
+		leak->held = mark;
 	leak->mark_count++;
 }
 

@@ -38,7 +38,8 @@ struct leak {
 	uint64_t newest_us;
 	uint64_t scan_us; /* ... and when it was looked; all 0 if there was no scan */
 	uint32_t allocation_kind;
-	const char *holder; /* where a pointer to one of the blocks was found; NULL: not known */
+	const struct profile_mark *held;  /* a mark of which is known where a pointer to one of
+					     its blocks was found; NULL: there is none */
 	const struct profile_mark *marks; /* [mark_count] of the profile, sorted */
 	size_t mark_count;
 	bool is_replaced; /* its process became another program by exec: nothing was lost there */

@@ -8,6 +8,14 @@ static void mark_stack(const struct stack_trie *trie, uint32_t stack, bool *used
 		used[node] = true;
 }
 
+/* Also of the blocks on the way to it. */
+static void mark_leak(const struct stack_trie *trie, const struct leak_mark *mark, bool *used)
+{
+	mark_stack(trie, mark->stack, used);
+	for (uint32_t i = 0; i < mark->step_count; i++)
+		mark_stack(trie, mark->steps[i].stack, used);
+}
+
 bool leaked_stacks_are_scanned(const struct loaded_log *log, uint32_t process)
 {
 	const struct log_image *image = &log->info.images[process];
@@ -27,7 +35,7 @@ void leaked_stacks_mark(const struct loaded_log *log, uint32_t process, bool *us
 	const struct leak_marks *marks = &log->info.images[process].leak_marks;
 	if (leaked_stacks_are_scanned(log, process)) {
 		for (size_t i = 0; i < marks->count; i++)
-			mark_stack(&image->trie, marks->items[i].stack, used);
+			mark_leak(&image->trie, &marks->items[i], used);
 		return;
 	}
 	for (uint32_t i = 0; i < image->costs.count; i++) {

@@ -86,8 +86,25 @@ static void add_rows(struct profile *profile, uint32_t index, const uint32_t *no
 	}
 }
 
+/* returns  where the steps of a mark begin in the profile's */
+static const struct profile_step *add_steps(struct profile *profile, const struct leak_mark *mark,
+					    uint32_t node_count, const uint32_t *nodes)
+{
+	struct profile_step *steps = &profile->steps[profile->step_count];
+	for (uint32_t i = 0; i < mark->step_count; i++) {
+		const struct leak_step *step = &mark->steps[i];
+		steps[i] = (struct profile_step){
+			.node = step->stack < node_count ? nodes[step->stack] : 0,
+			.bytes = step->bytes,
+		};
+	}
+	profile->step_count += mark->step_count;
+	return steps;
+}
+
 static void add_scanned_marks(struct profile *profile, uint32_t index, const uint32_t *nodes)
 {
+	const uint32_t node_count = profile->log->replay.images[index]->trie.node_count;
 	const struct leak_marks *marks = &profile->log->info.images[index].leak_marks;
 	for (size_t i = 0; i < marks->count; i++) {
 		const struct leak_mark *mark = &marks->items[i];
@@ -104,6 +121,9 @@ static void add_scanned_marks(struct profile *profile, uint32_t index, const uin
 			.newest_us = mark->newest_us,
 			.scan_us = marks->time_us,
 			.holder = mark->holder,
+			.steps = add_steps(profile, mark, node_count, nodes),
+			.step_count = mark->step_count,
+			.skipped_steps = mark->skipped_steps,
 		};
 	}
 }
@@ -212,12 +232,16 @@ static enum mt_status build(struct profile *profile, struct call_tree *tree, str
 	const struct mapping_replay *mappings = &profile->log->mappings;
 	size_t row_count = 0;
 	size_t mark_count = 0;
+	size_t step_count = 0;
 	size_t pool_count = 0;
 	size_t mapping_count = 0;
 	for (uint32_t i = 0; i < replay->image_count; i++) {
 		const struct mapping_image *mapped = mapping_replay_image(mappings, i);
 		row_count += replay->images[i]->costs.count;
-		mark_count += profile->log->info.images[i].leak_marks.count;
+		const struct leak_marks *marks = &profile->log->info.images[i].leak_marks;
+		mark_count += marks->count;
+		for (size_t m = 0; m < marks->count; m++)
+			step_count += marks->items[m].step_count;
 		mapping_count += mapped ? mapped->costs.count : 0;
 		for (uint32_t c = 0; c < replay->images[i]->costs.count; c++)
 			pool_count += replay->images[i]->costs.items[c].kind == ALLOCATION_POOL;
@@ -225,6 +249,7 @@ static enum mt_status build(struct profile *profile, struct call_tree *tree, str
 	mark_count += row_count;
 	profile->rows = malloc((row_count + 1) * sizeof(*profile->rows));
 	profile->marks = malloc((mark_count + 1) * sizeof(*profile->marks));
+	profile->steps = malloc((step_count + 1) * sizeof(*profile->steps));
 	profile->pools = malloc((pool_count + 1) * sizeof(*profile->pools));
 	profile->mappings = malloc((mapping_count + 1) * sizeof(*profile->mappings));
 	if (replay->largest_interval) {
@@ -232,8 +257,9 @@ static enum mt_status build(struct profile *profile, struct call_tree *tree, str
 		if (!profile->errors)
 			return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory for the report");
 	}
-	if (!profile->rows || !profile->marks || !profile->pools || !profile->mappings ||
-	    !string_table_init(&profile->strings) || !call_tree_init(tree, profile))
+	if (!profile->rows || !profile->marks || !profile->steps || !profile->pools ||
+	    !profile->mappings || !string_table_init(&profile->strings) ||
+	    !call_tree_init(tree, profile))
 		return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory for the report");
 	for (uint32_t i = 0; i < replay->image_count; i++) {
 		if (!is_selected(profile, i))
@@ -278,6 +304,7 @@ void profile_free(struct profile *profile)
 	free(profile->rows);
 	free(profile->errors);
 	free(profile->marks);
+	free(profile->steps);
 	free(profile->pools);
 	free(profile->mappings);
 	free(profile);

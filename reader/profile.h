@@ -64,6 +64,12 @@ struct profile_row {
 	struct profile_costs costs;
 };
 
+/* A block on the way from a root to a live block. */
+struct profile_step {
+	uint32_t node; /* innermost frame of what allocated it */
+	uint64_t bytes;
+};
+
 /* Live blocks of one stack trace, thread and leak kind: at the scan, or unscanned at the end. */
 struct profile_mark {
 	uint32_t node;
@@ -78,7 +84,10 @@ struct profile_mark {
 	uint64_t newest_us;      /* that was found out; all 0 if there was no scan */
 	uint64_t scan_us;
 	const char *holder; /* where a pointer to one of them was found; NULL: not known */
-	bool is_replaced;   /* set by leak_list_gather: the process became another program */
+	const struct profile_step *steps; /* [step_count] from there to it, of the profile */
+	uint32_t step_count;
+	uint64_t skipped_steps; /* not in `steps`: they come behind its first half */
+	bool is_replaced;       /* set by leak_list_gather: the process became another program */
 };
 
 struct profile {
@@ -94,6 +103,8 @@ struct profile {
 	struct stack_error error;   /* of the totals */
 	struct profile_mark *marks; /* [mark_count] all live blocks */
 	size_t mark_count;
+	struct profile_step *steps; /* [step_count] of the marks */
+	size_t step_count;
 	struct profile_row *pools; /* [pool_count] blocks of the program's own pools, apart */
 	size_t pool_count;
 	struct profile_row *mappings; /* [mapping_count] their kind is an enum mapping_source */

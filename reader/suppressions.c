@@ -424,6 +424,61 @@ enum mt_status suppressions_add_builtin(struct suppressions *suppressions, struc
 	return status;
 }
 
+/* Whether an image before this one has the same text. */
+static bool is_known(const struct log_info *info, uint32_t index)
+{
+	const char *text = info->images[index].leak_marks.suppressions;
+	for (uint32_t i = 0; i < index; i++) {
+		const char *other = info->images[i].leak_marks.suppressions;
+		if (other && strcmp(other, text) == 0)
+			return true;
+	}
+	return false;
+}
+
+static enum mt_status add_own(struct suppressions *suppressions, const char *text,
+			      struct mt_error *error)
+{
+	struct lines lines = {
+		.at = text, .end = text + strlen(text), .source = "__lsan_default_suppressions"};
+	enum mt_status status = MT_OK;
+	while (status == MT_OK && next_line(&lines)) {
+		size_t first = suppressions->count;
+		const char *pattern = line_after(&lines, "leak:");
+		status = pattern ? parse_lsan(suppressions, &lines, pattern, error) : MT_OK;
+		if (status == MT_ERR_USAGE)
+			status = MT_OK;
+		else if (suppressions->count > first)
+			suppressions->items[first]->own_text = text;
+	}
+	return status;
+}
+
+enum mt_status suppressions_add_own(struct suppressions *suppressions, const struct log_info *info,
+				    struct mt_error *error)
+{
+	enum mt_status status = MT_OK;
+	for (uint32_t i = 0; i < info->image_count && status == MT_OK; i++) {
+		const char *text = info->images[i].leak_marks.suppressions;
+		if (text && !is_known(info, i))
+			status = add_own(suppressions, text, error);
+	}
+	return status;
+}
+
+/* Whether the entry is for the processes of all blocks of a group. */
+static bool is_for(const struct suppression *suppression, const struct leak_list *list,
+		   const struct leak *leak)
+{
+	for (size_t i = 0; suppression->own_text && i < leak->mark_count; i++) {
+		uint32_t process = leak->marks[i].process;
+		const char *text = list->profile->log->info.images[process].leak_marks.suppressions;
+		if (!text || strcmp(text, suppression->own_text) != 0)
+			return false;
+	}
+	return true;
+}
+
 static void suppress(struct suppression *suppression, struct leak *leak)
 {
 	leak->suppressed_by = suppression;
@@ -481,7 +536,8 @@ void suppressions_apply(struct suppressions *suppressions, struct leak_list *lis
 	for (size_t i = 0; i < list->count; i++) {
 		struct leak *leak = &list->items[i];
 		for (size_t s = 0; s < suppressions->count && !leak->suppressed_by; s++) {
-			if (!suppression_matches(suppressions->items[s], list->profile, leak))
+			if (!is_for(suppressions->items[s], list, leak) ||
+			    !suppression_matches(suppressions->items[s], list->profile, leak))
 				continue;
 			suppress(suppressions->items[s], leak);
 			if (found)

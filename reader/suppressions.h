@@ -46,6 +46,8 @@ struct suppression {
 	char *name;                       /* the pattern, or the entry's name */
 	char *source;                     /* "FILE:LINE", or where it came from */
 	bool is_builtin;                  /* not named when it is of no use */
+	const char *own_text;             /* for processes that have this text in the log only, and
+					     not named when it is of no use; NULL: for all. Borrowed */
 	unsigned kinds;                   /* bit 1 << kind */
 	char *pattern;                    /* LeakSanitizer's */
 	struct suppression_frame *frames; /* [frame_count] valgrind's */
@@ -73,6 +75,16 @@ enum mt_status suppressions_parse(struct suppressions *suppressions, const char 
 /* The same for a file. returns also MT_ERR_IO, MT_ERR_LIMIT: it is too large */
 enum mt_status suppressions_read(struct suppressions *suppressions, const char *path,
 				 struct mt_error *error) MT_MUST_CHECK;
+
+/*
+ * Adds what the programs have for LeakSanitizer themselves, each for processes that have it. Lines
+ * that are not of the form leak:PATTERN are left out.
+ *
+ * info     borrowed; must outlive the suppressions
+ * returns  MT_ERR_NO_MEMORY
+ */
+enum mt_status suppressions_add_own(struct suppressions *suppressions, const struct log_info *info,
+				    struct mt_error *error) MT_MUST_CHECK;
 
 /* What glibc and the dynamic loader keep for themselves. returns MT_ERR_NO_MEMORY */
 enum mt_status suppressions_add_builtin(struct suppressions *suppressions,

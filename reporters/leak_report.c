@@ -79,12 +79,12 @@ static int rank_place(const struct leak_report *report, const struct profile_fra
 	return has_line ? 3 : 2;
 }
 
-const struct profile_frame *leak_place(const struct leak_report *report, const struct leak *leak)
+const struct profile_frame *leak_place_at(const struct leak_report *report, uint32_t innermost)
 {
 	const struct profile *profile = report->list->profile;
 	const struct profile_frame *place = NULL;
 	int best = 0;
-	for (uint32_t node = leak->node; node != 0; node = profile->nodes[node].parent) {
+	for (uint32_t node = innermost; node != 0; node = profile->nodes[node].parent) {
 		const struct profile_frame *frame = &profile->frames[profile->nodes[node].frame];
 		int rank = rank_place(report, frame);
 		if (rank > best) {
@@ -93,6 +93,11 @@ const struct profile_frame *leak_place(const struct leak_report *report, const s
 		}
 	}
 	return place;
+}
+
+const struct profile_frame *leak_place(const struct leak_report *report, const struct leak *leak)
+{
+	return leak_place_at(report, leak->node);
 }
 
 const char *leak_function(const struct leak_report *report, const struct leak *leak)

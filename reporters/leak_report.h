@@ -67,6 +67,9 @@ const char *leak_headline(const struct leak *leak, char *text);
  */
 const struct profile_frame *leak_place(const struct leak_report *report, const struct leak *leak);
 
+/* The same for any stack trace, by its innermost frame. */
+const struct profile_frame *leak_place_at(const struct leak_report *report, uint32_t node);
+
 /*
  * The path of a file as seen from the root, if it is below it, else as it is; without . and ..
  * where it is absolute. Writes to `text` [SHORT_TEXT_BYTES] and returns it.

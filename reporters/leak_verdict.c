@@ -231,8 +231,16 @@ static bool add_notes(struct leak_verdict *verdict, const struct profile *profil
 {
 	const struct log_info *info = &profile->log->info;
 	size_t unparked = 0;
-	for (uint32_t i = 0; i < info->image_count; i++)
+	size_t turned_off = 0;
+	for (uint32_t i = 0; i < info->image_count; i++) {
 		unparked += (info->images[i].leak_marks.flags & LEAK_SCAN_THREAD_NOT_PARKED) != 0;
+		turned_off += (info->images[i].leak_marks.flags & LEAK_SCAN_TURNED_OFF) != 0;
+	}
+	if (turned_off > 0 &&
+	    !add_finding(verdict, LEAKS_PASSED, "leaks",
+			 "%zu process%s turned leak checks off, by __lsan_is_turned_off",
+			 turned_off, turned_off == 1 ? " has" : "es have"))
+		return false;
 	if (unparked > 0 &&
 	    !add_finding(verdict, LEAKS_PASSED, "leaks",
 			 "in %zu process%s a thread did not stop for the scan: its whole stack was "

@@ -51,6 +51,24 @@ static void add_text_or_null(cJSON *object, const char *name, const char *text)
 		(void)cJSON_AddNullToObject(object, name);
 }
 
+/* mark  NULL: it is not known what holds the blocks */
+static void add_holder(cJSON *object, const struct leak_report *report,
+		       const struct profile_mark *mark)
+{
+	add_text_or_null(object, "held_by", mark ? mark->holder : NULL);
+	cJSON *path = cJSON_AddArrayToObject(object, "path");
+	for (uint32_t i = 0; mark && i < mark->step_count; i++) {
+		const struct profile_step *step = &mark->steps[i];
+		const struct profile_frame *place = leak_place_at(report, step->node);
+		cJSON *item = cJSON_CreateObject();
+		json_add_count(item, "bytes", step->bytes);
+		if (place)
+			json_add_frame(item, report->list->profile, place);
+		(void)cJSON_AddItemToArray(path, item);
+	}
+	json_add_count(object, "path_skipped", mark ? mark->skipped_steps : 0);
+}
+
 /* The processes and threads that a group's blocks are of. */
 static void add_origins(cJSON *object, const struct leak_report *report, const struct leak *leak)
 {
@@ -68,7 +86,7 @@ static void add_origins(cJSON *object, const struct leak_report *report, const s
 		}
 		json_add_count(origin, "bytes", mark->bytes);
 		json_add_count(origin, "blocks", mark->blocks);
-		add_text_or_null(origin, "held_by", mark->holder);
+		add_holder(origin, report, mark);
 		(void)cJSON_AddItemToArray(origins, origin);
 	}
 }
@@ -117,7 +135,7 @@ static cJSON *leak_item(const struct leak_report *report, const struct leak *lea
 	add_time(item, "last_seconds", leak->newest_us, is_timed);
 	add_time(item, "scan_seconds", leak->scan_us, is_timed);
 	add_course(item, report, leak);
-	add_text_or_null(item, "held_by", leak->holder);
+	add_holder(item, report, leak->held);
 	add_text_or_null(item, "suppressed_by",
 			 leak->suppressed_by ? leak->suppressed_by->name : NULL);
 	add_text_or_null(item, "baseline", novelty_name(leak->novelty));
@@ -137,7 +155,8 @@ static void add_suppressions(cJSON *object, const struct suppressions *suppressi
 	cJSON *list = cJSON_AddArrayToObject(object, "suppressions");
 	for (size_t i = 0; i < suppressions->count; i++) {
 		const struct suppression *suppression = suppressions->items[i];
-		if (suppression->is_builtin && suppression->sum.groups == 0)
+		if ((suppression->is_builtin || suppression->own_text) &&
+		    suppression->sum.groups == 0)
 			continue;
 		cJSON *item = cJSON_CreateObject();
 		json_add_string(item, "name", suppression->name);

@@ -108,6 +108,28 @@ static void print_origin(const struct leak_report *report, const struct leak *le
 			      image->threads[first->thread].name[0] ? ")" : "");
 }
 
+/* The root, and the blocks from there to the leak, one a line. */
+static void print_holder(const struct leak_report *report, const struct profile_mark *held,
+			 FILE *output)
+{
+	const struct profile *profile = report->list->profile;
+	char size[TEXT_FIGURE_BYTES];
+	(void)fprintf(output, "  held by %s\n", held->holder);
+	for (uint32_t i = 0; i < held->step_count; i++) {
+		const struct profile_step *step = &held->steps[i];
+		const struct profile_frame *place = leak_place_at(report, step->node);
+		if (held->skipped_steps && i == held->step_count / 2)
+			(void)fprintf(output, "    > ... (%llu more)\n",
+				      (unsigned long long)held->skipped_steps);
+		(void)fprintf(output, "    > %s of ", text_of_bytes(step->bytes, size));
+		if (place)
+			print_frame(profile, place, output);
+		else
+			(void)fputs("an unknown stack trace", output);
+		(void)fputc('\n', output);
+	}
+}
+
 static void print_leak(const struct leak_report *report, const struct leak *leak, FILE *output)
 {
 	char headline[LEAK_HEADLINE_BYTES];
@@ -117,8 +139,8 @@ static void print_leak(const struct leak_report *report, const struct leak *leak
 	print_times(leak, output);
 	print_course(report, leak, output);
 	print_origin(report, leak, output);
-	if (leak->holder && (leak->kind == LEAK_POSSIBLE || report->shows_holders))
-		(void)fprintf(output, "  held by %s\n", leak->holder);
+	if (leak->held && (leak->kind == LEAK_POSSIBLE || report->shows_holders))
+		print_holder(report, leak->held, output);
 	for (uint32_t node = leak->node; node != 0; node = profile->nodes[node].parent) {
 		(void)fputs("    ", output);
 		print_frame(profile, &profile->frames[profile->nodes[node].frame], output);
@@ -144,7 +166,9 @@ static void print_suppressions(const struct leak_report *report, FILE *output)
 	bool has_begun = false;
 	for (size_t i = 0; i < suppressions->count; i++) {
 		const struct suppression *suppression = suppressions->items[i];
-		if (suppression->is_builtin)
+		bool is_named = suppression->own_text ? suppression->sum.groups > 0
+						      : !suppression->is_builtin;
+		if (!is_named)
 			continue;
 		if (!has_begun)
 			(void)fputs("\nSuppressions:\n", output);

@@ -153,10 +153,32 @@ static void dump_events(const struct dump *dump, uint32_t image)
 	}
 }
 
+/* "64@12 > ... (3) > 32@7": bytes and stack nodes of the blocks that lead to a group. */
+static void dump_path(const struct dump *dump, const struct leak_mark *mark)
+{
+	char text[LEAK_STEPS_MAX * 40 + 40] = "";
+	size_t used = 0;
+	for (uint32_t i = 0; i < mark->step_count; i++) {
+		if (mark->skipped_steps && i == mark->step_count / 2)
+			used += (size_t)snprintf(text + used, sizeof(text) - used,
+						 " > ... (%" PRIu64 ")", mark->skipped_steps);
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%" PRIu64 "@%u",
+					 i ? " > " : "", mark->steps[i].bytes,
+					 mark->steps[i].stack);
+	}
+	line_text(dump, "path", text);
+}
+
 static void dump_leaks(const struct dump *dump, uint32_t image, struct byte_reader payload)
 {
 	struct leak_marks marks = {0};
 	if (leak_marks_decode(&marks, &payload)) {
+		if (marks.suppressions) {
+			line_begin(dump, "suppressions", "leaks");
+			line_number(dump, "image", image);
+			line_text(dump, "text", marks.suppressions);
+			line_end(dump);
+		}
 		for (size_t i = 0; i < marks.count; i++) {
 			const struct leak_mark *mark = &marks.items[i];
 			line_begin(dump, "leak", leak_names[mark->leak_kind]);
@@ -171,6 +193,7 @@ static void dump_leaks(const struct dump *dump, uint32_t image, struct byte_read
 			line_number(dump, "oldest_us", mark->oldest_us);
 			line_number(dump, "newest_us", mark->newest_us);
 			line_text(dump, "holder", mark->holder ? mark->holder : "");
+			dump_path(dump, mark);
 			line_end(dump);
 		}
 	}

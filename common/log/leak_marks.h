@@ -16,6 +16,14 @@
 #include "common/format.h"
 #include "common/log/buffer.h"
 
+/* A block on the way from a root to another one. */
+struct leak_step {
+	uint64_t bytes;
+	uint32_t stack; /* that allocated it: node of the image's trie */
+};
+
+#define LEAK_STEPS_MAX 16u /* of a path; of a longer one its two ends are kept */
+
 struct leak_mark {
 	uint32_t stack;  /* node of the image's trie */
 	uint32_t thread; /* index in the image */
@@ -28,17 +36,22 @@ struct leak_mark {
 	uint64_t newest_us;
 	char *holder; /* where a pointer to one of them was found, in words; NULL: nowhere, or not
 			 known. Owned */
+	struct leak_step *steps; /* [step_count] from there to the block, if that is a root; the
+				    block itself is not in it. Owned */
+	uint32_t step_count;
+	uint64_t skipped_steps; /* left out in the middle, behind the first half of `steps` */
 };
 
 struct leak_marks {
 	uint64_t time_us;        /* of the scan, since the recording began */
 	uint32_t flags;          /* enum leak_scan_flags */
+	char *suppressions;      /* what the program has for LeakSanitizer; NULL: nothing. Owned */
 	struct leak_mark *items; /* [count] */
 	size_t count;
 	size_t capacity;
 };
 
-/* returns  false: no memory. holder is copied */
+/* returns  false: no memory. holder and steps are copied */
 bool leak_marks_add(struct leak_marks *marks, const struct leak_mark *mark);
 void leak_marks_release(struct leak_marks *marks);
 

@@ -10,7 +10,7 @@
 #include "libtrack/collector/leak_memory.h"
 #include "libtrack/collector/leak_roots.h"
 
-#define HOLDERS_SHOWN 4u /* blocks of a chain that are named, from either end */
+#define HOLDERS_SHOWN (LEAK_STEPS_MAX / 2) /* blocks of a path that are named, from either end */
 
 struct leak_scan {
 	pthread_t thread;
@@ -128,20 +128,24 @@ static uint32_t drop_chunks(struct leak_scan *scan, struct leak_node *nodes, uin
 	return kept;
 }
 
-static void append_block(char *text, size_t capacity, const struct leak_node *node)
+static struct leak_step step_of(const struct leak_scan *scan, uint32_t node)
 {
-	size_t used = strlen(text);
-	(void)snprintf(text + used, capacity - used, "%sblock of %llu bytes", used ? " > " : "",
-		       (unsigned long long)node->size_bytes);
+	const struct leak_node *item = &scan->graph.nodes[node];
+	return (struct leak_step){.bytes = item->size_bytes,
+				  .stack = scan->blocks[item->slot].stack};
 }
 
 /*
- * Where a pointer to a block was found: the root, then the blocks on the way from there, outermost
- * first: "data of prog+0x4010 > block of 64 bytes > block of 32 bytes".
+ * Where a pointer to a block was found: the root, in words, and the blocks on the way from there,
+ * outermost first. The blocks nearest to either end are kept.
+ *
+ * steps  [LEAK_STEPS_MAX] the mark's from now on
  */
-static void describe_holder(const struct leak_graph *graph, const struct leak_roots *roots,
-			    uint32_t node, char *text, size_t capacity)
+static void describe_holder(const struct leak_scan *scan, const struct leak_roots *roots,
+			    uint32_t node, struct leak_mark *mark, struct leak_step *steps,
+			    char *text, size_t capacity)
 {
+	const struct leak_graph *graph = &scan->graph;
 	uint32_t outer[HOLDERS_SHOWN]; /* nearest the root, from the last on */
 	uint32_t inner[HOLDERS_SHOWN]; /* nearest the block */
 	uint32_t count = 0;
@@ -157,18 +161,18 @@ static void describe_holder(const struct leak_graph *graph, const struct leak_ro
 	text[0] = '\0';
 	if (holder & LEAK_HOLDER_ROOT && holder != LEAK_HOLDER_NONE)
 		leak_root_describe(roots, holder & ~LEAK_HOLDER_ROOT, held_at, text, capacity);
-	uint32_t first = count > 2 * HOLDERS_SHOWN ? HOLDERS_SHOWN : count;
+	bool is_whole = count <= 2 * HOLDERS_SHOWN;
+	uint32_t first = is_whole ? count : HOLDERS_SHOWN;
 	for (uint32_t i = 0; i < first; i++) {
 		uint32_t at = count - 1 - i;
-		uint32_t block = at < HOLDERS_SHOWN ? inner[at] : outer[at % HOLDERS_SHOWN];
-		append_block(text, capacity, &graph->nodes[block]);
+		steps[i] = step_of(scan,
+				   at < HOLDERS_SHOWN ? inner[at] : outer[at % HOLDERS_SHOWN]);
 	}
-	if (first == count)
-		return;
-	size_t used = strlen(text);
-	(void)snprintf(text + used, capacity - used, " > %u more", count - 2 * HOLDERS_SHOWN);
-	for (uint32_t i = HOLDERS_SHOWN; i-- > 0;)
-		append_block(text, capacity, &graph->nodes[inner[i]]);
+	for (uint32_t i = 0; !is_whole && i < HOLDERS_SHOWN; i++)
+		steps[first + i] = step_of(scan, inner[HOLDERS_SHOWN - 1 - i]);
+	mark->steps = steps;
+	mark->step_count = is_whole ? count : 2 * HOLDERS_SHOWN;
+	mark->skipped_steps = count - mark->step_count;
 }
 
 /* Groups by what a mark is of; a hash table of mark numbers. */
@@ -211,26 +215,27 @@ static void merge(struct leak_mark *group, const struct leak_mark *mark)
 	group->newest_us = mark->newest_us > group->newest_us ? mark->newest_us : group->newest_us;
 }
 
-static bool add_to_group(struct leak_marks *marks, struct groups *groups, struct leak_mark *mark,
-			 const struct leak_roots *roots, const struct leak_graph *graph,
-			 uint32_t node)
+/* node  of the graph; UINT32_MAX: a chunk that a pool has taken apart */
+static bool add_to_group(struct leak_scan *scan, struct groups *groups, struct leak_mark *mark,
+			 const struct leak_roots *roots, uint32_t node)
 {
+	struct leak_step steps[LEAK_STEPS_MAX];
 	char holder[512] = "";
 	uint32_t slot;
-	struct leak_mark *group = find_group(marks, groups, mark, &slot);
+	struct leak_mark *group = find_group(&scan->marks, groups, mark, &slot);
 	if (group) {
 		merge(group, mark);
 		return true;
 	}
+	struct leak_mark described = *mark;
 	if (node == UINT32_MAX)
 		(void)snprintf(holder, sizeof(holder), "a pool, which has made blocks of it");
 	else if (mark->leak_kind == LEAK_POSSIBLE || mark->leak_kind == LEAK_REACHABLE)
-		describe_holder(graph, roots, node, holder, sizeof(holder));
-	mark->holder = holder[0] ? holder : NULL;
-	bool is_added = leak_marks_add(marks, mark);
-	mark->holder = NULL;
+		describe_holder(scan, roots, node, &described, steps, holder, sizeof(holder));
+	described.holder = holder[0] ? holder : NULL;
+	bool is_added = leak_marks_add(&scan->marks, &described);
 	if (is_added)
-		groups->slots[slot] = (uint32_t)marks->count;
+		groups->slots[slot] = (uint32_t)scan->marks.count;
 	return is_added;
 }
 
@@ -241,7 +246,7 @@ static bool add_block(struct leak_scan *scan, const struct leak_roots *roots, st
 	struct leak_mark *mark = &scan->blocks[node->slot];
 	mark->leak_kind = node->kind;
 	mark->indirect_bytes = node->kind == LEAK_DEFINITE ? node->indirect_bytes : 0;
-	return add_to_group(&scan->marks, groups, mark, roots, &scan->graph, index);
+	return add_to_group(scan, groups, mark, roots, index);
 }
 
 static bool make_marks(struct leak_scan *scan, const struct leak_roots *roots)
@@ -254,8 +259,8 @@ static bool make_marks(struct leak_scan *scan, const struct leak_roots *roots)
 	for (uint32_t i = 0; i < scan->graph.count && is_good; i++)
 		is_good = add_block(scan, roots, &groups, i);
 	for (uint32_t i = 0; i < scan->chunk_count && is_good; i++)
-		is_good = add_to_group(&scan->marks, &groups, &scan->blocks[scan->chunks[i]], roots,
-				       &scan->graph, UINT32_MAX);
+		is_good = add_to_group(scan, &groups, &scan->blocks[scan->chunks[i]], roots,
+				       UINT32_MAX);
 	free(groups.slots);
 	return is_good;
 }
@@ -311,15 +316,46 @@ static void read_words(void *context, const struct leak_range *ranges, size_t co
 	process_memory_read(search->memory, ranges, count, give, give_context);
 }
 
+/* The program has said so of all its blocks. */
+static void ignore_all(struct leak_graph *graph)
+{
+	for (uint32_t node = 0; node < graph->count; node++)
+		graph->nodes[node].is_ignored = true;
+}
+
+/* returns  false: no memory, or the process is gone */
+static bool take_suppressions(struct leak_scan *scan, const struct leak_roots *roots,
+			      struct process_memory *memory)
+{
+	uint64_t size_bytes = roots->area.suppressions_bytes;
+	if (size_bytes == 0 || size_bytes > LIMIT_SUPPRESSIONS_BYTES)
+		return true;
+	char *text = malloc(size_bytes + 1);
+	if (!text || !process_memory_copy(memory, roots->area.suppressions, size_bytes, text)) {
+		free(text);
+		return false;
+	}
+	text[size_bytes] = '\0';
+	scan->marks.suppressions = text;
+	return true;
+}
+
 static bool examine(struct leak_scan *scan, struct leak_roots *roots, struct process_memory *memory)
 {
 	struct table_search search = {.memory = memory, .maps = &roots->maps};
 	struct leak_memory blocks = {
 		.context = &search, .read = read_words, .is_vtable = is_vtable};
-	if (!leak_roots_find(roots, memory, atomic_load(&scan->slot->scan_area), &scan->graph) ||
-	    !leak_roots_visit(roots, memory, &scan->graph) ||
+	if (!leak_roots_find(roots, memory, atomic_load(&scan->slot->scan_area), &scan->graph))
+		return false;
+	if (roots->area.flags & LEAK_SCAN_AREA_TURNED_OFF)
+		ignore_all(&scan->graph);
+	if (!leak_roots_visit(roots, memory, &scan->graph) ||
 	    !leak_graph_classify(&scan->graph, &blocks) || memory->is_failed)
 		return false;
+	if (!take_suppressions(scan, roots, memory))
+		return false;
+	if (roots->area.flags & LEAK_SCAN_AREA_TURNED_OFF)
+		scan->marks.flags |= LEAK_SCAN_TURNED_OFF;
 	for (size_t i = 0; i < roots->thread_count; i++)
 		if (!roots->threads[i].is_parked)
 			scan->marks.flags |= LEAK_SCAN_THREAD_NOT_PARKED;

@@ -20,6 +20,7 @@
 #include "common/sys.h"
 #include "libtrack/preload/foreign_blocks.h"
 #include "libtrack/preload/leak_park.h"
+#include "libtrack/preload/leak_wishes.h"
 #include "libtrack/preload/real.h"
 #include "libtrack/preload/recorder.h"
 #include "libtrack/preload/stack_bounds.h"
@@ -34,7 +35,12 @@
 #define MAPS_BYTES_FIRST (256u << 10)
 #define RANGES_MAX 16384u
 
-enum scan_moment { AT_EXIT, AT_ABORT, ON_REQUEST };
+enum scan_moment {
+	AT_EXIT,
+	AT_ABORT,
+	ON_REQUEST, /* of the program */
+	ON_SIGNAL,  /* of somebody else: in a signal handler */
+};
 
 static struct {
 	_Atomic uint32_t running; /* id of the thread that scans; 0: none */
@@ -266,9 +272,14 @@ static void scan_parked(struct preparation *preparation, struct thread_block *bl
 	area->ranges = (uint64_t)preparation->ranges;
 	area->range_count = preparation->range_count;
 	area->pthread_stack_place = stack_bounds_place();
+	struct leak_wishes wishes = leak_wishes_known();
+	area->suppressions = (uint64_t)wishes.suppressions;
+	area->suppressions_bytes = wishes.suppressions_bytes;
 	area->flags = (real.is_glibc ? LEAK_SCAN_AREA_GLIBC : 0u) |
 		      (has_strangers() ? LEAK_SCAN_AREA_STRANGERS : 0u) |
-		      (moment == ON_REQUEST ? LEAK_SCAN_AREA_REQUESTED : 0u) |
+		      (moment == ON_REQUEST || moment == ON_SIGNAL ? LEAK_SCAN_AREA_REQUESTED
+								   : 0u) |
+		      (wishes.is_turned_off ? LEAK_SCAN_AREA_TURNED_OFF : 0u) |
 		      (maps && preparation->park.is_complete ? 0u : LEAK_SCAN_AREA_UNREADABLE);
 	ask_collector(preparation, block);
 	if (maps)
@@ -327,6 +338,8 @@ static bool check_leaks(enum scan_moment moment, const void *context, uintptr_t 
 	if (!atomic_load(&check.is_done)) {
 		if (moment == AT_EXIT)
 			atomic_store(&check.is_done, 1);
+		if (moment != ON_SIGNAL)
+			leak_wishes_ask();
 		is_made = scan(moment, context, stack_pointer);
 	}
 	errno = saved_errno;
@@ -453,7 +466,7 @@ __attribute__((noinline)) void leak_check_serve_request(const void *context)
 	uint32_t wanted = atomic_load(&slot->scan_wanted);
 	if (wanted == atomic_load(&slot->scan_done))
 		return;
-	(void)check_leaks(ON_REQUEST, context, CALLERS_STACK());
+	(void)check_leaks(ON_SIGNAL, context, CALLERS_STACK());
 	atomic_store(&slot->scan_done, wanted);
 	sys_futex_wake_all(&slot->scan_done);
 }
@@ -515,6 +528,36 @@ EXPORT _Noreturn void abort(void)
 	if (!real.abort)
 		real_find();
 	real.abort();
+	for (;;)
+		__builtin_trap();
+}
+
+/*
+ * assert, which calls abort inside of libc. Other calls of that kind are made when libc has found
+ * memory corrupt: there is no scan then.
+ */
+EXPORT _Noreturn void __assert_fail(const char *assertion, const char *file, unsigned line,
+				    const char *function)
+{
+	__builtin_unwind_init();
+	if (tracker_records())
+		(void)check_leaks(AT_ABORT, NULL, CALLERS_STACK());
+	if (!real.__assert_fail)
+		real_find();
+	real.__assert_fail(assertion, file, line, function);
+	for (;;)
+		__builtin_trap();
+}
+
+EXPORT _Noreturn void __assert_perror_fail(int error_number, const char *file, unsigned line,
+					   const char *function)
+{
+	__builtin_unwind_init();
+	if (tracker_records())
+		(void)check_leaks(AT_ABORT, NULL, CALLERS_STACK());
+	if (!real.__assert_perror_fail)
+		real_find();
+	real.__assert_perror_fail(error_number, file, line, function);
 	for (;;)
 		__builtin_trap();
 }

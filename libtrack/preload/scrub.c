@@ -1,16 +1,24 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "libtrack/preload/scrub.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/syscall.h>
 
+#include "common/sys.h"
 #include "libtrack/preload/real.h"
 
 /* Larger blocks are left to realloc, which may extend them in place or move their pages. */
 #define MOVED_BYTES_MAX (32u << 10)
 #define GLIBC_ALIGNMENT 16u
 #define GLIBC_IS_MMAPPED 2u
+#define GLIBC_IS_IN_ARENA 4u
+#define GLIBC_ARENA_BYTES ((uintptr_t)64 << 20)
+#define GLIBC_CHUNK_MIN 32u
+#define GLIBC_CACHED_MAX 1040u /* the largest chunks that are kept by thread */
+#define LEARNT_FROM_MAX 128u
 
 /* Goes back to the kernel when it is freed: nobody gets its contents. */
 static bool has_own_mapping(const void *block)
@@ -18,10 +26,69 @@ static bool has_own_mapping(const void *block)
 	return real.is_glibc && ((const size_t *)block)[-1] & GLIBC_IS_MMAPPED;
 }
 
+/*
+ * What glibc puts into the second word of a small block that is free, and tells by it that a block
+ * is freed twice. 0: not known yet
+ */
+static _Atomic size_t free_key;
+static _Atomic size_t seen_key; /* once: another word than the key may stand there too */
+
+bool scrub_is_learning(void)
+{
+	return real.is_glibc && atomic_load_explicit(&free_key, memory_order_relaxed) == 0;
+}
+
+void scrub_learn(const void *freed)
+{
+	/* Of such a size a block stays where it is, whatever glibc does with it. */
+	size_t size_bytes = ((const size_t *)freed)[-1];
+	if (size_bytes < GLIBC_CHUNK_MIN || size_bytes > LEARNT_FROM_MAX)
+		return;
+	size_t key = ((const size_t *)freed)[1];
+	if (key && key == atomic_load_explicit(&seen_key, memory_order_relaxed))
+		atomic_store_explicit(&free_key, key, memory_order_relaxed);
+	atomic_store_explicit(&seen_key, key, memory_order_relaxed);
+}
+
+/* The end of the heap that grows by brk, as it was when it was asked for last. */
+static _Atomic uintptr_t heap_end;
+
+/*
+ * Whether a block of glibc's looks like one that is live. What was freed already, or whose header
+ * was written over, is left to glibc, which ends the program with a message.
+ */
+static bool looks_live(const void *block)
+{
+	size_t header = ((const size_t *)block)[-1];
+	size_t size_bytes = header & ~(size_t)7;
+	uintptr_t start = (uintptr_t)block - 16;
+	uintptr_t end = start + size_bytes;
+	if (size_bytes < GLIBC_CHUNK_MIN || size_bytes % GLIBC_ALIGNMENT != 0 || end < start)
+		return false;
+	if (header & GLIBC_IS_MMAPPED)
+		return true;
+	if (size_bytes <= GLIBC_CACHED_MAX && ((const size_t *)block)[1] != 0 &&
+	    ((const size_t *)block)[1] == atomic_load_explicit(&free_key, memory_order_relaxed))
+		return false;
+	if (header & GLIBC_IS_IN_ARENA) {
+		/* Behind the last block of a heap there is always some free memory. */
+		uintptr_t heap = start & ~(GLIBC_ARENA_BYTES - 1);
+		return end < heap + ((const size_t *)heap)[2];
+	}
+	uintptr_t known_end = atomic_load_explicit(&heap_end, memory_order_relaxed);
+	if (end < known_end)
+		return true;
+	known_end = (uintptr_t)sys_call6(SYS_brk, 0, 0, 0, 0, 0, 0);
+	atomic_store_explicit(&heap_end, known_end, memory_order_relaxed);
+	/* Where brk did not do, that heap has mappings too. */
+	return end < known_end || start >= known_end;
+}
+
 /* 0 where it can't be told, or a free is about to end the program with a message. */
 static size_t usable_bytes(void *block)
 {
-	if (!real.malloc_usable_size || (uintptr_t)block % GLIBC_ALIGNMENT != 0)
+	if (!real.malloc_usable_size || (uintptr_t)block % GLIBC_ALIGNMENT != 0 ||
+	    (real.is_glibc && !looks_live(block)))
 		return 0;
 	return real.malloc_usable_size(block);
 }

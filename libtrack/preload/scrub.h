@@ -8,10 +8,19 @@
 #ifndef MEMTRACE_PRELOAD_SCRUB_H
 #define MEMTRACE_PRELOAD_SCRUB_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Zeroes all that the program may have written to a block (not NULL) that is about to be freed. */
 void scrub_block(void *block);
+
+/*
+ * A block that was freed already is left alone, so that glibc sees that and says so. How glibc
+ * marks free blocks is learnt from the first ones that are freed: while scrub_is_learning, `freed`
+ * is what was given to free just now.
+ */
+bool scrub_is_learning(void);
+void scrub_learn(const void *freed);
 
 /*
  * realloc of a block (not NULL) that leaves nothing behind: a tail that is cut off is zeroed, a

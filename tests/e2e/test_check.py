@@ -227,6 +227,23 @@ class OfLogs(CheckTest):
         self.assertIn("still reachable: 77 B in 1 block\n", text)
         self.assertIn("held by", text)
 
+    def test_the_blocks_that_hold_a_block_are_shown_with_what_made_them(self):
+        self.record(program("leak_cases"), "long-list", options=("--leak-check",))
+        text = self.report("leaks", "--retained-by").stdout.decode()
+        last = text[text.index("still reachable: 7.7 KiB in 1 block"):]
+        self.assertRegex(last, r"  held by data of leak_cases\+0x[0-9a-f]+\n"
+                               r"(    > 7\.6 KiB of make \([^ ]*leak_cases\.c:[0-9]+\)\n){8}"
+                               r"    > \.\.\. \(14 more\)\n"
+                               r"(    > 7\.6 KiB of make \([^ ]*leak_cases\.c:[0-9]+\)\n){8}"
+                               r"    make \([^ ]*leak_cases\.c:[0-9]+\)\n"
+                               r"    long_list \(")
+        leaks = json.loads(self.report("leaks", "--json").stdout)["leaks"]
+        (leak,) = [item for item in leaks if item["bytes"] == 7899]
+        self.assertEqual([step["bytes"] for step in leak["path"]], [*range(7801, 7809), *range(7823, 7831)])
+        self.assertEqual({step["function"] for step in leak["path"]}, {"make"})
+        self.assertEqual(leak["path_skipped"], 14)
+        self.assertRegex(leak["held_by"], r"^data of leak_cases\+0x")
+
 
 class Growth(CheckTest):
     def growth(self, *options):
@@ -303,6 +320,34 @@ class Suppressions(CheckTest):
         self.status("definite:100", options=["-o", self.log])
         printed = self.report("leaks", "--print-suppressions=valgrind", check=False).stdout.decode()
         self.assertEqual(run(*valgrind, self.write(printed), VERDICTS, "definite:100").returncode, 0)
+
+
+class Wishes(CheckTest):
+    """What a program has for LeakSanitizer."""
+
+    def test_suppressions_that_the_program_has_itself(self):
+        for name in ("leak_wishes", "leak_wishes_exported"):
+            with self.subTest(name):
+                done = self.check(command=(program(name), "known"))
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertIn(b"leak:lose_known: 100 B in 1 block (__lsan_default_suppressions:2)", done.stderr)
+                self.assertNotIn(b"never_called", done.stderr)
+                done = self.check(command=(program(name), "known", "unknown"))
+                self.assertEqual(done.returncode, 23)
+                self.assertIn(b"definitely lost: 50 B in 1 block", done.stderr)
+                self.assertNotIn(b"definitely lost: 100 B", done.stderr)
+
+    def test_they_are_for_that_program_only(self):
+        done = self.check(command=(program("leak_wishes"), "known", "child", VERDICTS, "definite:77"))
+        self.assertEqual(done.returncode, 23)
+        self.assertIn(b"definitely lost: 77 B in 1 block", done.stderr)
+        self.assertNotIn(b"definitely lost: 100 B", done.stderr)
+
+    def test_a_program_that_turns_checks_off(self):
+        for name in ("leak_wishes", "leak_wishes_exported"):
+            done = self.check(command=(program(name), "unknown", "off"))
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn(b"Note: 1 process has turned leak checks off", done.stderr)
 
 
 class Baselines(CheckTest):

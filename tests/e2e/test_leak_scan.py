@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import unittest
@@ -28,6 +29,7 @@ class LeakScanTest(MemtraceTest):
         images = {}
         self.flags = {}
         self.holders = {}
+        self.paths = {}
         self.pools = {}
         for line in lines:
             if line["line"] == "block" and line["what"] == "leaks":
@@ -44,6 +46,8 @@ class LeakScanTest(MemtraceTest):
                 kinds = images[line["image"]].setdefault(size, {})
                 kinds[line["what"]] = kinds.get(line["what"], 0) + line["blocks"]
                 self.holders[size] = line["holder"]
+                # "64@12 > ... (3) > 32@7": sizes, and how many are left out.
+                self.paths[size] = [int(re.search(r"[0-9]+", step)[0]) for step in line["path"].split(" > ") if step]
         return images
 
     def case(self, name, status=0, **options):
@@ -69,7 +73,12 @@ class Kinds(LeakScanTest):
             7008: "reachable", 7009: "reachable", 7010: "possible", 7011: "definite", 7012: "definite",
             7013: "definite", 7014: "indirect"})
         self.assertRegex(self.holders[7008], r"^data of leak_cases\+0x[0-9a-f]+$")
-        self.assertRegex(self.holders[7009], r"^data of leak_cases\+0x[0-9a-f]+ > block of 7008 bytes$")
+        self.assertRegex(self.holders[7009], r"^data of leak_cases\+0x[0-9a-f]+$")
+        self.assertEqual([self.paths[7008], self.paths[7009]], [[], [7008]])
+
+    def test_the_path_to_a_block_is_kept_at_both_ends(self):
+        self.assertEqual(set(self.case("long-list").values()), {"reachable"})
+        self.assertEqual(self.paths[7899], [*range(7801, 7809), 14, *range(7823, 7831)])
 
     def test_pointers_that_cxx_code_keeps_into_its_blocks(self):
         images = self.scan(program("leak_cases_cxx"), "leave")
@@ -173,6 +182,24 @@ class Ends(LeakScanTest):
 
     def test_abort(self):
         self.assertEqual(self.case("abort", status=128 + signal.SIGABRT), {7408: "definite"})
+
+    def test_a_failed_assertion(self):
+        self.assertEqual(self.case("assert", status=128 + signal.SIGABRT), {7420: "definite"})
+        self.assertEqual(self.case("assert-perror", status=128 + signal.SIGABRT), {7421: "definite"})
+
+    def test_an_exception_that_nobody_catches(self):
+        images = self.scan(program("leak_cases_cxx"), "terminate", status=128 + signal.SIGABRT)
+        self.assertEqual(images[0], {7424: {"definite": 1}})
+
+    def test_no_scan_of_a_heap_that_the_c_library_found_damaged(self):
+        for name, message in (("small-twice", b"double free"), ("large-twice", b"double free"),
+                              ("last-twice", b"double free"), ("damaged-header", b"corruption")):
+            with self.subTest(name):
+                self.log.unlink(missing_ok=True)
+                done = self.record(program("leak_cases"), name, options=SCRUBBED)
+                self.assertEqual(done.returncode, 128 + signal.SIGABRT, done.stderr)
+                self.assertIn(message, done.stderr)
+                self.assertEqual(self.marks(), {})
 
     def test_an_abort_that_the_program_survives(self):
         self.assertEqual(self.case("survives-abort"), {7410: "definite"})

@@ -122,7 +122,7 @@ static void groups_have_stack_and_kind_in_common(void **state)
 		assert_int_equal(first->newest_us, 11);
 		assert_int_equal(first->scan_us, 500);
 		assert_int_equal(first->mark_count, 2);
-		assert_string_equal(opened.list.items[1].holder, "a lost block");
+		assert_string_equal(opened.list.items[1].held->holder, "a lost block");
 		assert_int_equal(leak_list_sum(&opened.list, LEAK_INDIRECT).bytes, 7);
 		assert_int_equal(leak_list_total(&opened.list).blocks, 3);
 		close_list(&opened);

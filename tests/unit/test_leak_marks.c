@@ -3,6 +3,8 @@
 
 #include "common/log/leak_marks.h"
 
+static const struct leak_step steps[] = {{.bytes = 64, .stack = 3}, {.bytes = 1, .stack = 9}};
+
 static const struct leak_mark marks[] = {
 	{.stack = 7,
 	 .thread = 1,
@@ -17,7 +19,10 @@ static const struct leak_mark marks[] = {
 	 .leak_kind = LEAK_POSSIBLE,
 	 .blocks = 1,
 	 .bytes = 1ull << 40,
-	 .holder = (char *)"the data of libc.so.6"},
+	 .holder = (char *)"the data of libc.so.6",
+	 .steps = (struct leak_step *)steps,
+	 .step_count = 2,
+	 .skipped_steps = 5},
 };
 
 static void encode(struct buffer *payload)
@@ -45,8 +50,58 @@ static void gives_back_what_was_encoded(void **state)
 	assert_int_equal(decoded.items[1].stack, 1u << 27);
 	assert_int_equal(decoded.items[1].bytes, 1ull << 40);
 	assert_string_equal(decoded.items[1].holder, "the data of libc.so.6");
+	assert_int_equal(decoded.items[0].step_count, 0);
+	assert_int_equal(decoded.items[1].step_count, 2);
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(decoded.items[1].steps[i].bytes, steps[i].bytes);
+		assert_int_equal(decoded.items[1].steps[i].stack, steps[i].stack);
+	}
+	assert_int_equal(decoded.items[1].skipped_steps, 5);
+	assert_null(decoded.suppressions);
 	leak_marks_release(&decoded);
 	buffer_release(&payload);
+}
+
+static void gives_back_the_text_of_suppressions(void **state)
+{
+	(void)state;
+	struct leak_marks all = {.flags = LEAK_SCAN_TURNED_OFF,
+				 .suppressions = (char *)"leak:this"};
+	struct leak_marks decoded = {0};
+	struct buffer payload = {0};
+	leak_marks_encode(&all, &payload);
+	struct byte_reader reader = byte_reader_over(payload.bytes, payload.size_bytes);
+	assert_true(leak_marks_decode(&decoded, &reader));
+	assert_int_equal(decoded.flags, LEAK_SCAN_TURNED_OFF);
+	assert_string_equal(decoded.suppressions, "leak:this");
+	assert_int_equal(decoded.count, 0);
+	leak_marks_release(&decoded);
+	buffer_release(&payload);
+}
+
+/* As they were written before there were paths. */
+static void reads_marks_without_paths(void **state)
+{
+	(void)state;
+	static const uint8_t bytes[] = {4, 7, 1, 0, 0, 3, 100, 0, 10, 5, 2, 'a', 'b'};
+	struct leak_marks decoded = {0};
+	struct byte_reader reader = byte_reader_over(bytes, sizeof(bytes));
+	assert_true(leak_marks_decode(&decoded, &reader));
+	assert_int_equal(decoded.count, 1);
+	assert_int_equal(decoded.items[0].bytes, 100);
+	assert_int_equal(decoded.items[0].step_count, 0);
+	assert_string_equal(decoded.items[0].holder, "ab");
+	leak_marks_release(&decoded);
+}
+
+static void refuses_a_path_that_is_too_long(void **state)
+{
+	(void)state;
+	static const uint8_t bytes[] = {32, 7, 1, 0, 0, 3, 100, 0, 10, 5, 0, LEAK_STEPS_MAX + 1, 0};
+	struct leak_marks decoded = {0};
+	struct byte_reader reader = byte_reader_over(bytes, sizeof(bytes));
+	assert_false(leak_marks_decode(&decoded, &reader));
+	leak_marks_release(&decoded);
 }
 
 static void refuses_a_payload_cut_inside_a_mark(void **state)
@@ -86,6 +141,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(gives_back_what_was_encoded),
+		cmocka_unit_test(gives_back_the_text_of_suppressions),
+		cmocka_unit_test(reads_marks_without_paths),
+		cmocka_unit_test(refuses_a_path_that_is_too_long),
 		cmocka_unit_test(refuses_a_payload_cut_inside_a_mark),
 		cmocka_unit_test(refuses_a_kind_that_does_not_exist),
 	};

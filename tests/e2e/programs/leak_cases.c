@@ -3,7 +3,9 @@
  * One case for each kind of leak, each root and each trap of leak scans: leak_cases CASE. The sizes
  * of the blocks, from 7000 on, say which is which; test_leak_scan.py knows their kinds.
  */
+#include <assert.h>
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <memtrace/memtrace.h>
 #include <pthread.h>
@@ -422,6 +424,83 @@ static void by_abort(void)
 	abort();
 }
 
+static void forbid_core(void)
+{
+	struct rlimit none = {0};
+	(void)setrlimit(RLIMIT_CORE, &none);
+}
+
+static void by_assert(void)
+{
+	forbid_core();
+	lose(7420);
+	assert(held == &held);
+}
+
+static void by_assert_perror(void)
+{
+	forbid_core();
+	lose(7421);
+	assert_perror(EINVAL);
+}
+
+/* The C library finds its heap damaged: nothing in it can be trusted. */
+static void free_twice(size_t size)
+{
+	forbid_core();
+	for (size_t i = 0; i < 4; i++)
+		free(make(40));
+	char *block = make(size);
+	lose(7422);
+	free(block);
+	free(block);
+}
+
+static void small_twice(void)
+{
+	free_twice(600);
+}
+
+static void large_twice(void)
+{
+	free_twice(7423);
+}
+
+/* Then the block is a part of the free memory at the heap's end. */
+static void last_twice(void)
+{
+	forbid_core();
+	lose(7422);
+	char *block = make(7423);
+	free(block);
+	free(block);
+}
+
+static void damaged_header(void)
+{
+	forbid_core();
+	lose(7422);
+	char *block = make(7423);
+	memset(block - 8, 'A', 8);
+	free(block);
+}
+
+/* One list of 30 blocks, from the root to the last one; each is larger than the one before. */
+static NOINLINE void **link_block(void **last, size_t size)
+{
+	void **next = make(size);
+	*last = next;
+	return next;
+}
+
+static void long_list(void)
+{
+	void **last = (void **)&held;
+	for (size_t i = 0; i < 30; i++)
+		last = link_block(last, 7801 + i);
+	*last = make(7899);
+}
+
 static jmp_buf back;
 
 static void jump(int number)
@@ -701,6 +780,13 @@ static const struct {
 	{"_Exit", by_c99},
 	{"quick_exit", by_quick_exit},
 	{"abort", by_abort},
+	{"assert", by_assert},
+	{"assert-perror", by_assert_perror},
+	{"small-twice", small_twice},
+	{"large-twice", large_twice},
+	{"last-twice", last_twice},
+	{"damaged-header", damaged_header},
+	{"long-list", long_list},
 	{"survives-abort", survives_abort},
 	{"signal", by_signal},
 	{"kill", by_kill},

@@ -2,6 +2,7 @@
 // Pointers into blocks that C++ code makes: leak_cases_cxx CASE. The sizes of the blocks tell them
 // apart; std::string is the old, shared one.
 #define _GLIBCXX_USE_CXX11_ABI 0
+#include <sys/resource.h>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -68,8 +69,21 @@ __attribute__((noinline)) static void fill()
 	memset(plain - 40, 0, 7300);
 }
 
+/* Nobody catches: std::terminate calls abort. */
+__attribute__((noinline)) static void terminate()
+{
+	struct rlimit none = {};
+	(void)setrlimit(RLIMIT_CORE, &none);
+	plain = static_cast<char *>(malloc(7424));
+	plain = nullptr;
+	clear_stack();
+	throw 1;
+}
+
 int main(int argc, char **argv)
 {
+	if (argc > 1 && strcmp(argv[1], "terminate") == 0)
+		terminate();
 	if (argc > 1 && strcmp(argv[1], "destructors") == 0)
 		owner.blocks.push_back(new char[7801]);
 	else
