@@ -155,7 +155,7 @@ static bool build_index(struct leak_graph *graph)
 	for (uint32_t i = 0; i < graph->count; i++)
 		high = end_of(&graph->nodes[i]) > high ? end_of(&graph->nodes[i]) : high;
 	graph->low = graph->count ? graph->nodes[0].address : 0;
-	graph->span = high - graph->low;
+	graph->span = graph->count ? high + 8 - graph->low : 0; /* see is_empty_array */
 	return true;
 }
 
@@ -217,6 +217,12 @@ static uint32_t find_large(const struct leak_graph *graph, uint64_t address)
 	return first ? graph->large[first - 1] : NOBODY;
 }
 
+/* What new[] returns for no objects is behind the block, which has their number only. */
+static bool is_empty_array(const struct leak_node *node, uint64_t offset)
+{
+	return node->size_bytes == 8 && offset == 8;
+}
+
 uint32_t leak_graph_find(const struct leak_graph *graph, uint64_t address)
 {
 	if (address - graph->low >= graph->span)
@@ -229,7 +235,10 @@ uint32_t leak_graph_find(const struct leak_graph *graph, uint64_t address)
 	} else {
 		found = find_large(graph, address);
 	}
-	if (found >= graph->count || address >= end_of(&graph->nodes[found]))
+	if (found >= graph->count)
+		return NOBODY;
+	const struct leak_node *node = &graph->nodes[found];
+	if (address >= end_of(node) && !is_empty_array(node, address - node->address))
 		return NOBODY;
 	return found;
 }
@@ -293,9 +302,10 @@ static inline void follow(struct leak_graph *graph, uint32_t to, uint64_t offset
 {
 	if (graph->nodes[to].kind != LEAK_DEFINITE)
 		return;
-	if (offset == 0 || graph->reaching == LEAK_POSSIBLE)
+	if (offset == 0 ||
+	    (graph->reaching == LEAK_POSSIBLE && !is_empty_array(&graph->nodes[to], offset)))
 		reach(graph, to, holder, held_at);
-	else
+	else if (graph->reaching != LEAK_POSSIBLE)
 		offer(graph, to, offset, holder, held_at);
 }
 
@@ -477,7 +487,11 @@ static bool has_length(const struct offer_words *words, uint64_t offset, uint64_
 /* new[] of objects with destructors: their number comes first. */
 static bool is_new_array(const struct offer_words *words, uint64_t offset, uint64_t size_bytes)
 {
-	return offset == 8 && words->front[0] > 0 && (size_bytes - 8) % words->front[0] == 0;
+	if (offset != 8)
+		return false;
+	if (size_bytes == 8)
+		return words->front[0] == 0;
+	return words->front[0] > 0 && (size_bytes - 8) % words->front[0] == 0;
 }
 
 /* A pointer to a base class that is not the first: it and the object begin with tables. */
@@ -547,7 +561,8 @@ static void flood_possible(struct leak_graph *graph)
 	graph->reaching = LEAK_POSSIBLE;
 	for (size_t i = 0; i < graph->offer_count; i++) {
 		const struct leak_offer *offer = &graph->offers[i];
-		if (graph->nodes[offer->node].kind == LEAK_DEFINITE)
+		const struct leak_node *node = &graph->nodes[offer->node];
+		if (node->kind == LEAK_DEFINITE && !is_empty_array(node, offer->offset))
 			reach(graph, offer->node, offer->holder, offer->held_at);
 	}
 	flood(graph);

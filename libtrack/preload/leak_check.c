@@ -38,8 +38,9 @@
 enum scan_moment {
 	AT_EXIT,
 	AT_ABORT,
-	ON_REQUEST, /* of the program */
-	ON_SIGNAL,  /* of somebody else: in a signal handler */
+	ON_REQUEST,      /* of the program */
+	ON_LAST_REQUEST, /* the same, and there is to be no scan at the end any more */
+	ON_SIGNAL,       /* of somebody else: in a signal handler */
 };
 
 static struct {
@@ -303,7 +304,7 @@ static bool scan(enum scan_moment moment, const void *context, uintptr_t stack_p
 	bool is_made = false;
 	if (block && leak_park_begin(&preparation->park, context, stack_pointer)) {
 		scan_parked(preparation, block, moment);
-		leak_park_end(&preparation->park);
+		leak_park_end(&preparation->park, moment == AT_EXIT);
 		is_made = true;
 	}
 	if (block)
@@ -336,7 +337,7 @@ static bool check_leaks(enum scan_moment moment, const void *context, uintptr_t 
 		return false;
 	int saved_errno = errno;
 	if (!atomic_load(&check.is_done)) {
-		if (moment == AT_EXIT)
+		if (moment == AT_EXIT || moment == ON_LAST_REQUEST)
 			atomic_store(&check.is_done, 1);
 		if (moment != ON_SIGNAL)
 			leak_wishes_ask();
@@ -453,7 +454,7 @@ __attribute__((noinline)) int leak_check_now(bool is_final)
 	__builtin_unwind_init();
 	if (!tracker_records())
 		return -1;
-	bool is_made = check_leaks(is_final ? AT_EXIT : ON_REQUEST, NULL, CALLERS_STACK());
+	bool is_made = check_leaks(is_final ? ON_LAST_REQUEST : ON_REQUEST, NULL, CALLERS_STACK());
 	KEEP_FRAME();
 	uint32_t lost = is_made ? atomic_load(&own_image()->scan_lost) : LEAK_SCAN_NO_VERDICT;
 	return lost == LEAK_SCAN_NO_VERDICT ? -1 : lost > 0;

@@ -23,6 +23,7 @@
 
 #define PARK_SIGNAL LEAK_SCAN_SIGNAL
 #define PARK_LIMIT_NS 1000000000ull
+#define HOLD_NS 1000000000ull
 #define WAIT_STEP_NS 10000000L
 #define SPARE_THREADS 64u
 #define LISTING_BYTES 4096u
@@ -43,6 +44,7 @@ static struct {
 	_Atomic uint32_t parked;          /* futex: threads that are parked in this round */
 	_Atomic uint32_t round;           /* futex: they wait for it to change */
 	_Atomic uint32_t describing;      /* threads that may be writing to park->threads */
+	_Atomic uint64_t held_until_ns;   /* after a scan: they go on then */
 	struct kernel_action previous;
 } parking;
 
@@ -128,6 +130,8 @@ static void await_release(uint32_t round)
 	sys_futex_wake_all(&parking.parked);
 	while (atomic_load(&parking.round) == round)
 		sys_futex_wait(&parking.round, round, WAIT_STEP_NS);
+	while (clock_monotonic_ns() < atomic_load(&parking.held_until_ns))
+		sys_futex_wait(&parking.round, round + 1, WAIT_STEP_NS);
 }
 
 /* context  of the code that the signal interrupted; NULL: the calling code, at `stack_pointer` */
@@ -413,8 +417,9 @@ bool leak_park_begin(struct leak_park *all, const void *context, uintptr_t stack
 	return true;
 }
 
-void leak_park_end(struct leak_park *all)
+void leak_park_end(struct leak_park *all, bool is_over)
 {
+	atomic_store(&parking.held_until_ns, is_over ? clock_monotonic_ns() + HOLD_NS : 0);
 	atomic_store(&parking.park, NULL);
 	atomic_fetch_add(&parking.round, 1);
 	sys_futex_wake_all(&parking.round);
@@ -430,4 +435,5 @@ void leak_park_reset(void)
 {
 	atomic_store(&parking.park, NULL);
 	atomic_store(&parking.describing, 0);
+	atomic_store(&parking.held_until_ns, 0);
 }

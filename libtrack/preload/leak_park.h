@@ -44,8 +44,13 @@ struct leak_park {
  */
 bool leak_park_begin(struct leak_park *park, const void *context, uintptr_t stack_pointer);
 
-/* Lets them go on. */
-void leak_park_end(struct leak_park *park);
+/*
+ * Lets them go on.
+ *
+ * is_over  the process is about to end: they stay for up to a second, so that none of them gets to
+ *          see that a signal has interrupted what it waited for
+ */
+void leak_park_end(struct leak_park *park, bool is_over);
 
 /* Parks the calling thread, which was asked to while it could not: thread_self.park_wanted. */
 void leak_park_deferred(void);

@@ -162,6 +162,10 @@ class Threads(LeakScanTest):
         self.assertEqual(images[0], {7303: {"reachable": 1}, 7304: {"definite": 1}})
         self.assertEqual(self.flags[0], THREAD_NOT_PARKED)
 
+    def test_threads_that_sleep_when_the_process_ends_are_not_woken(self):
+        for _ in range(5):
+            self.assertEqual(self.case("sleeper"), {7425: "definite"})
+
     def test_the_main_thread_may_have_ended(self):
         self.assertEqual(self.case("main-ends"), {7305: "definite"})
         self.assertEqual(self.flags[0], 0)

@@ -217,6 +217,22 @@ static void an_array_is_reachable_by_its_first_element(void **state)
 	heap_free(heap);
 }
 
+static void an_array_of_nothing_is_reachable_behind_its_end(void **state)
+{
+	(void)state;
+	struct heap *heap = heap_new();
+	uint64_t array = block(heap, 0x200, 8);
+	uint64_t number = block(heap, 64, 8);
+	uint64_t longer = block(heap, 128, 16);
+	store(heap, array, 0);
+	store(heap, number, 3);
+	classify(heap, (uint64_t[]){array + 8, number + 8, longer + 16}, 3);
+	assert_kind(heap, array, LEAK_REACHABLE);
+	assert_kind(heap, number, LEAK_DEFINITE);
+	assert_kind(heap, longer, LEAK_DEFINITE);
+	heap_free(heap);
+}
+
 static void an_object_is_reachable_by_its_second_base(void **state)
 {
 	(void)state;
@@ -295,6 +311,7 @@ int main(void)
 		cmocka_unit_test(a_later_leader_takes_over_an_earlier_one),
 		cmocka_unit_test(the_old_shared_string_is_reachable_by_its_characters),
 		cmocka_unit_test(an_array_is_reachable_by_its_first_element),
+		cmocka_unit_test(an_array_of_nothing_is_reachable_behind_its_end),
 		cmocka_unit_test(an_object_is_reachable_by_its_second_base),
 		cmocka_unit_test(words_of_bins_are_no_pointers),
 		cmocka_unit_test(finds_blocks_of_all_sizes),

@@ -501,6 +501,23 @@ static void long_list(void)
 	*last = make(7899);
 }
 
+/* A thread that ends the process with 1 if it is woken before its time. */
+static void *sleep_long(void *unused)
+{
+	if (usleep(30000000) != 0)
+		_exit(1);
+	return unused;
+}
+
+static void sleeper(void)
+{
+	pthread_t threads[8];
+	for (size_t i = 0; i < 8; i++)
+		(void)pthread_create(&threads[i], NULL, sleep_long, NULL);
+	usleep(50000);
+	lose(7425);
+}
+
 static jmp_buf back;
 
 static void jump(int number)
@@ -787,6 +804,7 @@ static const struct {
 	{"last-twice", last_twice},
 	{"damaged-header", damaged_header},
 	{"long-list", long_list},
+	{"sleeper", sleeper},
 	{"survives-abort", survives_abort},
 	{"signal", by_signal},
 	{"kill", by_kill},
