@@ -3,6 +3,7 @@
 
 import json
 import os
+import pathlib
 import signal
 import subprocess
 import unittest
@@ -320,6 +321,73 @@ class Suppressions(CheckTest):
         self.status("definite:100", options=["-o", self.log])
         printed = self.report("leaks", "--print-suppressions=valgrind", check=False).stdout.decode()
         self.assertEqual(run(*valgrind, self.write(printed), VERDICTS, "definite:100").returncode, 0)
+
+
+YAMA = pathlib.Path("/proc/sys/kernel/yama/ptrace_scope")
+WITHOUT_PTRACE = ("setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace")
+GDB = ("gdb", "-q", "-nx", "-batch", "-return-child-result", "-ex", "set debuginfod enabled off", "-ex", "run", "--args")
+STRACE = ("strace", "-f", "-qq", "-o", "/dev/null")
+
+
+class Surroundings(CheckTest):
+    """What is found does not depend on who looks on, on rights, and on the way in which a program ends."""
+
+    CASES = {
+        "kinds": 0, "_exit": 0, "quick_exit": 0, "abort": 128 + signal.SIGABRT, "forks": 0,
+        "closes-all": 0, "threads": 0,
+    }
+    alone = {}  # what is found with nothing around
+
+    def found(self, case, outside=(), inside=()):
+        """The subject's blocks by kind and size, and the verdict."""
+        report = self.directory / "report.json"
+        report.unlink(missing_ok=True)
+        command = [*outside, MEMTRACE, "check", "--json", f"--report={report}", "--",
+                   *inside, program("leak_cases"), case]
+        done = run(*command, cwd=self.directory, env=self.environment)
+        self.assertTrue(report.exists(), done.stderr.decode(errors="replace"))
+        content = json.loads(report.read_text())
+        leaks = sorted((leak["kind"], leak["bytes"], leak["blocks"]) for leak in content["leaks"]
+                       if leak["origins"][0]["image"].endswith("leak_cases") and leak["bytes"] >= 7000)
+        return leaks, content["verdict"]["outcome"], done.returncode
+
+    def compare(self, outside=(), inside=()):
+        for case, status in self.CASES.items():
+            with self.subTest(case):
+                if case not in self.alone:
+                    self.alone[case] = self.found(case)
+                plain = self.alone[case]
+                self.assertEqual(plain[1:], ("failed", status or 23))
+                self.assertIn("definite", {kind for kind, _, _ in plain[0]})
+                leaks, outcome, _ = self.found(case, outside, inside)
+                self.assertEqual((leaks, outcome), plain[:2])
+
+    @needs("strace")
+    def test_all_of_it_under_strace(self):
+        self.compare(outside=STRACE)
+
+    @needs("strace")
+    def test_the_program_under_strace(self):
+        self.compare(inside=STRACE)
+
+    @needs("gdb")
+    def test_memtrace_under_gdb(self):
+        self.compare(outside=GDB)
+
+    @needs("gdb")
+    def test_the_program_under_gdb(self):
+        self.compare(inside=GDB)
+
+    @needs("setpriv")
+    def test_without_the_right_to_trace_processes(self):
+        self.compare(outside=WITHOUT_PTRACE)
+
+    @unittest.skipUnless(YAMA.exists() and os.access(YAMA, os.W_OK), "there is no yama, or it can't be set here")
+    def test_where_only_root_may_trace_processes(self):
+        before = YAMA.read_text()
+        self.addCleanup(YAMA.write_text, before)
+        YAMA.write_text("2")
+        self.compare(outside=WITHOUT_PTRACE)
 
 
 class Wishes(CheckTest):
