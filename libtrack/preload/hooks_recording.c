@@ -44,6 +44,19 @@ static __attribute__((noinline, cold)) void note_failure(void)
 			memory_order_relaxed);
 }
 
+static inline bool scrubs(void)
+{
+	return __builtin_expect(atomic_load_explicit(&tracker.scrubs, memory_order_relaxed), 0);
+}
+
+static inline void made(enum allocation_kind kind, void *block, size_t size_bytes,
+			const struct unwind_start *start)
+{
+	if (scrubs())
+		scrub_fresh(block, size_bytes);
+	record(kind, block, size_bytes, start);
+}
+
 void *recorded_malloc(size_t size_bytes)
 {
 	void *block = real.malloc(size_bytes);
@@ -51,14 +64,9 @@ void *recorded_malloc(size_t size_bytes)
 		note_failure();
 	} else if (is_recording()) {
 		struct unwind_start start = UNWIND_START();
-		record(ALLOCATION_MALLOC, block, size_bytes, &start);
+		made(ALLOCATION_MALLOC, block, size_bytes, &start);
 	}
 	return block;
-}
-
-static inline bool scrubs(void)
-{
-	return __builtin_expect(atomic_load_explicit(&tracker.scrubs, memory_order_relaxed), 0);
 }
 
 /* Says whether the real free is to be called, and records the release. */
@@ -114,8 +122,7 @@ static inline void *move_block(void *old, size_t size_bytes, const struct unwind
 {
 	uint64_t interval_bytes = 0;
 	bool is_old_recorded = old && recorder_move_begins(old);
-	void *block = old && scrubs() ? scrub_realloc(old, size_bytes)
-				      : real.realloc(old, size_bytes);
+	void *block = scrubs() ? scrub_realloc(old, size_bytes) : real.realloc(old, size_bytes);
 	if (!block) {
 		if (size_bytes > 0)
 			note_failure();
@@ -169,7 +176,7 @@ void *recorded_memalign(size_t alignment, size_t size_bytes)
 	void *block = real.memalign(alignment, size_bytes);
 	if (block && is_recording()) {
 		struct unwind_start start = UNWIND_START();
-		record(ALLOCATION_ALIGNED, block, size_bytes, &start);
+		made(ALLOCATION_ALIGNED, block, size_bytes, &start);
 	}
 	return block;
 }
@@ -179,7 +186,7 @@ void *recorded_aligned_alloc(size_t alignment, size_t size_bytes)
 	void *block = real.aligned_alloc(alignment, size_bytes);
 	if (block && is_recording()) {
 		struct unwind_start start = UNWIND_START();
-		record(ALLOCATION_ALIGNED, block, size_bytes, &start);
+		made(ALLOCATION_ALIGNED, block, size_bytes, &start);
 	}
 	return block;
 }
@@ -189,7 +196,7 @@ int recorded_posix_memalign(void **ret_block, size_t alignment, size_t size_byte
 	int failure = real.posix_memalign(ret_block, alignment, size_bytes);
 	if (failure == 0 && *ret_block && is_recording()) {
 		struct unwind_start start = UNWIND_START();
-		record(ALLOCATION_ALIGNED, *ret_block, size_bytes, &start);
+		made(ALLOCATION_ALIGNED, *ret_block, size_bytes, &start);
 	}
 	return failure;
 }
@@ -199,7 +206,7 @@ void *recorded_valloc(size_t size_bytes)
 	void *block = real.valloc(size_bytes);
 	if (block && is_recording()) {
 		struct unwind_start start = UNWIND_START();
-		record(ALLOCATION_ALIGNED, block, size_bytes, &start);
+		made(ALLOCATION_ALIGNED, block, size_bytes, &start);
 	}
 	return block;
 }
@@ -209,7 +216,7 @@ void *recorded_pvalloc(size_t size_bytes)
 	void *block = real.pvalloc(size_bytes);
 	if (block && is_recording()) {
 		struct unwind_start start = UNWIND_START();
-		record(ALLOCATION_ALIGNED, block, size_bytes, &start);
+		made(ALLOCATION_ALIGNED, block, size_bytes, &start);
 	}
 	return block;
 }

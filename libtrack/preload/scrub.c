@@ -105,6 +105,7 @@ static void *move(void *old, size_t old_bytes, size_t size_bytes)
 	void *block = real.malloc(size_bytes);
 	if (!block)
 		return real.realloc(old, size_bytes); /* there may be room where it is */
+	scrub_fresh(block, size_bytes);
 	memcpy(block, old, old_bytes);
 	memset(old, 0, old_bytes);
 	real.free(old);
@@ -113,6 +114,12 @@ static void *move(void *old, size_t old_bytes, size_t size_bytes)
 
 void *scrub_realloc(void *old, size_t size_bytes)
 {
+	if (!old) {
+		void *made = real.realloc(NULL, size_bytes);
+		if (made)
+			scrub_fresh(made, size_bytes);
+		return made;
+	}
 	size_t old_bytes = usable_bytes(old);
 	if (old_bytes == 0 || has_own_mapping(old))
 		return real.realloc(old, size_bytes);
@@ -120,5 +127,8 @@ void *scrub_realloc(void *old, size_t size_bytes)
 		return move(old, old_bytes, size_bytes);
 	if (size_bytes < old_bytes)
 		memset((char *)old + size_bytes, 0, old_bytes - size_bytes);
-	return real.realloc(old, size_bytes);
+	void *block = real.realloc(old, size_bytes);
+	if (block && size_bytes > old_bytes)
+		scrub_fresh((char *)block + old_bytes, size_bytes - old_bytes);
+	return block;
 }

@@ -10,9 +10,22 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 /* Zeroes all that the program may have written to a block (not NULL) that is about to be freed. */
 void scrub_block(void *block);
+
+/*
+ * Zeroes what the allocator has left in a block that was made just now: the links of its lists of
+ * free memory. They are at the beginning of what was free; where such pieces were joined, anywhere.
+ */
+#define SCRUB_WHOLE_MAX 1024u
+#define SCRUB_LINKS_BYTES 48u
+
+static inline void scrub_fresh(void *block, size_t size_bytes)
+{
+	memset(block, 0, size_bytes <= SCRUB_WHOLE_MAX ? size_bytes : SCRUB_LINKS_BYTES);
+}
 
 /*
  * A block that was freed already is left alone, so that glibc sees that and says so. How glibc
@@ -23,7 +36,7 @@ bool scrub_is_learning(void);
 void scrub_learn(const void *freed);
 
 /*
- * realloc of a block (not NULL) that leaves nothing behind: a tail that is cut off is zeroed, a
+ * realloc that leaves nothing behind: a tail that is cut off is zeroed, a
  * block that has to grow moves by allocation, copy and release, unless it is large.
  */
 void *scrub_realloc(void *old, size_t size_bytes);

@@ -145,6 +145,10 @@ class Traps(LeakScanTest):
         images = self.scan(program("leak_cases"), "stale-realloc")
         self.assertEqual(images[0], {7205: {"definite": 100}})
 
+    def test_links_of_free_memory_in_new_blocks(self):
+        self.assertEqual(self.case("links-malloc"), {7208: "definite"})
+        self.assertEqual(self.case("links-realloc"), {7224: "definite"})
+
     def test_tables_that_are_being_moved_keep_their_blocks(self):
         for _ in range(3):
             images = self.scan(program("leak_cases"), "moving")

@@ -518,6 +518,39 @@ static void sleeper(void)
 	lose(7425);
 }
 
+/*
+ * A free block in one of glibc's lists by size begins with links to others. They point to what
+ * was the last word of the block in front of such a one.
+ */
+static void *(*volatile make_again)(void *, size_t) = realloc;
+static void *volatile others[4];
+
+static NOINLINE void leave_links(size_t size)
+{
+	void *first = malloc(9000);
+	others[0] = make(16);
+	(void)make(size); /* lost: right in front of the second */
+	void *second = malloc(9100);
+	others[1] = make(16);
+	free(first);
+	free(second);
+	others[2] = make(20000); /* puts these two into their list */
+}
+
+static void links_and_malloc(void)
+{
+	leave_links(7208);
+	clear_stack();
+	held = malloc(4000);
+}
+
+static void links_and_realloc(void)
+{
+	leave_links(7224);
+	clear_stack();
+	held = make_again(NULL, 4000);
+}
+
 static jmp_buf back;
 
 static void jump(int number)
@@ -805,6 +838,8 @@ static const struct {
 	{"damaged-header", damaged_header},
 	{"long-list", long_list},
 	{"sleeper", sleeper},
+	{"links-malloc", links_and_malloc},
+	{"links-realloc", links_and_realloc},
 	{"survives-abort", survives_abort},
 	{"signal", by_signal},
 	{"kill", by_kill},
