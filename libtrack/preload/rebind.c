@@ -9,6 +9,7 @@
 #include <elf.h>
 #include <link.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 #include "common/sys.h"
 
@@ -46,19 +47,56 @@ static uintptr_t absolute(const struct link_map *map, ElfW(Addr) address)
 	return address < map->l_addr ? address + map->l_addr : address;
 }
 
-static void read_segments(struct module *module)
+static void read_segments(struct module *module, const ElfW(Phdr) * segments, size_t count)
 {
-	const ElfW(Ehdr) *header = (const ElfW(Ehdr) *)module->start;
-	if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
-	    header->e_phentsize != sizeof(ElfW(Phdr)))
-		return;
-	const ElfW(Phdr) *segments = (const ElfW(Phdr) *)(module->start + header->e_phoff);
-	for (size_t i = 0; i < header->e_phnum; i++) {
+	for (size_t i = 0; i < count; i++) {
 		if (segments[i].p_type != PT_GNU_RELRO)
 			continue;
 		module->readonly_start = module->bias + segments[i].p_vaddr;
 		module->readonly_end = module->readonly_start + segments[i].p_memsz;
 	}
+}
+
+/*
+ * The program as the kernel has mapped it. If it was linked for larger pages than the kernel's,
+ * there are gaps between its segments, and _dl_find_object takes each for a module of its own;
+ * the other modules are in one piece.
+ *
+ * returns  false if this is not the program
+ */
+static bool read_program(const struct link_map *map, struct module *module)
+{
+	const ElfW(Phdr) *segments = (const ElfW(Phdr) *)getauxval(AT_PHDR);
+	size_t count = segments ? getauxval(AT_PHNUM) : 0;
+	uintptr_t start = UINTPTR_MAX;
+	uintptr_t end = 0;
+	bool is_program = false;
+	for (size_t i = 0; i < count; i++) {
+		uintptr_t at = map->l_addr + segments[i].p_vaddr;
+		if (segments[i].p_type == PT_DYNAMIC)
+			is_program = at == (uintptr_t)map->l_ld;
+		if (segments[i].p_type != PT_LOAD)
+			continue;
+		start = at < start ? at : start;
+		end = at + segments[i].p_memsz > end ? at + segments[i].p_memsz : end;
+	}
+	if (!is_program)
+		return false;
+	module->start = start;
+	module->end = end;
+	read_segments(module, segments, count);
+	return true;
+}
+
+static void read_library(const struct dl_find_object *object, struct module *module)
+{
+	const ElfW(Ehdr) *header = object->dlfo_map_start;
+	module->start = (uintptr_t)object->dlfo_map_start;
+	module->end = (uintptr_t)object->dlfo_map_end;
+	if (memcmp(header->e_ident, ELFMAG, SELFMAG) == 0 &&
+	    header->e_phentsize == sizeof(ElfW(Phdr)))
+		read_segments(module, (const ElfW(Phdr) *)(module->start + header->e_phoff),
+			      header->e_phnum);
 }
 
 static bool read_module(const struct link_map *map, struct module *module)
@@ -69,8 +107,8 @@ static bool read_module(const struct link_map *map, struct module *module)
 	if (!map->l_ld || _dl_find_object((void *)map->l_ld, &object) != 0 ||
 	    object.dlfo_link_map != map)
 		return false;
-	module->start = (uintptr_t)object.dlfo_map_start;
-	module->end = (uintptr_t)object.dlfo_map_end;
+	if (!read_program(map, module))
+		read_library(&object, module);
 	for (const ElfW(Dyn) *entry = map->l_ld; entry->d_tag != DT_NULL; entry++) {
 		uintptr_t value = absolute(map, entry->d_un.d_ptr);
 		switch (entry->d_tag) {
@@ -104,7 +142,6 @@ static bool read_module(const struct link_map *map, struct module *module)
 			break;
 		}
 	}
-	read_segments(module);
 	return module->symbols && module->names;
 }
 

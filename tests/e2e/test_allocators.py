@@ -85,6 +85,13 @@ class OwnAllocator(MemtraceTest):
         self.assertEqual([summary[key] for key in ("allocations", "deallocations", "allocated_bytes", "live_bytes")],
                          [5, 4, 511, 33])
 
+    def test_a_program_that_was_linked_for_larger_pages(self):
+        """There are gaps between its segments."""
+        for suffix in ("now", "lazy"):
+            with self.subTest(suffix):
+                summary = self.assert_same_behaviour(program(f"use_own_allocator_{suffix}"))
+                self.assertEqual([summary[key] for key in ("allocations", "deallocations", "live_bytes")], [5, 4, 33])
+
     def test_sampled_blocks_are_released(self):
         for library in LIBRARIES:
             if not (PROGRAMS / f"extras_{library}").exists():
