@@ -91,6 +91,20 @@ class KnownCounts(MemtraceTest):
         self.assertGreaterEqual(summary["allocations"], made)
         self.assertLess(summary["allocations"], made + 50)
 
+    def test_what_a_program_with_threads_holds_is_what_is_live(self):
+        """The rounds are 50 million events when asked for: $MEMTRACE_LIVE_SET_ROUNDS=3200000."""
+        keys = ("allocations", "deallocations", "live_allocations", "live_bytes")
+        rounds = os.environ.get("MEMTRACE_LIVE_SET_ROUNDS", "20000")
+        # Without rounds: what libc allocates for itself and the threads.
+        self.record(program("live_set"), "8", "0", options=["--exact"])
+        before = self.summary()
+        self.log.unlink()
+        done = self.record(program("live_set"), "8", rounds, options=["--exact"], timeout=600)
+        after = self.summary()
+        self.assertEqual([after[key] - before[key] for key in keys], [int(figure) for figure in done.stdout.split()])
+        self.assertTrue(after["complete"], after["incomplete_reason"])
+        self.assertEqual([after["anomalies"], after["processes"][0]["skipped_events"]], [0, 0])
+
     def test_exceptions_through_deep_stacks(self):
         summary = self.assert_same_behaviour(program("exceptions"))
         # Two vectors and strings a frame, one exception and its message a throw.
