@@ -6,6 +6,7 @@ memtrace=${MEMTRACE_BUILD:?the build directory}/cmd/memtrace
 scratch=$(mktemp -d -t memtrace-suite-XXXXXX)
 trap 'rm -rf "$scratch"' EXIT
 status=0
+: >"$scratch/said"
 
 # recorded COMMAND...: under memtrace; what it says goes to $scratch/said.
 recorded() {
