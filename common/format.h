@@ -109,12 +109,13 @@ enum leak_scan_flags {
 /* How a finished or interrupted recording lost something (flags). */
 enum log_loss {
 	LOG_LOSS_NONE = 0,
-	LOG_LOSS_BACK_PRESSURE = 1, /* the collector made no progress for a second */
+	LOG_LOSS_BACK_PRESSURE = 1, /* the collector made no progress for seconds */
 	LOG_LOSS_NO_MEMORY = 2,     /* the tracker got no memory for a thread */
 	LOG_LOSS_WRITE = 4,         /* the log could not be written: full disk, file size limit */
 	LOG_LOSS_COLLECTOR = 8,     /* the collector ended before the program did */
 	LOG_LOSS_TRUNCATED = 16,    /* the file is cut off */
 	LOG_LOSS_NONSENSE = 32,     /* a process wrote over the tracker's memory */
+	LOG_LOSS_NO_ROOM = 64,      /* more threads or processes at a time than there is room for */
 };
 
 #endif

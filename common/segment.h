@@ -47,8 +47,9 @@ static_assert(SEGMENT_CHUNK_RINGS * sizeof(struct ring_header) <= SEGMENT_CHUNK_
 static_assert(SEGMENT_CHUNK_BYTES % SEGMENT_PAGE == 0, "chunks are mapped");
 
 enum image_flags {
-	IMAGE_LOST_BACK_PRESSURE = 1, /* recording ended: a full ring was not drained in time */
-	IMAGE_LOST_NO_MEMORY = 2,     /* a thread was not recorded: no memory, no ring */
+	IMAGE_LOST_BACK_PRESSURE = 1, /* recording ended: the collector made no progress in time */
+	IMAGE_LOST_NO_MEMORY = 2,     /* a thread was not recorded: it could not map its ring */
+	IMAGE_LOST_NO_ROOM = 4,       /* a thread was not recorded: the segment has no more rings */
 };
 
 /* One process image: a process from fork or exec to the next exec or its end. */
@@ -110,6 +111,8 @@ struct segment_header {
 		doorbell;              /* futex: the collector's sleep ends when it changes */
 	_Atomic uint32_t chunk_wanted; /* a thread found no free ring */
 	_Atomic uint64_t image_serial; /* last serial given out */
+	_Atomic uint64_t given_up_us;  /* 1 + elapsed_us at which somebody gave up waiting */
+	_Atomic uint32_t lost_images;  /* enum image_flags of processes that found no slot */
 
 	_Alignas(64) _Atomic uint32_t collector_sleeping;
 	/*

@@ -389,6 +389,10 @@ const char *loaded_log_incomplete_reason(const struct loaded_log *log)
 		return "the collector was stopped or too slow, and recording ended";
 	if (loss & LOG_LOSS_NO_MEMORY)
 		return "a thread could not be recorded for want of memory";
+	if (loss & LOG_LOSS_NO_ROOM)
+		return "a thread or process could not be recorded: there were too many at a time, "
+		       "or "
+		       "no room on the disk for its records";
 	if (loss & LOG_LOSS_NONSENSE)
 		return "a process wrote over memtrace's records: some of them are missing";
 	if (loss & LOG_LOSS_COLLECTOR)

@@ -347,10 +347,13 @@ static void add_losses(const struct recovery *recovery)
 	for (uint32_t i = 0; i < SEGMENT_IMAGES; i++) {
 		const struct image_slot *slot = &recovery->header->images[i];
 		uint32_t flags = atomic_load(&slot->serial) ? atomic_load(&slot->flags) : 0;
+		flags |= atomic_load(&recovery->header->lost_images);
 		if (flags & IMAGE_LOST_BACK_PRESSURE)
 			recovery->log->info.loss |= LOG_LOSS_COLLECTOR;
 		if (flags & IMAGE_LOST_NO_MEMORY)
 			recovery->log->info.loss |= LOG_LOSS_NO_MEMORY;
+		if (flags & IMAGE_LOST_NO_ROOM)
+			recovery->log->info.loss |= LOG_LOSS_NO_ROOM;
 	}
 }
 

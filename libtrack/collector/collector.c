@@ -382,6 +382,14 @@ static void tell_of_leftovers(struct collector *collector)
 	send_news(collector, RECORDING_GOES_ON, count);
 }
 
+/* returns  enum log_loss of enum image_flags */
+static uint32_t log_loss_of(uint32_t flags)
+{
+	return (flags & IMAGE_LOST_BACK_PRESSURE ? LOG_LOSS_BACK_PRESSURE : 0u) |
+	       (flags & IMAGE_LOST_NO_MEMORY ? LOG_LOSS_NO_MEMORY : 0u) |
+	       (flags & IMAGE_LOST_NO_ROOM ? LOG_LOSS_NO_ROOM : 0u);
+}
+
 /* Ends the images whose process is gone: all that they published is decoded first. */
 static enum mt_status end_dead_images(struct collector *collector, struct mt_error *error)
 {
@@ -411,8 +419,7 @@ static enum mt_status end_dead_images(struct collector *collector, struct mt_err
 		uint32_t flags = atomic_load(&slot->flags);
 		collector->failed_allocations += atomic_load(&slot->failed_allocations);
 		const struct image_end end = {
-			.loss = (flags & IMAGE_LOST_BACK_PRESSURE ? LOG_LOSS_BACK_PRESSURE : 0u) |
-				(flags & IMAGE_LOST_NO_MEMORY ? LOG_LOSS_NO_MEMORY : 0u),
+			.loss = log_loss_of(flags),
 			.skipped_events = atomic_load(&slot->skipped_events),
 			.has_stack_checks = collector->segment.header->session_flags &
 					    SESSION_CROSS_CHECK,
@@ -598,6 +605,7 @@ static enum mt_status collect(struct collector *collector, struct mt_error *erro
 		if (status == MT_OK && !is_over(collector))
 			sleep_a_tick(collector, taken);
 	}
+	collector->loss |= log_loss_of(atomic_load(&collector->segment.header->lost_images));
 	if (status == MT_OK &&
 	    !(collector->has_status && collector->ended.event == PROGRAM_NOT_STARTED))
 		status = finish(collector, error);

@@ -18,6 +18,7 @@
 #include "common/counter.h"
 #include "common/sys.h"
 #include "libtrack/preload/leak_park.h"
+#include "libtrack/preload/patience.h"
 #include "libtrack/preload/recorder.h"
 #include "libtrack/preload/tracker.h"
 
@@ -41,6 +42,7 @@ static struct {
 	_Atomic(struct thread_block *) side;
 	_Atomic uint32_t side_lock;
 	_Atomic uint32_t side_is_stuck; /* its holder did not give it back within a second */
+	_Atomic uint32_t has_no_side;   /* there was no ring for it */
 	_Atomic(struct thread_self *) side_holder;
 	uintptr_t side_sp;          /* where the holder's stack was */
 	struct thread_block *spare; /* [SPARE_BLOCKS] for a process that may not map any more */
@@ -64,18 +66,9 @@ static bool is_filtered(void)
 				0);
 }
 
-static bool is_collector_dead(void)
-{
-	/* The futex word of a mutex is its first member; the kernel marks it when the owner dies.
-	 */
-	const volatile uint32_t *word =
-		(const volatile uint32_t *)&tracker.segment->collector_alive;
-	return *word & FUTEX_OWNER_DIED;
-}
-
 bool thread_may_go_on(void)
 {
-	return tracker_records() && !is_collector_dead() &&
+	return tracker_records() && !patience_sees_death() &&
 	       !atomic_load_explicit(&tracker.segment->stopped, memory_order_relaxed);
 }
 
@@ -203,21 +196,40 @@ static void ask_for_chunk(uint32_t count)
 {
 	atomic_store_explicit(&tracker.segment->chunk_wanted, 1, memory_order_release);
 	tracker_wake_collector();
-	sys_futex_wait(&tracker.segment->chunk_count, count, WAIT_STEP_NS);
+	sys_futex_wait(&tracker.segment->chunk_count, count, PATIENCE_STEP_NS);
 }
 
-static int claim_ring(void)
+/*
+ * ret_loss  set on failure: enum image_flags, why there is none; 0 if nothing is recorded any more
+ * returns   the index of a ring that is ours now, -1 on failure
+ */
+static int claim_ring(uint32_t *ret_loss)
 {
-	struct wait wait = {0};
-	while (!wait_is_over(&wait) && thread_may_go_on()) {
+	static const uint32_t losses[] = {
+		[PATIENCE_REFUSED] = IMAGE_LOST_NO_ROOM,
+		[PATIENCE_STALLED] = IMAGE_LOST_BACK_PRESSURE,
+		[PATIENCE_STOPPED] = 0,
+	};
+	struct patience patience = {0};
+	uint32_t last_count = 0;
+	for (;;) {
 		uint32_t count = atomic_load_explicit(&tracker.segment->chunk_count,
 						      memory_order_acquire);
 		int index = claim_free_ring();
+		*ret_loss = index == -2 ? IMAGE_LOST_NO_MEMORY : IMAGE_LOST_NO_ROOM;
 		if (index != -1 || is_filtered())
-			return index;
+			return index < 0 ? -1 : index;
+		/* There were new ones, for others. */
+		if (count != last_count)
+			patience = (struct patience){0};
+		last_count = count;
+		enum patience_end end = patience_ask(&patience);
+		if (end != PATIENCE_LEFT || !tracker_records()) {
+			*ret_loss = losses[end];
+			return -1;
+		}
 		ask_for_chunk(count);
 	}
-	return -1;
 }
 
 static struct image_slot *own_image(void)
@@ -237,11 +249,13 @@ static struct thread_block *block_memory(void)
 	return &threads.spare[index];
 }
 
-static struct thread_block *block_new(void)
+/* ret_loss  set on failure, as claim_ring() does */
+static struct thread_block *block_new(uint32_t *ret_loss)
 {
-	int index = claim_ring();
+	int index = claim_ring(ret_loss);
 	if (index < 0)
 		return NULL;
+	*ret_loss = IMAGE_LOST_NO_MEMORY;
 	struct thread_block *block = block_memory();
 	void *chunk = map_chunk((uint32_t)index / SEGMENT_CHUNK_RINGS);
 	if (!block || !chunk)
@@ -381,13 +395,17 @@ static struct thread_block *enter_side(struct thread_self *self, bool is_nested)
 	/* From now on the order between this ring and the others is told by stamps. */
 	atomic_store_explicit(&tracker.stamping, 1, memory_order_release);
 	struct thread_block *side = atomic_load(&threads.side);
-	if (!side) {
-		side = block_new();
+	if (!side && !atomic_load(&threads.has_no_side)) {
+		uint32_t loss;
+		side = block_new(&loss);
 		if (side)
 			side->is_side = 1;
+		else
+			atomic_store(&threads.has_no_side, 1);
 		atomic_store(&threads.side, side);
 	}
 	if (!side || !recorder_note_thread(side, tracker_thread_id())) {
+		atomic_fetch_add_explicit(&own_image()->skipped_events, 1, memory_order_relaxed);
 		unlock_side();
 		return NULL;
 	}
@@ -400,17 +418,18 @@ static struct thread_block *attach(struct thread_self *self)
 {
 	if (!tracker_records())
 		return NULL;
+	uint32_t loss = 0;
 	struct thread_block *block = idle_pop();
 	if (block)
 		stack_bounds_init(&block->unwind.bounds);
 	else
-		block = block_new();
+		block = block_new(&loss);
 	if (!block && is_filtered() && atomic_load(&threads.side)) {
 		self->has_left = 1; /* it shares the side ring from the start */
 		return enter_side(self, false);
 	}
 	if (!block) {
-		tracker_stop(IMAGE_LOST_NO_MEMORY);
+		tracker_stop(loss);
 		return NULL;
 	}
 	block->kernel_id = is_filtered() ? 0 : (uint32_t)sys_call6(SYS_gettid, 0, 0, 0, 0, 0, 0);
@@ -598,6 +617,7 @@ void thread_start_process(bool after_fork)
 	atomic_store(&threads.side, NULL);
 	unlock_side();
 	atomic_store(&threads.side_is_stuck, 0);
+	atomic_store(&threads.has_no_side, 0);
 	atomic_store(&threads.idle, 0);
 	atomic_store(&threads.attached, 0);
 	threads.is_forked = true;

@@ -12,6 +12,7 @@
 #include "libtrack/preload/environment.h"
 #include "libtrack/preload/leak_check.h"
 #include "libtrack/preload/modules.h"
+#include "libtrack/preload/patience.h"
 #include "libtrack/preload/real.h"
 #include "libtrack/preload/thread.h"
 #include "libtrack/preload/unwind.h"
@@ -40,7 +41,7 @@ void tracker_wake_collector(void)
 		sys_futex_wake(&segment->doorbell);
 }
 
-static bool claim_image(uint64_t parent_serial)
+static bool claim_free_image(uint64_t parent_serial)
 {
 	struct segment_header *segment = tracker.segment;
 	for (uint32_t i = 0; i < SEGMENT_IMAGES; i++) {
@@ -75,6 +76,33 @@ static bool claim_image(uint64_t parent_serial)
 		return true;
 	}
 	return false;
+}
+
+/*
+ * Takes a slot for this process image. The collector gives back those of processes that have
+ * ended; if it is slow to, it is waited for.
+ */
+static bool claim_image(uint64_t parent_serial)
+{
+	struct segment_header *segment = tracker.segment;
+	struct patience patience = {0};
+	enum patience_end end = PATIENCE_LEFT;
+	while (!claim_free_image(parent_serial)) {
+		if (!atomic_load(&tracker.is_filtered))
+			end = patience_ask(&patience);
+		if (end != PATIENCE_LEFT || atomic_load(&tracker.is_filtered)) {
+			atomic_fetch_or(&segment->lost_images, end == PATIENCE_STALLED
+								       ? IMAGE_LOST_BACK_PRESSURE
+								       : IMAGE_LOST_NO_ROOM);
+			return false;
+		}
+		/* A sleep: nobody tells of a slot that is free. */
+		tracker_wake_collector();
+		sys_futex_wait(&segment->chunk_count,
+			       atomic_load_explicit(&segment->chunk_count, memory_order_relaxed),
+			       PATIENCE_STEP_NS);
+	}
+	return true;
 }
 
 /*

@@ -17,6 +17,8 @@ import unittest
 from support import MEMTRACE, MemtraceTest, program, run, shell_status
 
 IS_ROOT = os.geteuid() == 0
+NO_ROOM = ("a thread or process could not be recorded: there were too many at a time, or no room on the disk "
+           "for its records")
 
 
 def hazard(name):
@@ -42,6 +44,11 @@ class HazardTest(MemtraceTest):
                 if 5000 < size < 6000:
                     found[size] = found.get(size, 0) + leak["blocks"]
         return found
+
+    def kept_in_all(self):
+        """The same of the whole tree at once."""
+        sizes = [(leak["bytes"] // leak["blocks"], leak["blocks"]) for leak in self.leaks()["leaks"]]
+        return {size: sum(blocks for s, blocks in sizes if s == size) for size, _ in sizes if 5000 < size < 6000}
 
     def survives(self, *command, keeps, **options):
         """The program behaves the same and keeps `keeps`: {size: blocks}."""
@@ -71,6 +78,18 @@ class Life(HazardTest):
     def test_a_thousand_threads_at_a_time(self):
         self.survives(hazard("many_threads"), "1000", "2", keeps={5171: 6000})
 
+    def test_threads_without_room_on_the_disk(self):
+        """The segment can't grow beyond the rings that it has in the beginning."""
+        bare = run(hazard("many_threads"), "40", "2")
+        traced = self.record(hazard("many_threads"), "40", "2", preexec_fn=lambda: resource.setrlimit(
+            resource.RLIMIT_FSIZE, (12 << 20, 12 << 20)))
+        self.assertEqual((traced.returncode, traced.stdout, traced.stderr),
+                         (bare.returncode, bare.stdout, bare.stderr))
+        summary = self.summary()
+        self.assertEqual(summary["incomplete_reason"], NO_ROOM)
+        self.assertEqual(summary["anomalies"], 0)
+        self.assertEqual(summary["threads"], 16)
+
     def test_every_way_to_end(self):
         for how in ("return", "_exit", "quick_exit", "abort", "segv", "overflow", "9", "15", "11"):
             with self.subTest(how=how):
@@ -86,6 +105,21 @@ class Life(HazardTest):
 
 class Processes(HazardTest):
     """Forks, clones, execs, daemons."""
+
+    def test_a_thousand_processes_at_a_time(self):
+        self.assert_same_behaviour(hazard("many_processes"), "1000")
+        self.assertEqual(self.kept_in_all(), {5221: 1000, 5223: 1})
+
+    def test_more_processes_at_a_time_than_there_is_room_for(self):
+        bare = run(hazard("many_processes"), "1100")
+        traced = self.record(hazard("many_processes"), "1100")
+        self.assertEqual((traced.returncode, traced.stdout, traced.stderr),
+                         (bare.returncode, bare.stdout, bare.stderr))
+        summary = self.summary()
+        self.assertEqual(summary["incomplete_reason"], NO_ROOM)
+        self.assertEqual(len(summary["processes"]), 1024)
+        self.assertEqual(summary["anomalies"], 0)
+        self.assertEqual(self.kept_in_all(), {5221: 1023, 5223: 1})
 
     def test_forks_while_threads_allocate(self):
         self.survives(hazard("fork_with_threads"), keeps={5031: 100, 5033: 2})

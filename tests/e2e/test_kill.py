@@ -70,7 +70,7 @@ class Kill(MemtraceTest):
             summary = self.summary()
             if summary["allocations"] == 0:
                 # Killed before the program had a ring: nothing was published, and the log says so.
-                self.assertIn("could not be recorded", summary["incomplete_reason"])
+                self.assertIn("the collector was killed", summary["incomplete_reason"])
                 continue
             # 3000 events fit into a ring, so none at all is missing.
             self.assertEqual(self.blocks_of_40(), 3000)
@@ -114,16 +114,53 @@ class Kill(MemtraceTest):
         self.assertEqual((launcher.returncode, out), (7, b"done\n"))
         self.assertEqual(self.blocks_of_40(), 3000)
 
+    def await_end(self, target):
+        """Waits until the program has ended, which nobody may have noticed."""
+        deadline = time.monotonic() + 60
+        state = pathlib.Path(f"/proc/{target}/stat")
+        while state.exists() and state.read_text().rsplit(")", 1)[1].split()[0] != "Z":
+            self.assertLess(time.monotonic(), deadline, "the program hangs")
+            time.sleep(0.05)
+
+    def start_children(self, count):
+        """A shell with a stopped collector that starts more programs than there are rings."""
+        go = self.directory / "go"
+        go.unlink(missing_ok=True)
+        launcher, target, collector = self.start(
+            "/bin/sh", "-c", f"until [ -e {go} ]; do :; done; "
+            f"i=0; while [ $i -lt {count} ]; do /bin/true; i=$((i + 1)); done; echo done")
+        os.kill(collector, signal.SIGSTOP)
+        go.touch()
+        return launcher, target, collector
+
+    def test_children_while_the_collector_takes_its_time(self):
+        launcher, target, collector = self.start_children(60)
+        time.sleep(3)
+        os.kill(collector, signal.SIGCONT)
+        out, err = launcher.communicate(timeout=60)
+        self.assertEqual((launcher.returncode, out), (0, b"done\n"))
+        summary = self.summary()
+        self.assertTrue(summary["complete"], summary["incomplete_reason"])
+        traced = [pathlib.Path(p["path"]).name for p in summary["processes"] if p["traced"]]
+        self.assertEqual(traced.count("true"), 60)
+
+    def test_children_of_a_collector_that_is_stopped_for_good(self):
+        """They are waited for once, together; then it is told that they are missing, and why."""
+        launcher, target, collector = self.start_children(60)
+        try:
+            self.await_end(target)
+        finally:
+            os.kill(collector, signal.SIGCONT)
+        out, err = launcher.communicate(timeout=60)
+        self.assertEqual((launcher.returncode, out), (0, b"done\n"))
+        self.assertEqual(self.summary()["incomplete_reason"],
+                         "the collector was stopped or too slow, and recording ended")
+
     def test_the_collector_stopped(self):
         launcher, target, collector = self.start(program("threads_exchange"), "2", "300000")
         os.kill(collector, signal.SIGSTOP)
         try:
-            deadline = time.monotonic() + 30
-            while pathlib.Path(f"/proc/{target}/stat").exists() and time.monotonic() < deadline:
-                if pathlib.Path(f"/proc/{target}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z":
-                    break
-                time.sleep(0.05)
-            self.assertLess(time.monotonic(), deadline, "the program hangs")
+            self.await_end(target)
         finally:
             os.kill(collector, signal.SIGCONT)
         out, err = launcher.communicate(timeout=60)
