@@ -16,6 +16,7 @@
 #define GLIBC_IS_MMAPPED 2u
 #define GLIBC_IS_IN_ARENA 4u
 #define GLIBC_ARENA_BYTES ((uintptr_t)64 << 20)
+#define GLIBC_HEADER_BYTES 8u
 #define GLIBC_CHUNK_MIN 32u
 #define GLIBC_CACHED_MAX 1040u /* the largest chunks that are kept by thread */
 #define LEARNT_FROM_MAX 128u
@@ -112,6 +113,22 @@ static void *move(void *old, size_t old_bytes, size_t size_bytes)
 	return block;
 }
 
+/*
+ * How many bytes the program may still use of a block of `old_bytes` that becomes smaller: all of
+ * them are its own, also those beyond its size, if it asked malloc_usable_size(). Only glibc's way
+ * is known, which cuts the block in place if the rest is enough for another one.
+ */
+static size_t shortened_bytes(size_t old_bytes, size_t size_bytes)
+{
+	size_t chunk_bytes = (size_bytes + GLIBC_HEADER_BYTES + GLIBC_ALIGNMENT - 1) &
+			     ~(size_t)(GLIBC_ALIGNMENT - 1);
+	if (chunk_bytes < GLIBC_CHUNK_MIN)
+		chunk_bytes = GLIBC_CHUNK_MIN;
+	size_t usable = size_bytes ? chunk_bytes - GLIBC_HEADER_BYTES : 0; /* 0: it is freed */
+	bool is_cut = !size_bytes || usable + GLIBC_CHUNK_MIN <= old_bytes;
+	return real.is_glibc && is_cut ? usable : old_bytes;
+}
+
 void *scrub_realloc(void *old, size_t size_bytes)
 {
 	if (!old) {
@@ -125,8 +142,10 @@ void *scrub_realloc(void *old, size_t size_bytes)
 		return real.realloc(old, size_bytes);
 	if (size_bytes > old_bytes && old_bytes <= MOVED_BYTES_MAX)
 		return move(old, old_bytes, size_bytes);
-	if (size_bytes < old_bytes)
-		memset((char *)old + size_bytes, 0, old_bytes - size_bytes);
+	if (size_bytes < old_bytes) {
+		size_t kept_bytes = shortened_bytes(old_bytes, size_bytes);
+		memset((char *)old + kept_bytes, 0, old_bytes - kept_bytes);
+	}
 	void *block = real.realloc(old, size_bytes);
 	if (block && size_bytes > old_bytes)
 		scrub_fresh((char *)block + old_bytes, size_bytes - old_bytes);

@@ -44,6 +44,13 @@ int main(int argc, char **argv)
 	} else if (strcmp(argv[1], "file-size") == 0) {
 		limit(RLIMIT_FSIZE, 0);
 		use_threads(40);
+	} else if (strcmp(argv[1], "processes") == 0) {
+		pthread_t thread;
+		limit(RLIMIT_NPROC, 0);
+		/* A child would say so twice. */
+		printf("%d\n", fork() < 0 && errno == EAGAIN);
+		printf("%d\n", pthread_create(&thread, NULL, allocate, NULL) == EAGAIN);
+		keep(5111, 200);
 	} else if (strcmp(argv[1], "core") == 0) {
 		limit(RLIMIT_CORE, 0);
 		limit(RLIMIT_MEMLOCK, 0);
