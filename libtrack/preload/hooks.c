@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The interposed allocator functions. Each looks whether the call may have to be recorded, which
- * while sampling is hardly ever so, and jumps on: to the real function, or to the one that records
- * (hooks_recording.c). Jumps, not calls: this file is compiled with -O2 and without frame
- * pointers, so that a hook leaves no frame behind.
+ * The interposed allocator functions, and dlopen, which looks at its caller. Each looks whether the
+ * call may have to be recorded, which while sampling is hardly ever so, and jumps on: to the real
+ * function, or to the one that records (hooks_recording.c). Jumps, not calls: this file is compiled
+ * with -O2 and without frame pointers, so that a hook leaves no frame behind.
  */
+#include <dlfcn.h>
 #include <malloc.h>
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "libtrack/preload/deepbind.h"
 #include "libtrack/preload/hooks_recording.h"
 #include "libtrack/preload/real.h"
 #include "libtrack/preload/recorded_map.h"
@@ -88,4 +90,13 @@ EXPORT void *pvalloc(size_t size_bytes)
 	if (sampler_passes(size_bytes))
 		return real.pvalloc(size_bytes);
 	return recorded_pvalloc(size_bytes);
+}
+
+EXPORT void *dlopen(const char *path, int mode)
+{
+	if (!real.dlopen)
+		real_find();
+	if (deepbind_is_due(path, mode, __builtin_return_address(0)))
+		return deepbind_open(path, mode);
+	return real.dlopen(path, mode);
 }

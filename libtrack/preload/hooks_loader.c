@@ -2,8 +2,9 @@
 /*
  * Unloaded modules and thread names.
  *
- * dlopen needs no hook: a module is announced when an address in it first shows up. dlclose calls
- * nothing that looks at its caller, so a frame of ours in between does no harm.
+ * A module is announced when an address in it first shows up, so nothing is to be done when it is
+ * loaded. dlclose calls nothing that looks at its caller, so a frame of ours in between does no
+ * harm.
  */
 #include <dlfcn.h>
 #include <pthread.h>
