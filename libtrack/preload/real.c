@@ -45,6 +45,15 @@ static void *pool_allocate(size_t alignment, size_t size_bytes)
 	return bootstrap_pool + at;
 }
 
+static bool are_of_one_module(void *first, void *second)
+{
+	struct dl_find_object of_first;
+	struct dl_find_object of_second;
+	return first && second && _dl_find_object(first, &of_first) == 0 &&
+	       _dl_find_object(second, &of_second) == 0 &&
+	       of_first.dlfo_map_start == of_second.dlfo_map_start;
+}
+
 /*
  * dlerror() makes its text with malloc and realloc. A program that has a malloc of its own and no
  * realloc, as bare as it gets along, must not be made to call it: glibc's realloc would get a
@@ -52,13 +61,7 @@ static void *pool_allocate(size_t alignment, size_t size_bytes)
  */
 void real_clear_dlerror(void)
 {
-	struct dl_find_object of_malloc;
-	struct dl_find_object of_realloc;
-	void *found_malloc = dlsym(RTLD_DEFAULT, "malloc");
-	void *found_realloc = dlsym(RTLD_DEFAULT, "realloc");
-	if (found_malloc && found_realloc && _dl_find_object(found_malloc, &of_malloc) == 0 &&
-	    _dl_find_object(found_realloc, &of_realloc) == 0 &&
-	    of_malloc.dlfo_map_start == of_realloc.dlfo_map_start)
+	if (are_of_one_module(dlsym(RTLD_DEFAULT, "malloc"), dlsym(RTLD_DEFAULT, "realloc")))
 		(void)dlerror();
 }
 
@@ -75,7 +78,10 @@ static bool look_up(void)
 #define HOOK(result, name, parameters) found.name = (result(*) parameters)dlsym(RTLD_NEXT, #name);
 #include "libtrack/preload/hooks.def"
 #undef HOOK
-	found.malloc_usable_size = (size_t(*)(void *))dlsym(RTLD_NEXT, "malloc_usable_size");
+	/* An allocator may have none: libc's knows nothing of its blocks. */
+	void *usable_size = dlsym(RTLD_NEXT, "malloc_usable_size");
+	bool is_of_allocator = are_of_one_module((void *)found.malloc, usable_size);
+	found.malloc_usable_size = is_of_allocator ? (size_t(*)(void *))usable_size : NULL;
 	found.is_glibc = (void *)found.malloc == dlsym(RTLD_NEXT, "__libc_malloc");
 	/* What libc lacks: the message of the failed look-up must not reach the program. */
 	real_clear_dlerror();

@@ -451,6 +451,11 @@ class Libraries(HazardTest):
     def test_a_program_with_its_own_malloc(self):
         self.survives(hazard("own_malloc"), keeps={})
 
+    def test_a_preloaded_malloc_that_cannot_tell_its_sizes(self):
+        environment = {**os.environ, "LD_PRELOAD": hazard("bump_allocator.so")}
+        self.survives(hazard("missing_symbols"), keeps={5011: 1600}, env=environment)
+        self.assert_same_behaviour(hazard("missing_symbols"), env=environment, options=["--leak-check"])
+
     def test_preloaded_libraries_with_spaces_and_colons(self):
         wrapper = hazard("allocating_wrapper.so")
         other = self.directory / "other.so"

@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * An allocator that may be called anywhere, signal handlers included: it takes back only what it
- * gave last. Preloaded behind memtrace, it is the real one.
+ * gave last. Preloaded behind memtrace, it is the real one. It has no malloc_usable_size, and
+ * libc's would take what is in front of a block for a large size.
  */
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct header {
 	size_t size_bytes;
 	size_t begin;
 	size_t end;
-	size_t unused;
+	size_t mark;
 };
+
+#define MARK 0x4002u
 
 static _Alignas(4096) char arena[1 << 28];
 static _Atomic size_t used;
@@ -25,7 +29,7 @@ static void *allocate(size_t alignment, size_t size_bytes)
 		return NULL;
 	char *block = arena +
 		      (begin + sizeof(struct header) + alignment - 1) / alignment * alignment;
-	((struct header *)block)[-1] = (struct header){size_bytes, begin, begin + room};
+	((struct header *)block)[-1] = (struct header){size_bytes, begin, begin + room, MARK};
 	return block;
 }
 
@@ -71,5 +75,7 @@ void free(void *block)
 	if (!block)
 		return;
 	struct header header = ((struct header *)block)[-1];
+	if (header.mark != MARK)
+		abort();
 	atomic_compare_exchange_strong(&used, &header.end, header.begin);
 }
