@@ -70,6 +70,7 @@ enum log_block_kind {
 	LOG_BLOCK_REPLAY = 16, /* checkpoints, lifetimes and generations of a finished recording */
 	LOG_BLOCK_MAPPINGS = 17, /* what an image mapped and unmapped */
 	LOG_BLOCK_MARKER = 19,   /* what an image wanted to have noted */
+	LOG_BLOCK_SLACK = 20,    /* how much larger an image's blocks are than asked for */
 };
 
 /* What a leak scan says of a live block. Stored in LEAKS blocks. */

@@ -236,6 +236,18 @@ static int add_image_end(struct log_info *info, const struct log_block *block,
 	return payload->failed ? corrupt(error, "IMAGE_END") : 1;
 }
 
+static int add_slack(struct log_info *info, const struct log_block *block,
+		     struct byte_reader *payload, struct mt_error *error)
+{
+	struct log_image *image = image_of(info, block);
+	if (!image)
+		return corrupt(error, "SLACK");
+	image->slack_measured = byte_reader_varint(payload);
+	image->slack_requested_bytes = byte_reader_varint(payload);
+	image->slack_usable_bytes = byte_reader_varint(payload);
+	return payload->failed ? corrupt(error, "SLACK") : 1;
+}
+
 static int add_leaks(struct log_info *info, const struct log_block *block,
 		     struct byte_reader *payload, struct mt_error *error)
 {
@@ -367,6 +379,8 @@ int log_info_add(struct log_info *info, const struct log_block *block, struct by
 		return add_samples(info, block, payload, error);
 	case LOG_BLOCK_IMAGE_END:
 		return add_image_end(info, block, payload, error);
+	case LOG_BLOCK_SLACK:
+		return add_slack(info, block, payload, error);
 	case LOG_BLOCK_UNTRACED:
 		return add_untraced(info, block, payload, error);
 	case LOG_BLOCK_LEAKS:

@@ -63,7 +63,10 @@ struct log_image {
 	uint64_t checked_stacks;
 	uint64_t differing_stacks; /* ... on which another one did not agree ... */
 	uint64_t guessed_stacks;   /* ... and which are marked as guessed in part */
-	bool was_paused;           /* by the program: what was allocated meanwhile is not known */
+	uint64_t slack_measured;   /* allocations whose usable size was taken: they stand for ... */
+	uint64_t slack_requested_bytes; /* ... some that asked for so much ... */
+	uint64_t slack_usable_bytes;    /* ... and got this */
+	bool was_paused; /* by the program: what was allocated meanwhile is not known */
 	char *path;
 	char *command;   /* arguments joined, as the run's */
 	char *arguments; /* [arguments_bytes] each ended by a NUL */

@@ -62,6 +62,7 @@ static const char *block_name(unsigned kind)
 		[LOG_BLOCK_PROFILE] = "profile",   [LOG_BLOCK_INDEX] = "index",
 		[LOG_BLOCK_LEAKS] = "leaks",       [LOG_BLOCK_REPLAY] = "replay",
 		[LOG_BLOCK_MAPPINGS] = "mappings", [LOG_BLOCK_MARKER] = "marker",
+		[LOG_BLOCK_SLACK] = "slack",
 	};
 	return kind < sizeof(names) / sizeof(names[0]) && names[kind] ? names[kind] : "unknown";
 }

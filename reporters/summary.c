@@ -232,6 +232,53 @@ static void print_stack_checks(const struct profile *profile, FILE *output)
 			      text_of_count(sums.guessed_stacks, guessed));
 }
 
+/* returns false: there is no figure. From samples there is none, and not for a part of a run. */
+static bool sum_slack(const struct profile *profile, struct log_image *ret_sums)
+{
+	const struct log_info *info = &profile->log->info;
+	*ret_sums = (struct log_image){0};
+	for (uint32_t i = 0; i < info->image_count; i++) {
+		const struct log_image *image = &info->images[i];
+		if (profile->log->pid && image->pid != profile->log->pid)
+			continue;
+		ret_sums->slack_measured += image->slack_measured;
+		ret_sums->slack_requested_bytes += image->slack_requested_bytes;
+		ret_sums->slack_usable_bytes += image->slack_usable_bytes;
+	}
+	return !profile->errors && ret_sums->slack_requested_bytes > 0 &&
+	       ret_sums->slack_usable_bytes >= ret_sums->slack_requested_bytes;
+}
+
+static double slack_percent(const struct log_image *sums)
+{
+	return percent_of(sums->slack_usable_bytes - sums->slack_requested_bytes,
+			  sums->slack_requested_bytes);
+}
+
+static void add_slack(cJSON *report, const struct profile *profile)
+{
+	struct log_image sums;
+	if (!sum_slack(profile, &sums))
+		return;
+	cJSON *slack = cJSON_AddObjectToObject(report, "slack");
+	json_add_count(slack, "measured_allocations", sums.slack_measured);
+	json_add_count(slack, "requested_bytes", sums.slack_requested_bytes);
+	json_add_count(slack, "usable_bytes", sums.slack_usable_bytes);
+	(void)cJSON_AddNumberToObject(slack, "percent", slack_percent(&sums));
+}
+
+static void print_slack(const struct profile *profile, FILE *output)
+{
+	struct log_image sums;
+	char count[TEXT_FIGURE_BYTES];
+	if (sum_slack(profile, &sums))
+		(void)fprintf(
+			output,
+			"  slack         about %.1f %% more than was asked for, by the usable "
+			"size of %s allocations\n",
+			slack_percent(&sums), text_of_count(sums.slack_measured, count));
+}
+
 static void add_top(cJSON *report, const struct profile *profile, const struct site *sites,
 		    size_t count)
 {
@@ -316,6 +363,7 @@ static enum mt_status render_json(const struct summary *summary, FILE *output,
 	json_add_count(report, "events", log->replay.event_count);
 	json_add_count(report, "anomalies", profile->anomalies);
 	add_stack_checks(report, profile);
+	add_slack(report, profile);
 	add_hints(report, profile);
 	add_processes(report, profile);
 	json_add_count(report, "temporary_window", log->replay.temporary_window);
@@ -505,6 +553,7 @@ static void print_allocated(const struct profile *profile, const struct estimate
 	if (!profile->errors)
 		print_temporary(profile, output);
 	print_lifetimes(profile, output);
+	print_slack(profile, output);
 }
 
 static void print_figures(const struct profile *profile, FILE *output)

@@ -427,6 +427,18 @@ static void write_mappings(struct recording *recording, struct recorded_image *i
 	mapping_batch_clear(batch);
 }
 
+static void write_slack(struct recording *recording, struct recorded_image *image, uint64_t now_us,
+			const struct image_end *end)
+{
+	if (end->slack_measured == 0)
+		return;
+	buffer_clear(&recording->scratch);
+	buffer_varint(&recording->scratch, end->slack_measured);
+	buffer_varint(&recording->scratch, end->slack_requested_bytes);
+	buffer_varint(&recording->scratch, end->slack_usable_bytes);
+	recording_add_block(recording, image, LOG_BLOCK_SLACK, now_us);
+}
+
 void recording_end_image(struct recording *recording, struct recorded_image *image, uint64_t now_us,
 			 const struct image_end *end)
 {
@@ -434,6 +446,7 @@ void recording_end_image(struct recording *recording, struct recorded_image *ima
 	write_events(recording, image);
 	write_mappings(recording, image);
 	write_threads(recording, image);
+	write_slack(recording, image, now_us, end);
 	buffer_clear(&recording->scratch);
 	buffer_varint(&recording->scratch, end->loss | image->loss);
 	buffer_varint(&recording->scratch, end->skipped_events);

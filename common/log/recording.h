@@ -161,6 +161,9 @@ struct image_end {
 	uint64_t checked_stacks;
 	uint64_t differing_stacks; /* ... of them different without being marked as guessed ... */
 	uint64_t guessed_stacks;   /* ... and so many marked */
+	uint64_t slack_measured;   /* allocations whose usable size was taken; they stand for ... */
+	uint64_t slack_requested_bytes; /* ... some that asked for so much ... */
+	uint64_t slack_usable_bytes;    /* ... and got this */
 };
 
 /* Ends an image: writes its IMAGE_END block. It must be decoded in full; its memory goes at the

@@ -426,6 +426,9 @@ static enum mt_status end_dead_images(struct collector *collector, struct mt_err
 			.checked_stacks = atomic_load(&slot->checked_stacks),
 			.differing_stacks = atomic_load(&slot->differing_stacks),
 			.guessed_stacks = atomic_load(&slot->guessed_stacks),
+			.slack_measured = atomic_load(&slot->slack_measured),
+			.slack_requested_bytes = atomic_load(&slot->slack_requested_bytes),
+			.slack_usable_bytes = atomic_load(&slot->slack_usable_bytes),
 		};
 		collector->loss |= end.loss;
 		recording_end_image(collector->recording, watched->image, collector->now_us, &end);

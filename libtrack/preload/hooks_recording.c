@@ -10,6 +10,7 @@
 #include "libtrack/preload/recorder.h"
 #include "libtrack/preload/sampler.h"
 #include "libtrack/preload/scrub.h"
+#include "libtrack/preload/slack.h"
 #include "libtrack/preload/tracker.h"
 
 /* True when events are to be recorded; the first call starts the tracker. */
@@ -27,12 +28,15 @@ static inline bool is_recording(void)
 	return state == TRACKER_RECORDING;
 }
 
-static inline void record(enum allocation_kind kind, const void *block, size_t size_bytes,
+static inline void record(enum allocation_kind kind, void *block, size_t size_bytes,
 			  const struct unwind_start *start)
 {
 	uint64_t interval_bytes = 0;
-	if (sampler_takes(size_bytes, &interval_bytes))
-		recorder_allocated(kind, block, size_bytes, interval_bytes, start);
+	if (!sampler_takes(size_bytes, &interval_bytes))
+		return;
+	recorder_allocated(kind, block, size_bytes, interval_bytes, start);
+	if (!interval_bytes)
+		slack_note(block, size_bytes);
 }
 
 /* Counted, to say so if the program comes to a bad end. */
@@ -136,6 +140,8 @@ static inline void *move_block(void *old, size_t size_bytes, const struct unwind
 		recorder_moved(block, size_bytes, interval_bytes, start);
 	else
 		recorder_allocated(ALLOCATION_REALLOC, block, size_bytes, interval_bytes, start);
+	if (!interval_bytes)
+		slack_note(block, size_bytes);
 	return block;
 }
 

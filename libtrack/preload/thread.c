@@ -20,6 +20,7 @@
 #include "libtrack/preload/leak_park.h"
 #include "libtrack/preload/patience.h"
 #include "libtrack/preload/recorder.h"
+#include "libtrack/preload/slack.h"
 #include "libtrack/preload/tracker.h"
 
 #define SIDE_LOCK_TRIES 20000
@@ -434,6 +435,7 @@ static struct thread_block *attach(struct thread_self *self)
 	}
 	block->kernel_id = is_filtered() ? 0 : (uint32_t)sys_call6(SYS_gettid, 0, 0, 0, 0, 0, 0);
 	memset(block->own_stacks, 0, sizeof(block->own_stacks));
+	self->until_slack = block->kernel_id % SLACK_STRIDE;
 	bool is_first = atomic_fetch_add(&threads.attached, 1) == 0;
 	if (!is_first)
 		atomic_store_explicit(&tracker.stamping, 1, memory_order_release);

@@ -61,6 +61,7 @@ struct thread_self {
 	uint32_t is_moving;    /* in a realloc: must not be parked (leak_park.h) ... */
 	uint32_t park_wanted;  /* ... though it was asked to */
 	uint32_t ignoring;     /* what it allocates is no leak: depth of such scopes */
+	uint32_t until_slack;  /* allocations up to the next one that is measured (slack.h) */
 };
 
 extern HIDDEN _Thread_local struct thread_self thread_self

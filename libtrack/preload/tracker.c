@@ -70,6 +70,9 @@ static bool claim_free_image(uint64_t parent_serial)
 		atomic_store(&slot->pid_namespace, tracker.pid_namespace);
 		atomic_store(&slot->watched_pid, 0);
 		atomic_store(&slot->failed_allocations, 0);
+		atomic_store(&slot->slack_measured, 0);
+		atomic_store(&slot->slack_requested_bytes, 0);
+		atomic_store(&slot->slack_usable_bytes, 0);
 		tracker.image_serial = atomic_fetch_add(&segment->image_serial, 1) + 1;
 		atomic_store_explicit(&slot->serial, tracker.image_serial, memory_order_release);
 		tracker_wake_collector();

@@ -105,6 +105,20 @@ class KnownCounts(MemtraceTest):
         self.assertTrue(after["complete"], after["incomplete_reason"])
         self.assertEqual([after["anomalies"], after["processes"][0]["skipped_events"]], [0, 0])
 
+    def test_how_much_larger_blocks_are_than_asked_for(self):
+        summary = self.assert_same_behaviour(program("odd_sizes"))
+        requested, usable = map(int, self.record(program("odd_sizes"), options=["-f"]).stdout.split())
+        slack = summary["slack"]
+        # Of small ones every 64th is measured, for as many; a thread begins anywhere in its first 64.
+        self.assertLess(abs(slack["requested_bytes"] - requested), 6 * 64 * 64)
+        self.assertLess(abs(slack["usable_bytes"] - usable), 6 * 64 * 64)
+        self.assertAlmostEqual(slack["percent"], 100 * (usable - requested) / requested, delta=0.01)
+        self.assertLess(abs(slack["measured_allocations"] - (256000 / 64 + 101)), 6)
+        self.assertIn("more than was asked for", self.report("summary").stdout.decode())
+        # Not from samples.
+        self.record(program("odd_sizes"), options=["-f", "--sample=64k"])
+        self.assertNotIn("slack", self.summary())
+
     def test_exceptions_through_deep_stacks(self):
         summary = self.assert_same_behaviour(program("exceptions"))
         # Two vectors and strings a frame, one exception and its message a throw.
