@@ -272,11 +272,10 @@ static void print_slack(const struct profile *profile, FILE *output)
 	struct log_image sums;
 	char count[TEXT_FIGURE_BYTES];
 	if (sum_slack(profile, &sums))
-		(void)fprintf(
-			output,
-			"  slack         about %.1f %% more than was asked for, by the usable "
-			"size of %s allocations\n",
-			slack_percent(&sums), text_of_count(sums.slack_measured, count));
+		(void)fprintf(output,
+			      "  slack         about %.1f %% more than asked for (%s allocations "
+			      "measured)\n",
+			      slack_percent(&sums), text_of_count(sums.slack_measured, count));
 }
 
 static void add_top(cJSON *report, const struct profile *profile, const struct site *sites,

@@ -114,7 +114,7 @@ class KnownCounts(MemtraceTest):
         self.assertLess(abs(slack["usable_bytes"] - usable), 6 * 64 * 64)
         self.assertAlmostEqual(slack["percent"], 100 * (usable - requested) / requested, delta=0.01)
         self.assertLess(abs(slack["measured_allocations"] - (256000 / 64 + 101)), 6)
-        self.assertIn("more than was asked for", self.report("summary").stdout.decode())
+        self.assertIn("more than asked for", self.report("summary").stdout.decode())
         # Not from samples.
         self.record(program("odd_sizes"), options=["-f", "--sample=64k"])
         self.assertNotIn("slack", self.summary())

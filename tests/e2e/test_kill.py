@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Whoever dies first: nothing published is lost, and the program runs on."""
 
+import contextlib
 import os
 import pathlib
 import random
@@ -64,7 +65,8 @@ class Kill(MemtraceTest):
             self.log.unlink(missing_ok=True)
             launcher, target, collector = self.start(program("steady"), "3000", "2000")
             time.sleep(rng.random() * 0.06)
-            os.kill(collector, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # on a busy machine all may be over
+                os.kill(collector, signal.SIGKILL)
             out, err = launcher.communicate(timeout=60)
             self.assertEqual((launcher.returncode, out), (7, b"done\n"))
             summary = self.summary()
@@ -74,14 +76,15 @@ class Kill(MemtraceTest):
                 continue
             # 3000 events fit into a ring, so none at all is missing.
             self.assertEqual(self.blocks_of_40(), 3000)
-            self.assertFalse(summary["complete"])
+            if summary["complete"]:
+                continue
             self.assertEqual(summary["anomalies"], 0)
             self.assertEqual(summary["exit"]["status"], 7)
             self.assertFalse(pathlib.Path(f"{self.log}.segment").exists())
             recorded += 1
             if recorded == 8:
                 return
-        self.fail("the collector was always killed too early")
+        self.fail("the collector was always killed too early or too late")
 
     def test_the_collector_killed_under_load(self):
         rng = random.Random(6)
@@ -89,7 +92,8 @@ class Kill(MemtraceTest):
             self.log.unlink(missing_ok=True)
             launcher, target, collector = self.start(program("threads_exchange"), "4", "150000")
             time.sleep(rng.random() * 0.15)
-            os.kill(collector, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(collector, signal.SIGKILL)
             out, err = launcher.communicate(timeout=60)
             self.assertEqual((launcher.returncode, out), (0, b"600004\n"))
             summary = self.summary()
