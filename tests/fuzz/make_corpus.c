@@ -51,6 +51,7 @@ static void fill(struct log_builder *builder)
 	}
 	log_builder_event(builder, child, &(struct builder_event){.address = 16, .time_us = 2000});
 	log_builder_commit(builder);
+	log_builder_slack(builder, child, 2, 1000, 1300);
 	log_builder_image_end(builder, child, 3000);
 	log_builder_end(builder, 4000, 0);
 }

@@ -188,6 +188,15 @@ void log_builder_leaks(struct log_builder *builder, uint32_t image, uint64_t tim
 	add_block(builder, LOG_BLOCK_LEAKS, image, time_us);
 }
 
+void log_builder_slack(struct log_builder *builder, uint32_t image, uint64_t measured,
+		       uint64_t requested_bytes, uint64_t usable_bytes)
+{
+	buffer_varint(&builder->fields, measured);
+	buffer_varint(&builder->fields, requested_bytes);
+	buffer_varint(&builder->fields, usable_bytes);
+	add_block(builder, LOG_BLOCK_SLACK, image, 0);
+}
+
 void log_builder_image_end(struct log_builder *builder, uint32_t image, uint64_t time_us)
 {
 	buffer_varint(&builder->fields, 0);

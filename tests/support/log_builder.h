@@ -72,6 +72,8 @@ void log_builder_commit(struct log_builder *builder);
 /* A LEAKS block. */
 void log_builder_leaks(struct log_builder *builder, uint32_t image, uint64_t time_us,
 		       uint32_t flags, const struct leak_mark *marks, size_t count);
+void log_builder_slack(struct log_builder *builder, uint32_t image, uint64_t measured,
+		       uint64_t requested_bytes, uint64_t usable_bytes);
 void log_builder_image_end(struct log_builder *builder, uint32_t image, uint64_t time_us);
 void log_builder_end(struct log_builder *builder, uint64_t time_us, int exit_status);
 

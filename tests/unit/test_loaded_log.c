@@ -40,6 +40,7 @@ static void build(struct log_builder *builder)
 		if (i % 100 == 99)
 			log_builder_commit(builder);
 	}
+	log_builder_slack(builder, image, 6, 4000, 9600);
 	log_builder_image_end(builder, image, BLOCKS * 10);
 	log_builder_end(builder, BLOCKS * 10, 0);
 	log_builder_close(builder);
@@ -76,6 +77,9 @@ static void a_whole_log_is_complete(void **state)
 	assert_int_equal(log.replay.images[0]->totals.live_bytes, BLOCKS / 2 * 10);
 	assert_string_equal(log.info.run.command, "prog 'an argument'");
 	assert_true(log.info.has_status);
+	assert_int_equal(log.info.images[0].slack_measured, 6);
+	assert_int_equal(log.info.images[0].slack_requested_bytes, 4000);
+	assert_int_equal(log.info.images[0].slack_usable_bytes, 9600);
 	loaded_log_release(&log);
 	log_builder_remove(&builder);
 }
