@@ -7,9 +7,6 @@
 #include "common/counter.h"
 #include "libtrack/preload/tracker.h"
 
-#define WORKING_STEPS 50   /* each of at least a round of the collector's */
-#define STALLED_STEPS 1000 /* ten seconds in which the program was let run */
-
 bool patience_sees_death(void)
 {
 	/* The futex word of a mutex is its first member; the kernel marks it when the owner dies.
@@ -36,7 +33,7 @@ static void count_step(struct patience *patience, uint64_t beat_us)
 	patience->beat_us = beat_us;
 }
 
-enum patience_end patience_ask(struct patience *patience)
+enum patience_end patience_ask(struct patience *patience, uint32_t working_steps)
 {
 	struct segment_header *segment = tracker.segment;
 	uint64_t beat_us = atomic_load_explicit(&segment->elapsed_us, memory_order_relaxed);
@@ -48,9 +45,9 @@ enum patience_end patience_ask(struct patience *patience)
 	if (atomic_load_explicit(&segment->given_up_us, memory_order_relaxed) == beat_us + 1)
 		return PATIENCE_STALLED;
 	count_step(patience, beat_us);
-	if (patience->working_steps >= WORKING_STEPS)
+	if (patience->working_steps >= working_steps)
 		return PATIENCE_REFUSED;
-	if (patience->stalled_steps < STALLED_STEPS)
+	if (patience->stalled_steps < PATIENCE_STALLED_STEPS)
 		return PATIENCE_LEFT;
 	atomic_store_explicit(&segment->given_up_us, beat_us + 1, memory_order_relaxed);
 	return PATIENCE_STALLED;

@@ -33,8 +33,17 @@ enum patience_end {
 
 #define PATIENCE_STEP_NS 10000000L
 
-/* Begins with zeroes; to be asked after every sleep of about PATIENCE_STEP_NS, and before. */
-enum patience_end patience_ask(struct patience *patience);
+#define PATIENCE_ROOM_STEPS 50     /* for a ring or a slot: it has none */
+#define PATIENCE_STALLED_STEPS 500 /* five seconds in which the program was let run */
+
+/*
+ * To be asked after every sleep of about PATIENCE_STEP_NS, and before. The collector has done
+ * something for somebody: begin with zeroes again.
+ *
+ * patience       zeroes at first
+ * working_steps  after how many the collector refuses; each is of at least a round of its
+ */
+enum patience_end patience_ask(struct patience *patience, uint32_t working_steps);
 
 /* Whether the collector has died, whatever its end was. */
 bool patience_sees_death(void);

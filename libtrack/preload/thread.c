@@ -121,6 +121,7 @@ bool thread_reserve_slowly(struct thread_block *block, uint64_t word_count)
 	struct ring_header *ring = block->ring;
 	uint64_t last_tail = UINT64_MAX;
 	struct wait wait;
+	struct patience patience;
 	if (atomic_load_explicit(&tracker.segment->stopped, memory_order_relaxed)) {
 		tracker_stop(0);
 		return false;
@@ -136,10 +137,15 @@ bool thread_reserve_slowly(struct thread_block *block, uint64_t word_count)
 				tracker_wake_collector();
 			return true;
 		}
-		if (tail != last_tail)
+		if (tail != last_tail) {
 			wait = (struct wait){0};
+			patience = (struct patience){0};
+		}
 		last_tail = tail;
-		if (wait_is_over(&wait) || !thread_may_go_on()) {
+		bool is_over = is_filtered() ? wait_is_over(&wait)
+					     : patience_ask(&patience, PATIENCE_STALLED_STEPS) !=
+						       PATIENCE_LEFT;
+		if (is_over || !thread_may_go_on()) {
 			tracker_stop(IMAGE_LOST_BACK_PRESSURE);
 			return false;
 		}
@@ -224,7 +230,7 @@ static int claim_ring(uint32_t *ret_loss)
 		if (count != last_count)
 			patience = (struct patience){0};
 		last_count = count;
-		enum patience_end end = patience_ask(&patience);
+		enum patience_end end = patience_ask(&patience, PATIENCE_ROOM_STEPS);
 		if (end != PATIENCE_LEFT || !tracker_records()) {
 			*ret_loss = losses[end];
 			return -1;

@@ -92,7 +92,7 @@ static bool claim_image(uint64_t parent_serial)
 	enum patience_end end = PATIENCE_LEFT;
 	while (!claim_free_image(parent_serial)) {
 		if (!atomic_load(&tracker.is_filtered))
-			end = patience_ask(&patience);
+			end = patience_ask(&patience, PATIENCE_ROOM_STEPS);
 		if (end != PATIENCE_LEFT || atomic_load(&tracker.is_filtered)) {
 			atomic_fetch_or(&segment->lost_images, end == PATIENCE_STALLED
 								       ? IMAGE_LOST_BACK_PRESSURE

@@ -160,6 +160,17 @@ class Kill(MemtraceTest):
         self.assertEqual(self.summary()["incomplete_reason"],
                          "the collector was stopped or too slow, and recording ended")
 
+    def test_full_rings_while_the_collector_takes_its_time(self):
+        launcher, target, collector = self.start(program("threads_exchange"), "2", "300000")
+        os.kill(collector, signal.SIGSTOP)
+        time.sleep(3)
+        os.kill(collector, signal.SIGCONT)
+        out, err = launcher.communicate(timeout=60)
+        self.assertEqual((launcher.returncode, out), (0, b"600002\n"))
+        summary = self.summary()
+        self.assertTrue(summary["complete"], summary["incomplete_reason"])
+        self.assertEqual(summary["anomalies"], 0)
+
     def test_the_collector_stopped(self):
         launcher, target, collector = self.start(program("threads_exchange"), "2", "300000")
         os.kill(collector, signal.SIGSTOP)

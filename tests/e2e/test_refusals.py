@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What can't be done is refused before anything happens: one line, the documented status."""
 
+import contextlib
 import os
 import pathlib
 import resource
@@ -198,13 +199,10 @@ class LimitedSpace(MemtraceTest):
             self.assertEqual(summary["anomalies"], 0)
             self.assertEqual(sorted(p.name for p in mount.iterdir()), ["log.mtlog"])
             # No room from the start: refused.
-            with open(mount / "filler", "wb") as filler:
-                try:
-                    while True:
-                        filler.write(b"x" * 65536)
-                        filler.flush()
-                except OSError:
-                    pass
+            with contextlib.suppress(OSError), open(mount / "filler", "wb") as filler:
+                while True:
+                    filler.write(b"x" * 65536)
+                    filler.flush()
             done = run(MEMTRACE, "run", "-o", mount / "other.mtlog", "true")
             self.assertEqual(done.returncode, 125)
             self.assertEqual(done.stderr.count(b"\n"), 1)
