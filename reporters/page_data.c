@@ -341,7 +341,8 @@ enum mt_status page_data_write(const struct profile *profile, const struct page_
 	if (!page_threads_gather(&parts.threads, profile) ||
 	    !page_tree_init(&parts.whole, profile, &parts.threads) ||
 	    !page_tree_classify(&parts.whole, profile, &parts.threads) ||
-	    (options->base && !page_tree_add_base(&parts.whole, profile, options->base)))
+	    (options->base && !page_tree_add_base(&parts.whole, profile, options->base)) ||
+	    !page_tree_tidy_files(&parts.whole))
 		status = mt_error_set(error, MT_ERR_NO_MEMORY, "no memory for the page");
 	if (status == MT_OK)
 		status = write_bounded_page(&parts, text, error);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "reporters/page_columns.h"
+#include "reporters/short_text.h"
 
 #define NONE UINT32_MAX
 
@@ -133,6 +134,37 @@ bool page_tree_init(struct page_tree *tree, const struct profile *profile,
 	}
 	page_tree_release(tree);
 	return false;
+}
+
+/* ---- paths ------------------------------------------------------------------------------ */
+
+/* Number of a file's path without "." and "..". returns STRING_NONE: no memory */
+static uint32_t tidy_file(struct string_table *strings, uint32_t file)
+{
+	char text[SHORT_TEXT_BYTES];
+	const char *path = string_table_text(strings, file);
+	size_t length = strlen(path);
+	if (length >= sizeof(text) || !strstr(path, "./"))
+		return file;
+	(void)short_path(path, NULL, text);
+	return string_table_add(strings, text, strlen(text));
+}
+
+bool page_tree_tidy_files(struct page_tree *tree)
+{
+	uint32_t count = tree->strings.count;
+	uint32_t *tidy = calloc(count, sizeof(*tidy)); /* 0: not known yet */
+	bool has_memory = tidy != NULL;
+	for (uint32_t i = 0; i < tree->frame_count && has_memory; i++) {
+		uint32_t *file = &tree->frames[i].file;
+		if (*file && !tidy[*file])
+			tidy[*file] = tidy_file(&tree->strings, *file);
+		has_memory = tidy[*file] != STRING_NONE;
+		if (has_memory)
+			*file = tidy[*file];
+	}
+	free(tidy);
+	return has_memory;
 }
 
 /* ---- another log's nodes ---------------------------------------------------------------- */

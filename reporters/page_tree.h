@@ -62,6 +62,12 @@ bool page_tree_add_base(struct page_tree *tree, const struct profile *profile,
 			const struct profile *base);
 
 /*
+ * Takes "." and ".." out of the paths of source files, as compilers write them for builds outside
+ * of the source tree. returns false if there is no memory
+ */
+bool page_tree_tidy_files(struct page_tree *tree);
+
+/*
  * Makes `ret_folded` of `tree` with `max_nodes` nodes at most, 2 or more: those that matter least,
  * whatever the cost, go into one node beside their siblings. returns false if there is no memory
  */

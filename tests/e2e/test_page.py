@@ -319,6 +319,19 @@ class Sources(PageTest):
         self.assertNotIn("filler 50", "".join(text for _, _, text in excerpts))
         self.assertTrue(excerpts[1][2].splitlines()[4], "\treturn inner_function(1000) == NULL;")
 
+    def test_a_build_beside_the_source_tree(self):
+        for name in ("build", "source"):
+            (self.directory / name).mkdir()
+        (self.directory / "source" / "program.c").write_text(SOURCE)
+        done = run("gcc", "-g", "-O2", "-o", "program", ".././source/program.c", cwd=self.directory / "build")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.record(self.directory / "build" / "program")
+        page = self.page()
+        paths = {page.strings[file] for file in page["frames.file"]}
+        self.assertIn(str(self.directory / "source" / "program.c"), paths)
+        self.assertFalse([path for path in paths if {".", ".."} & set(path.split("/"))], paths)
+        self.assertEqual(self.excerpts(page), [("program.c", 1, "\n".join(SOURCE.splitlines()))])
+
     def test_what_looks_like_a_secret_stays_out(self):
         for name in (".env", "prod.env", "server.pem", "id_rsa", "id_ed25519.c", "my_secrets.c", "credentials.c",
                      "notes.txt", "noending", "a.key", ".hidden.c", ".ssh/key.c"):
