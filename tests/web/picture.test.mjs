@@ -421,8 +421,52 @@ pageTest("flags of frames are said in the panel", async (open) => {
   assert.match(await page.text(".notes"), /folded away/);
 });
 
-pageTest("a log without any allocation says so", async (open) => {
-  const page = await open({ stacks: [{ frames: ["main"] }] });
-  assert.match(await page.text(".flame-empty"), /Nothing to show/);
-  assert.equal(await page.total(), 0);
+pageTest("an empty picture says why it is empty", async (open) => {
+  const said = (page) => page.text(".flame-empty");
+  const nothing = await open({ stacks: [{ frames: ["main"] }] });
+  assert.match(await said(nothing), /no allocation was recorded/);
+  assert.equal(await nothing.total(), 0);
+  assert.equal(await nothing.page.locator("#color-key").count(), 0);
+
+  const figures = { allocations: 2, allocated_bytes: 64, peak_blocks: 1 };
+  const page = await open({
+    threads: [{ name: "one" }, { name: "two" }].map((thread) => ({
+      process: 0,
+      ...thread,
+    })),
+    stacks: [{ frames: ["main"], thread: 0, ...figures, peak_bytes: 32 }],
+  });
+  assert.equal(await page.page.locator(".flame-empty").count(), 0);
+  await page.press(".cost[data-cost=leaked]");
+  assert.match(await said(page), /every block was freed/);
+  await page.press(".cost[data-cost=temporary]");
+  assert.match(await said(page), /no allocation was temporary/);
+  await page.press(".cost[data-cost=allocated]");
+  await page.openFilters();
+  await page.page.selectOption("#filter-thread", "1");
+  assert.match(await said(page), /passes the filters/);
+});
+
+pageTest("a long name is there as a whole", async (open) => {
+  const name = `run<${"std::pair<int, char const*>, ".repeat(700)}0>::go`;
+  const page = await open({
+    stacks: [{ frames: ["main", name], peak_blocks: 1, peak_bytes: 32 }],
+  });
+  const heading = page.page.locator("#function-panel h2");
+  const clipped = () =>
+    heading.evaluate((element) => element.scrollHeight > element.clientHeight);
+  await page.click(`main;${name}`);
+  assert.equal(await clipped(), true);
+  const { height } = await heading.boundingBox();
+  assert.equal(
+    await page.text("#whole-name"),
+    `Whole name, ${name.length.toLocaleString("en")} characters`,
+  );
+  await page.press("#whole-name");
+  await heading.evaluate((element) => (element.scrollTop = 1e9));
+  assert.ok((await heading.evaluate((element) => element.scrollTop)) > 0);
+  assert.ok((await heading.boundingBox()).height > height);
+  assert.equal(await page.text("#whole-name"), "Shorter");
+  await page.press("#whole-name");
+  assert.equal((await heading.boundingBox()).height, height);
 });

@@ -402,6 +402,26 @@ pageTest(
   },
 );
 
+pageTest(
+  "the legend names resident memory only if there is a line of it",
+  async (open) => {
+    for (const [bytes, shown] of [
+      [[5000, 6000, 0], true],
+      [[5000, 0, 0], false],
+      [[0, 0, 0], false],
+    ]) {
+      const page = await open(
+        sample({
+          rss: bytes.map((count, i) => [i * 1e6, count, count / 10]),
+        }),
+      );
+      const legend = await page.text("#legend");
+      assert.match(legend, /Heap/);
+      assert.equal(/Resident.*memtrace/s.test(legend), shown, String(bytes));
+    }
+  },
+);
+
 pageTest("without any times there is no timeline", async (open) => {
   const page = await open(sample({ timeline: undefined, rss: undefined }));
   assert.equal(await page.page.locator(".timeline").count(), 0);

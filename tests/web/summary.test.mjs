@@ -40,6 +40,53 @@ pageTest("the summary has what the log says of the run", async (open) => {
   assert.equal(await page.page.locator(".notice").count(), 0);
 });
 
+pageTest("hints are above the figures", async (open) => {
+  const page = await open(sample());
+  const headings = await page.page.locator("#summary h3").allInnerTexts();
+  assert.deepEqual(
+    headings.slice(0, 3).map((text) => text.toLowerCase()),
+    ["hints", "totals", "colours"],
+  );
+});
+
+pageTest("memtrace's share is not said when nobody looked", async (open) => {
+  const page = await open(
+    sample({ meta: { peak_rss_bytes: 90000, tracker_rss_bytes: 0 } }),
+  );
+  const facts = await page.text("#summary .facts >> nth=0");
+  assert.match(facts, /Peak resident\s+87\.9 KiB$/m);
+  assert.doesNotMatch(facts, /of it memtrace/);
+});
+
+pageTest(
+  "what a log is compared with, and what that is worth",
+  async (open) => {
+    const { stacks } = sample();
+    const meta = { command: "server --old", mode: "exact", complete: true };
+    const whole = await open(sample({ base: { stacks, meta } }));
+    const facts = await whole.text("#summary .facts >> nth=0");
+    assert.match(facts, /Base\s+server --old, 2026-.*, exact\n/);
+    assert.equal(await whole.page.locator(".notice").count(), 0);
+    const doubtful = {
+      ...meta,
+      mode: "sampled",
+      complete: false,
+      incomplete_reason: "the log is cut off",
+    };
+    const page = await open(sample({ base: { stacks, meta: doubtful } }));
+    const notices = await page.page.locator(".notice").allInnerTexts();
+    assert.equal(notices.length, 2);
+    assert.match(
+      notices[0],
+      /compared with is incomplete\. The log is cut off\./,
+    );
+    assert.match(notices[1], /compared with are estimates/);
+    const alone = await open(sample());
+    const said = await alone.text("#summary .facts >> nth=0");
+    assert.doesNotMatch(said, /^Base/m);
+  },
+);
+
 pageTest("how a program ended", async (open) => {
   for (const [exit, text] of [
     [{ status: 3, signal: null }, "exit status 3"],

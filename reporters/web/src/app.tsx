@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The page's parts, top to bottom. */
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import type { CostId } from "./costs.ts";
 import { Flamegraph } from "./flamegraph.ts";
 import { Header } from "./header.tsx";
 import { Notices } from "./notices.tsx";
@@ -66,11 +67,29 @@ function FlamegraphBox({ page }: { page: Page }) {
         aria-label={`Flamegraph; arrow keys move, Enter zooms, the Table view has all figures`}
         aria-describedby="selection-text"
       />
-      {empty && <p class="empty flame-empty">Nothing to show: no memory passes the filters.</p>}
+      {empty && <p class="empty flame-empty">{emptyText(page)}</p>}
       <p id="selection-text" ref={spoken} class="visually-hidden" aria-live="polite" />
     </div>
   );
 }
+
+/* Why there is nothing to draw. */
+function emptyText({ answer }: Page): string {
+  const { question, state, profile } = answer;
+  if (Object.values(question.filter).some((chosen) => chosen >= 0))
+    return "Nothing to show: no memory passes the filters.";
+  if (profile.totals.allocations === 0) return "Nothing to show: no allocation was recorded.";
+  if (question.time) return "Nothing to show: no block of this time lived to its end.";
+  return EMPTY_TEXTS[state.cost];
+}
+
+const EMPTY_TEXTS: Record<CostId, string> = {
+  peak: "Nothing to show: no block was live at the peak.",
+  leaked: "Nothing leaked: every block was freed.",
+  allocated: "Nothing to show: only blocks without a byte were allocated.",
+  allocations: "Nothing to show: no allocation was recorded.",
+  temporary: "Nothing to show: no allocation was temporary.",
+};
 
 function selectionText(page: Page): string {
   const { answer, flamegraph } = page;

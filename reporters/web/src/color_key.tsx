@@ -16,10 +16,12 @@ const CHANGES = [
 ];
 
 export function ColorKey({ page }: { page: Page }) {
+  const { comparing } = page.answer.question;
+  if (!comparing && page.answer.values.now.total[0] === 0) return null;
   return (
     <section id="color-key">
       <h3>Colours</h3>
-      {page.answer.question.comparing ? <ChangeKey page={page} /> : <ModuleKey page={page} />}
+      {comparing ? <ChangeKey page={page} /> : <ModuleKey page={page} />}
     </section>
   );
 }

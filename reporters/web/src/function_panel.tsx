@@ -17,6 +17,7 @@ import { SourceLines } from "./source_excerpt.tsx";
 import { ValueList, type ListEntry } from "./value_list.tsx";
 
 const STACK_LENGTH = 200;
+const SHOWN_NAME_LENGTH = 180; /* fits into the lines that are shown of a name */
 
 export function FunctionPanel({ page }: { page: Page }) {
   const { answer } = page;
@@ -96,13 +97,28 @@ function FunctionHead({ page }: { page: Page }) {
   ].filter(Boolean);
   return (
     <div class="function-head">
-      <h2>{groupName(profile, groups, group)}</h2>
+      <FunctionName key={group} name={groupName(profile, groups, group)} />
       <p>
         {location && <code>{location}</code>}
         {module && <span title={module}>{baseName(module)}</span>}
       </p>
       {notes.length > 0 && <p class="notes">{notes.join("; ")}</p>}
     </div>
+  );
+}
+
+/* C++ names may have thousands of characters: the beginning is shown until it is asked for more. */
+function FunctionName({ name }: { name: string }) {
+  const [whole, setWhole] = useState(false);
+  return (
+    <>
+      <h2 class={whole ? "whole-name" : ""}>{name}</h2>
+      {name.length > SHOWN_NAME_LENGTH && (
+        <button class="link" id="whole-name" onClick={() => setWhole(!whole)}>
+          {whole ? "Shorter" : `Whole name, ${formatCount(name.length)} characters`}
+        </button>
+      )}
+    </>
   );
 }
 

@@ -4,7 +4,7 @@ import { formatBytes, plural } from "./format.ts";
 import type { Page } from "./page.ts";
 
 export function Notices({ page }: { page: Page }) {
-  const { meta } = page.answer.profile;
+  const { meta, base } = page.answer.profile;
   const folded = meta.folded?.nodes ?? 0;
   return (
     <>
@@ -17,6 +17,18 @@ export function Notices({ page }: { page: Page }) {
       {meta.mode !== "exact" && (
         <p class="notice" role="status">
           <strong>Figures are estimates.</strong> {samplingText(page)}
+        </p>
+      )}
+      {base && !base.meta.complete && (
+        <p class="notice notice-warning" role="status">
+          <strong>The log compared with is incomplete.</strong>{" "}
+          {sentence(base.meta.incomplete_reason)} What it lacks looks like growth.
+        </p>
+      )}
+      {base && base.meta.mode !== "exact" && (
+        <p class="notice" role="status">
+          <strong>The figures compared with are estimates.</strong> That log was sampled, so small
+          changes may be chance.
         </p>
       )}
       {folded > 0 && (

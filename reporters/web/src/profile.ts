@@ -202,6 +202,8 @@ function timelineColumns(columns: Columns) {
 function rssColumns(columns: Columns) {
   if (!columns.get("rss.time_us")?.length) return null;
   tableLength(columns, "rss.time_us");
+  /* Of a very short run there may be one look, or only such at a process that had ended. */
+  if (required(columns, "rss.bytes").filter((bytes) => bytes > 0).length < 2) return null;
   return {
     timeUs: required(columns, "rss.time_us"),
     bytes: required(columns, "rss.bytes"),

@@ -11,6 +11,7 @@ import {
 } from "./format.ts";
 import { ColorKey } from "./color_key.tsx";
 import type { Page } from "./page.ts";
+import type { Meta } from "./profile.ts";
 import { largestChanges } from "./changes.ts";
 import { ChangeList } from "./value_list.tsx";
 
@@ -29,18 +30,14 @@ export function SummaryPanel({ page }: { page: Page }) {
         <Fact name="Duration">{formatSeconds(meta.duration_seconds)}</Fact>
         <Fact name="Ended">{exitText(page)}</Fact>
         <Fact name="Recorded">{modeText(page)}</Fact>
+        <Fact name="Base">{base && baseText(base.meta)}</Fact>
         <Fact name="memtrace">{meta.version}</Fact>
         <Fact name="Peak">
-          {formatBytes(meta.peak_bytes)} at {formatSeconds(meta.peak_time_seconds)}
+          {meta.peak_bytes > 0 &&
+            `${formatBytes(meta.peak_bytes)} at ${formatSeconds(meta.peak_time_seconds)}`}
         </Fact>
-        <Fact name="Peak resident">
-          {meta.peak_rss_bytes > 0 &&
-            `${formatBytes(meta.peak_rss_bytes)}, of it memtrace ${formatBytes(meta.tracker_rss_bytes)}`}
-        </Fact>
+        <Fact name="Peak resident">{meta.peak_rss_bytes > 0 && residentText(meta)}</Fact>
       </dl>
-      <TotalsTable page={page} />
-      {base && <Changes page={page} />}
-      <ColorKey page={page} />
       {meta.hints.length > 0 && (
         <section>
           <h3>Hints</h3>
@@ -51,6 +48,9 @@ export function SummaryPanel({ page }: { page: Page }) {
           </ul>
         </section>
       )}
+      <TotalsTable page={page} />
+      {base && <Changes page={page} />}
+      <ColorKey page={page} />
       <section>
         <h3>{processes.length === 1 ? "Process" : `${processes.length} processes`}</h3>
         <table class="plain texts">
@@ -85,6 +85,21 @@ function Fact({ name, children }: { name: string; children: ComponentChildren })
       <dd>{children}</dd>
     </>
   );
+}
+
+/* The log that this one is compared with. */
+function baseText(base: Meta): ComponentChildren {
+  return (
+    <>
+      <code>{base.command}</code>, {base.start}, {base.mode}
+    </>
+  );
+}
+
+/* memtrace's share is known only if the run was long enough for a look at it. */
+function residentText(meta: Meta): string {
+  const share = meta.tracker_rss_bytes;
+  return formatBytes(meta.peak_rss_bytes) + (share ? `, of it memtrace ${formatBytes(share)}` : "");
 }
 
 function exitText(page: Page): string {

@@ -151,14 +151,24 @@ export class TimelineChart {
     ctx.arc(x, y, 3.5 * devicePixelRatio, 0, 2 * Math.PI);
     ctx.stroke();
     ctx.fill();
+    if (meta.peak_bytes === 0) return;
     const label = `peak ${formatBytes(meta.peak_bytes)}`;
     ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
     const half = ctx.measureText(label).width / 2;
     const labelX = Math.min(Math.max(x, bbox.left + half), bbox.left + bbox.width - half);
     const labelY = y - 7 * devicePixelRatio;
+    /* Other lines may pass here: the label has ground of its own. */
+    ctx.fillStyle = INK[this.theme].surface;
+    const margin = 3 * devicePixelRatio;
+    ctx.fillRect(
+      labelX - half - margin,
+      labelY - 10 * devicePixelRatio,
+      2 * (half + margin),
+      13 * devicePixelRatio,
+    );
+    ctx.fillStyle = CHROME[this.theme].mark;
     ctx.textBaseline = "alphabetic";
     ctx.textAlign = "center";
-    ctx.strokeText(label, labelX, labelY);
     ctx.fillText(label, labelX, labelY);
   }
 
