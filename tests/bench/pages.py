@@ -198,7 +198,8 @@ def row(program, report, figures):
     cpu, wall = statistics.median(figures.write_cpu), statistics.median(figures.write_wall)
     shown, memory = "", ""
     if figures.opened:
-        shown = f"{statistics.median(turn['shown_ms'] for turn in figures.opened) / 1000:.2f} s"
+        shown = ", ".join(f"{statistics.median(turn[name] for turn in figures.opened) / 1000:.2f} s"
+                          for name in ("cpu_ms", "shown_ms"))
         memory = f"{statistics.median(turn['resident_bytes'] for turn in figures.opened) / 1e6:.0f} MB"
     return (f"| {program} | {report.profiler} | {report.shows} | {figures.record_cpu:.1f} s "
             f"| {size(figures.recording_bytes)} | {cpu:.2f} s, {wall:.2f} s | {size(figures.report_bytes)} "
@@ -206,9 +207,12 @@ def row(program, report, figures):
 
 
 def compare(place, options):
-    print("| work | profiler | report shows | recording, CPU | recording | writing: CPU, wall clock | report | shown after "
-          "| tab |\n|---|---|---|---|---|---|---|---|---|")
+    columns = ("work", "profiler", "report shows", "recording, CPU", "recording", "writing: CPU, wall clock", "report",
+               "opening: CPU, wall clock", "tab")
+    print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}", flush=True)
     for name, (what, command, of_python) in programs(place, options.scale).items():
+        if options.programs and name not in options.programs.split(","):
+            continue
         for profiler, (record, pattern) in recorders(place, command, of_python).items():
             cpu, _ = place.run(record)
             (recording,) = place.directory.glob(pattern)
@@ -226,6 +230,7 @@ def compare(place, options):
 def main():
     parser = argparse.ArgumentParser(prog="pages", description="Compare pages of memtrace, Memray and heaptrack.")
     parser.add_argument("--root", metavar="DIR", help="profilers and programs are those of the root DIR")
+    parser.add_argument("-p", "--programs", metavar="NAME,...", help="only these programs")
     parser.add_argument("--rounds", type=int, default=3, help="how often to write and open each (default: 3)")
     parser.add_argument("--scale", type=float, default=1.0, help="multiplies the work (default: 1)")
     parser.add_argument("--keep", metavar="DIR", help="keep the reports in DIR")

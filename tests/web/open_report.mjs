@@ -7,7 +7,8 @@
  *
  * Every round is a browser of its own. `shown_ms` is from the start of loading to the frame that
  * comes after the one in which the report has drawn: memtrace's page says itself when that is,
- * Memray's has frames of d3-flame-graph, a picture is drawn when it is loaded.
+ * Memray's has frames of d3-flame-graph, a picture is drawn when it is loaded. `cpu_ms` is what the
+ * tab's process has taken by then, which other work on the machine changes less.
  */
 import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
@@ -32,15 +33,18 @@ function watch() {
   requestAnimationFrame(look);
 }
 
-async function residentBytes(browser) {
+/* CPU time and resident memory of the largest process that shows pages. */
+async function tabCost(browser) {
   const client = await browser.newBrowserCDPSession();
   const { processInfo } = await client.send("SystemInfo.getProcessInfo");
-  const sizes = processInfo
+  const tabs = processInfo
     .filter((process) => process.type === "renderer")
-    .map(({ id }) =>
-      /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${id}/status`, "utf8")),
-    );
-  return Math.max(...sizes.map((match) => Number(match[1]) * 1024));
+    .map(({ id, cpuTime }) => {
+      const status = readFileSync(`/proc/${id}/status`, "utf8");
+      const [, kilobytes] = /VmRSS:\s+(\d+) kB/.exec(status);
+      return { cpu_ms: cpuTime * 1000, resident_bytes: kilobytes * 1024 };
+    });
+  return tabs.sort((a, b) => b.resident_bytes - a.resident_bytes)[0];
 }
 
 async function openOnce(file) {
@@ -58,7 +62,7 @@ async function openOnce(file) {
     });
     return {
       shown_ms: await page.evaluate(() => window.shownMs),
-      resident_bytes: await residentBytes(session.browser),
+      ...(await tabCost(session.browser)),
     };
   } finally {
     await session.close();

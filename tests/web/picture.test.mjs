@@ -142,6 +142,32 @@ pageTest(
 );
 
 pageTest(
+  "the way to a deep frame says how many it leaves out",
+  async (open) => {
+    const frames = Array.from({ length: 20 }, (_, i) => `level_${i}`);
+    const page = await open({
+      stacks: [{ frames, peak_blocks: 1, peak_bytes: 32 }],
+    });
+    await page.click(frames.slice(0, 10).join(";"));
+    const items = page.page.locator(".crumbs li");
+    assert.deepEqual(
+      (await items.allInnerTexts()).map((text) => text.replace(/[›\s]+/g, " ")),
+      ["All", "… 4 more", ...frames.slice(4, 10)],
+    );
+    const middles = await items.evaluateAll((list) =>
+      list.map((item) => {
+        const range = document.createRange();
+        range.selectNodeContents(item);
+        const { top, height } = range.getBoundingClientRect();
+        return Math.round(top + height / 2);
+      }),
+    );
+    const apart = Math.max(...middles) - Math.min(...middles);
+    assert.ok(apart <= 1, String(middles));
+  },
+);
+
+pageTest(
   "the frames above the zoomed one are drawn and zoom out",
   async (open) => {
     const page = await open(sample());

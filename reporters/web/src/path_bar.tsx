@@ -73,7 +73,7 @@ function Breadcrumb({ page }: { page: Page }) {
             All
           </button>
         </li>
-        {left > 0 && <li class="crumb-gap">… {left}</li>}
+        {left > 0 && <li class="crumb-gap">… {left} more</li>}
         {path.slice(left).map((node) => {
           const name = groupName(profile, view.groups, view.group(node));
           const forms = shorterNames(name);
