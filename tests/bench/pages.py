@@ -135,8 +135,10 @@ def programs(place, scale):
         found["pyarrow"] = ("PyArrow tables", "arrow.py", True)
     if place.has("g++ --version"):
         compiler = place.output_of("g++ -print-prog-name=cc1plus")
+        architecture = place.output_of("g++ -print-multiarch")
+        where = f"-imultiarch {architecture}" if architecture else ""
         found["cc1plus"] = ("13 C++ headers",
-                            f"{compiler} -quiet -D_GNU_SOURCE -O2 -g headers.cpp -o headers.s", False)
+                            f"{compiler} -quiet {where} -D_GNU_SOURCE -O2 -g headers.cpp -o headers.s", False)
     return found
 
 
@@ -214,7 +216,13 @@ def compare(place, options):
         if options.programs and name not in options.programs.split(","):
             continue
         for profiler, (record, pattern) in recorders(place, command, of_python).items():
-            cpu, _ = place.run(record)
+            try:
+                cpu, _ = place.run(record)
+            except RuntimeError as failure:  # a program that crashes under a profiler has no row
+                print(f"pages: {name}, {profiler}: {failure}", file=sys.stderr)
+                for left in place.directory.glob("a.*"):
+                    left.unlink()
+                continue
             (recording,) = place.directory.glob(pattern)
             for report in reports(place, profiler, recording.name):
                 figures = Figures(cpu, recording.stat().st_size)
