@@ -68,6 +68,7 @@ struct job {
 	struct wanted *wanted;        /* [count] by object and offset */
 	size_t count;
 	size_t capacity;
+	uint32_t *slots;      /* [2 * capacity] a hash table of `wanted`: number + 1, 0: free */
 	struct share *shares; /* [share_count] the largest first */
 	size_t share_count;
 	uint64_t done;
@@ -81,17 +82,45 @@ static uint64_t now_ms(void)
 	return clock_monotonic_ns() / 1000000;
 }
 
+/* The slot of an address, or the free one for it. */
+static uint32_t *find_slot(const struct job *job, uint32_t object, uint64_t offset)
+{
+	size_t mask = job->capacity * 2 - 1;
+	uint64_t hash = (offset ^ (uint64_t)object << 48) * UINT64_C(0x9e3779b97f4a7c15);
+	size_t at = (size_t)(hash >> 32) & mask;
+	while (job->slots[at] && (job->wanted[job->slots[at] - 1].object != object ||
+				  job->wanted[job->slots[at] - 1].offset != offset))
+		at = (at + 1) & mask;
+	return &job->slots[at];
+}
+
+static bool grow_wanted(struct job *job)
+{
+	size_t capacity = job->capacity ? job->capacity * 2 : 1024;
+	struct wanted *grown = realloc(job->wanted, capacity * sizeof(*grown));
+	if (grown)
+		job->wanted = grown;
+	uint32_t *slots = grown ? calloc(capacity * 2, sizeof(*slots)) : NULL;
+	if (!slots)
+		return false;
+	free(job->slots);
+	job->slots = slots;
+	job->capacity = capacity;
+	for (size_t i = 0; i < job->count; i++)
+		*find_slot(job, job->wanted[i].object, job->wanted[i].offset) = (uint32_t)i + 1;
+	return true;
+}
+
+/* Notes an address, once. returns false: no memory */
 static bool want(struct job *job, uint32_t object, uint64_t offset)
 {
-	if (job->count == job->capacity) {
-		size_t capacity = job->capacity ? job->capacity * 2 : 1024;
-		struct wanted *grown = realloc(job->wanted, capacity * sizeof(*grown));
-		if (!grown)
-			return false;
-		job->wanted = grown;
-		job->capacity = capacity;
-	}
+	if (job->count == job->capacity && !grow_wanted(job))
+		return false;
+	uint32_t *slot = find_slot(job, object, offset);
+	if (*slot)
+		return true;
 	job->wanted[job->count++] = (struct wanted){.object = object, .offset = offset};
+	*slot = (uint32_t)job->count;
 	return true;
 }
 
@@ -148,17 +177,13 @@ static int by_object(const void *left, const void *right)
 static bool gather(struct job *job)
 {
 	job->count = 0;
+	if (job->slots)
+		memset(job->slots, 0, job->capacity * 2 * sizeof(*job->slots));
 	for (uint32_t i = 0; i < job->log->replay.image_count; i++)
 		if (!want_image(job, i))
 			return false;
-	if (job->count == 0)
-		return true;
-	qsort(job->wanted, job->count, sizeof(*job->wanted), by_object);
-	size_t kept = 1;
-	for (size_t i = 1; i < job->count; i++)
-		if (by_object(&job->wanted[i], &job->wanted[kept - 1]) != 0)
-			job->wanted[kept++] = job->wanted[i];
-	job->count = kept;
+	if (job->count > 0)
+		qsort(job->wanted, job->count, sizeof(*job->wanted), by_object);
 	return true;
 }
 
@@ -742,6 +767,7 @@ enum mt_status symbolize_log(struct loaded_log *log, const struct symbolize_opti
 	ret_result->changed = job.changed;
 	ret_result->stale = job.stale;
 	free(job.shares);
+	free(job.slots);
 	free(job.wanted);
 	free(job.objects);
 	log->has_symbols = log->has_symbols || status == MT_OK;
