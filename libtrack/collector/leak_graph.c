@@ -3,6 +3,9 @@
  * A word is looked up in three steps: the span of all blocks; the region of 2 MiB, in a hash table,
  * which tells the blocks that begin in its page; a search among these. Blocks that are longer than
  * a region are few, and are searched where the word's region has no other blocks.
+ *
+ * Each step reads memory that is not in a cache where there are many blocks. So words are looked up
+ * in batches, step by step: while one waits for memory, so do the others.
  */
 #include "libtrack/collector/leak_graph.h"
 
@@ -15,7 +18,8 @@
 #define READ_RANGES 1024u /* that are asked for at a time */
 #define OFFERS_PER_NODE 64u
 #define NOBODY UINT32_MAX
-#define GAP_BYTES 256u /* between nodes that are read together */
+#define FLOOD_AHEAD 16u /* nodes whose edges are fetched ahead */
+#define GAP_BYTES 256u  /* between nodes that are read together */
 
 /* An edge is a node, and if it leads to its inside, one more word: the offset. */
 #define EDGE_IS_INSIDE 0x80000000u
@@ -148,12 +152,16 @@ static bool build_index(struct leak_graph *graph)
 	graph->large = malloc(((size_t)graph->count + 1) * sizeof(*graph->large));
 	graph->queue = malloc(((size_t)graph->count + 1) * sizeof(*graph->queue));
 	graph->starts = malloc(((size_t)graph->count + 1) * sizeof(*graph->starts));
-	if (!graph->large || !graph->queue || !graph->starts || !grow_regions(graph))
+	graph->extents = malloc(((size_t)graph->count + 1) * sizeof(*graph->extents));
+	graph->reached = calloc((size_t)graph->count / 64 + 1, sizeof(*graph->reached));
+	if (!graph->large || !graph->queue || !graph->starts || !graph->extents ||
+	    !graph->reached || !grow_regions(graph) || !index_nodes(graph))
 		return false;
-	if (!index_nodes(graph))
-		return false;
-	for (uint32_t i = 0; i < graph->count; i++)
-		high = end_of(&graph->nodes[i]) > high ? end_of(&graph->nodes[i]) : high;
+	for (uint32_t i = 0; i < graph->count; i++) {
+		uint64_t end = end_of(&graph->nodes[i]);
+		graph->extents[i] = (struct leak_extent){graph->nodes[i].address, end};
+		high = end > high ? end : high;
+	}
 	graph->low = graph->count ? graph->nodes[0].address : 0;
 	graph->span = graph->count ? high + 8 - graph->low : 0; /* see is_empty_array */
 	return true;
@@ -181,6 +189,8 @@ void leak_graph_release(struct leak_graph *graph)
 		free(graph->regions[slot]);
 	free(graph->regions);
 	free(graph->nodes);
+	free(graph->extents);
+	free(graph->reached);
 	free(graph->large);
 	free(graph->queue);
 	free(graph->offers);
@@ -189,13 +199,39 @@ void leak_graph_release(struct leak_graph *graph)
 	*graph = (struct leak_graph){0};
 }
 
+/*
+ * Where a page's nodes [first, end) are searched first: where the address would be if they were all
+ * of one size.
+ */
+static uint32_t guess(uint32_t first, uint32_t end, uint64_t address)
+{
+	uint64_t in_page = address % (1u << PAGE_BITS);
+	return first + (uint32_t)((uint64_t)(end - first) * in_page >> PAGE_BITS);
+}
+
+#define NEIGHBOURS 3u
+
 /* The last of nodes [first, end) that begins at or before `address`, `first` - 1 if none does. */
 static uint32_t last_before(const struct leak_graph *graph, uint32_t first, uint32_t end,
 			    uint64_t address)
 {
+	const struct leak_extent *extents = graph->extents;
+	if (end - first > 2 * NEIGHBOURS) {
+		uint32_t middle = guess(first, end, address);
+		uint32_t low = middle - first > NEIGHBOURS ? middle - NEIGHBOURS : first;
+		uint32_t high = end - middle > NEIGHBOURS ? middle + NEIGHBOURS : end;
+		if (low > first && extents[low].address > address)
+			high = low;
+		else
+			first = low;
+		if (high == end || extents[high].address > address)
+			end = high;
+		else
+			first = high;
+	}
 	while (first < end) {
 		uint32_t middle = first + (end - first) / 2;
-		if (graph->nodes[middle].address <= address)
+		if (extents[middle].address <= address)
 			first = middle + 1;
 		else
 			end = middle;
@@ -218,9 +254,21 @@ static uint32_t find_large(const struct leak_graph *graph, uint64_t address)
 }
 
 /* What new[] returns for no objects is behind the block, which has their number only. */
-static bool is_empty_array(const struct leak_node *node, uint64_t offset)
+static bool is_empty_array(uint64_t size_bytes, uint64_t offset)
 {
-	return node->size_bytes == 8 && offset == 8;
+	return size_bytes == 8 && offset == 8;
+}
+
+/* The node `found` if the address is in it. */
+static uint32_t check_found(const struct leak_graph *graph, uint32_t found, uint64_t address)
+{
+	if (found >= graph->count)
+		return NOBODY;
+	const struct leak_extent *extent = &graph->extents[found];
+	if (address >= extent->end &&
+	    !is_empty_array(extent->end - extent->address, address - extent->address))
+		return NOBODY;
+	return found;
 }
 
 uint32_t leak_graph_find(const struct leak_graph *graph, uint64_t address)
@@ -228,19 +276,64 @@ uint32_t leak_graph_find(const struct leak_graph *graph, uint64_t address)
 	if (address - graph->low >= graph->span)
 		return NOBODY;
 	const struct leak_region *region = find_region(graph, address >> REGION_BITS);
-	uint32_t found;
-	if (region) {
-		uint32_t page = (uint32_t)(address >> PAGE_BITS) % REGION_PAGES;
-		found = last_before(graph, region->first[page], region->first[page + 1], address);
-	} else {
-		found = find_large(graph, address);
+	if (!region)
+		return check_found(graph, find_large(graph, address), address);
+	uint32_t page = (uint32_t)(address >> PAGE_BITS) % REGION_PAGES;
+	return check_found(
+		graph, last_before(graph, region->first[page], region->first[page + 1], address),
+		address);
+}
+
+#define BATCH_WORDS 64u
+
+/* Words that are looked up together. */
+struct batch {
+	uint32_t count;
+	struct {
+		uint64_t word;
+		uint64_t place; /* the owner's: where the word is from */
+		const struct leak_region *region;
+		uint32_t node; /* what was found: NOBODY, or a node */
+		uint32_t first;
+		uint32_t end;
+	} items[BATCH_WORDS];
+};
+
+static void find_batch(const struct leak_graph *graph, struct batch *batch)
+{
+	for (uint32_t i = 0; i < batch->count; i++) {
+		uint64_t word = batch->items[i].word;
+		const struct leak_region *region = find_region(graph, word >> REGION_BITS);
+		batch->items[i].region = region;
+		if (region)
+			__builtin_prefetch(&region->first[(word >> PAGE_BITS) % REGION_PAGES]);
 	}
-	if (found >= graph->count)
-		return NOBODY;
-	const struct leak_node *node = &graph->nodes[found];
-	if (address >= end_of(node) && !is_empty_array(node, address - node->address))
-		return NOBODY;
-	return found;
+	for (uint32_t i = 0; i < batch->count; i++) {
+		uint64_t word = batch->items[i].word;
+		const struct leak_region *region = batch->items[i].region;
+		if (!region)
+			continue;
+		uint32_t page = (uint32_t)(word >> PAGE_BITS) % REGION_PAGES;
+		batch->items[i].first = region->first[page];
+		batch->items[i].end = region->first[page + 1];
+		__builtin_prefetch(
+			&graph->extents[guess(region->first[page], region->first[page + 1], word)]);
+	}
+	for (uint32_t i = 0; i < batch->count; i++) {
+		uint64_t word = batch->items[i].word;
+		uint32_t found = batch->items[i].region ? last_before(graph, batch->items[i].first,
+								      batch->items[i].end, word)
+							: find_large(graph, word);
+		batch->items[i].node = check_found(graph, found, word);
+	}
+}
+
+/* returns  true: the batch is full */
+static inline bool batch_add(struct batch *batch, uint64_t word, uint64_t place)
+{
+	batch->items[batch->count].word = word;
+	batch->items[batch->count++].place = place;
+	return batch->count == BATCH_WORDS;
 }
 
 static bool grow(void **items, size_t count, size_t *capacity, size_t item_bytes)
@@ -259,6 +352,7 @@ static bool grow(void **items, size_t count, size_t *capacity, size_t item_bytes
 static void reach(struct leak_graph *graph, uint32_t index, uint32_t holder, uint64_t held_at)
 {
 	struct leak_node *node = &graph->nodes[index];
+	graph->reached[index / 64] |= 1ull << index % 64;
 	node->kind = graph->reaching;
 	node->holder = holder;
 	node->held_at = held_at;
@@ -300,31 +394,44 @@ static bool looks_like_bin(const struct leak_node *node, uint64_t offset)
 static inline void follow(struct leak_graph *graph, uint32_t to, uint64_t offset, uint32_t holder,
 			  uint64_t held_at)
 {
-	if (graph->nodes[to].kind != LEAK_DEFINITE)
+	if (graph->reached[to / 64] >> to % 64 & 1)
 		return;
-	if (offset == 0 ||
-	    (graph->reaching == LEAK_POSSIBLE && !is_empty_array(&graph->nodes[to], offset)))
+	if (offset == 0 || (graph->reaching == LEAK_POSSIBLE &&
+			    !is_empty_array(graph->nodes[to].size_bytes, offset)))
 		reach(graph, to, holder, held_at);
 	else if (graph->reaching != LEAK_POSSIBLE)
 		offer(graph, to, offset, holder, held_at);
 }
 
+static void visit_batch(struct leak_graph *graph, uint32_t root, struct batch *batch)
+{
+	find_batch(graph, batch);
+	for (uint32_t i = 0; i < batch->count; i++) {
+		uint32_t to = batch->items[i].node;
+		if (to == NOBODY)
+			continue;
+		uint64_t offset = batch->items[i].word - graph->extents[to].address;
+		if (graph->skips_bins && offset && looks_like_bin(&graph->nodes[to], offset))
+			continue;
+		follow(graph, to, offset, LEAK_HOLDER_ROOT | root, batch->items[i].place);
+	}
+	batch->count = 0;
+}
+
 void leak_graph_visit_root(struct leak_graph *graph, uint32_t root, uint64_t address,
 			   const uint64_t *words, size_t word_count)
 {
+	struct batch batch;
 	uint64_t low = graph->low;
 	uint64_t span = graph->span;
+	batch.count = 0;
 	for (size_t i = 0; i < word_count; i++) {
 		if (__builtin_expect(words[i] - low >= span, 1))
 			continue;
-		uint32_t to = leak_graph_find(graph, words[i]);
-		if (to == NOBODY)
-			continue;
-		uint64_t offset = words[i] - graph->nodes[to].address;
-		if (graph->skips_bins && offset && looks_like_bin(&graph->nodes[to], offset))
-			continue;
-		follow(graph, to, offset, LEAK_HOLDER_ROOT | root, address + i * 8);
+		if (batch_add(&batch, words[i], address + i * 8))
+			visit_batch(graph, root, &batch);
 	}
+	visit_batch(graph, root, &batch);
 }
 
 void leak_graph_mark(struct leak_graph *graph, uint32_t node, uint32_t root)
@@ -357,24 +464,39 @@ struct streaming {
 	struct leak_graph *graph;
 	uint32_t node;    /* the first whose end has not been seen */
 	uint32_t started; /* nodes before it have their edges' start */
+	struct batch batch;
 };
+
+/* Adds the edges of a batch: its words are in the order of the nodes that they are in. */
+static void stream_batch(struct streaming *streaming)
+{
+	struct leak_graph *graph = streaming->graph;
+	struct batch *batch = &streaming->batch;
+	find_batch(graph, batch);
+	for (uint32_t i = 0; i < batch->count; i++) {
+		uint32_t from = (uint32_t)batch->items[i].place;
+		uint32_t to = batch->items[i].node;
+		while (streaming->started <= from)
+			graph->starts[streaming->started++] = graph->edge_count;
+		if (to == NOBODY || to == from)
+			continue;
+		uint64_t offset = batch->items[i].word - graph->extents[to].address;
+		if (!add_edge(graph, from, to, offset))
+			graph->is_failed = true;
+	}
+	batch->count = 0;
+}
 
 static void stream_node(struct streaming *streaming, const uint64_t *words, size_t word_count)
 {
-	struct leak_graph *graph = streaming->graph;
-	uint32_t from = streaming->node;
-	uint64_t low = graph->low;
-	uint64_t span = graph->span;
-	while (streaming->started <= from)
-		graph->starts[streaming->started++] = graph->edge_count;
+	struct batch *batch = &streaming->batch;
+	uint64_t low = streaming->graph->low;
+	uint64_t span = streaming->graph->span;
 	for (size_t i = 0; i < word_count; i++) {
 		if (__builtin_expect(words[i] - low >= span, 1))
 			continue;
-		uint32_t to = leak_graph_find(graph, words[i]);
-		if (to == NOBODY || to == from)
-			continue;
-		if (!add_edge(graph, from, to, words[i] - graph->nodes[to].address))
-			graph->is_failed = true;
+		if (batch_add(batch, words[i], streaming->node))
+			stream_batch(streaming);
 	}
 }
 
@@ -406,8 +528,12 @@ static void stream_piece(void *context, size_t range, uint64_t address, const ui
 static void read_edges(struct leak_graph *graph, const struct leak_memory *memory)
 {
 	struct leak_range ranges[READ_RANGES];
-	struct streaming streaming = {.graph = graph};
+	struct streaming streaming;
 	uint32_t next = 0;
+	streaming.graph = graph;
+	streaming.node = 0;
+	streaming.started = 0;
+	streaming.batch.count = 0;
 	while (next < graph->count && !graph->is_failed) {
 		size_t count = 0;
 		for (; next < graph->count; next++) {
@@ -427,6 +553,7 @@ static void read_edges(struct leak_graph *graph, const struct leak_memory *memor
 		}
 		memory->read(memory->context, ranges, count, stream_piece, &streaming);
 	}
+	stream_batch(&streaming);
 	while (streaming.started <= graph->count)
 		graph->starts[streaming.started++] = graph->edge_count;
 }
@@ -450,8 +577,16 @@ static void follow_edge(struct leak_graph *graph, uint32_t from, uint32_t to, ui
 /* Follows what was reached until nothing new is. */
 static void flood(struct leak_graph *graph)
 {
-	while (graph->taken < graph->queued)
+	while (graph->taken < graph->queued) {
+		if (graph->taken + FLOOD_AHEAD < graph->queued)
+			__builtin_prefetch(
+				&graph->starts[graph->queue[graph->taken + FLOOD_AHEAD]]);
+		if (graph->taken + FLOOD_AHEAD / 2 < graph->queued)
+			__builtin_prefetch(
+				&graph->edges[graph->starts[graph->queue[graph->taken +
+									 FLOOD_AHEAD / 2]]]);
 		each_edge(graph, graph->queue[graph->taken++], follow_edge);
+	}
 }
 
 /*
@@ -562,7 +697,7 @@ static void flood_possible(struct leak_graph *graph)
 	for (size_t i = 0; i < graph->offer_count; i++) {
 		const struct leak_offer *offer = &graph->offers[i];
 		const struct leak_node *node = &graph->nodes[offer->node];
-		if (node->kind == LEAK_DEFINITE && !is_empty_array(node, offer->offset))
+		if (node->kind == LEAK_DEFINITE && !is_empty_array(node->size_bytes, offer->offset))
 			reach(graph, offer->node, offer->holder, offer->held_at);
 	}
 	flood(graph);

@@ -61,6 +61,12 @@ struct leak_memory {
 
 struct leak_region;
 
+/* Where a node lies: the part of it that look-ups need. */
+struct leak_extent {
+	uint64_t address;
+	uint64_t end; /* of a node of no bytes one byte further */
+};
+
 struct leak_offer {
 	uint32_t node;
 	uint64_t offset; /* of the pointer into it */
@@ -71,7 +77,9 @@ struct leak_offer {
 struct leak_graph {
 	struct leak_node *nodes; /* [count] by ascending address, not overlapping */
 	uint32_t count;
-	uint64_t low; /* words in [low, low + span) may be pointers */
+	struct leak_extent *extents; /* [count] of the nodes */
+	uint64_t *reached;           /* a bit for each node whose kind is not LEAK_DEFINITE */
+	uint64_t low;                /* words in [low, low + span) may be pointers */
 	uint64_t span;
 	struct leak_region **regions; /* [region_mask + 1] hash table by address */
 	uint32_t region_mask;
