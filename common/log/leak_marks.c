@@ -145,7 +145,7 @@ static bool decode_suppressions(struct leak_marks *marks, struct byte_reader *pa
 bool leak_marks_decode(struct leak_marks *ret_marks, struct byte_reader *payload)
 {
 	uint32_t flags = (uint32_t)byte_reader_varint(payload);
-	ret_marks->flags = flags & ~(LEAK_SCAN_HAS_SUPPRESSIONS | LEAK_SCAN_HAS_PATHS);
+	ret_marks->flags = flags & ~(uint32_t)(LEAK_SCAN_HAS_SUPPRESSIONS | LEAK_SCAN_HAS_PATHS);
 	if (flags & LEAK_SCAN_HAS_SUPPRESSIONS && !decode_suppressions(ret_marks, payload))
 		return false;
 	while (!payload->failed && byte_reader_left(payload) > 0)
