@@ -268,7 +268,7 @@ static int run(int argument_count, char **arguments)
 	char log_path[PATH_MAX * 2];
 	struct leak_judge judge = {0};
 	struct check_options options = {
-		.launch = {.unwinder = UNWINDER_FAST,
+		.launch = {.unwinder = UNWINDER_DEFAULT,
 			   .leak_check = true,
 			   .sampling.is_exact = true,
 			   .tree_wait_s = DEFAULT_WAIT_S},

@@ -14,6 +14,12 @@
 #define MAX_LOG_BYTES_MIN (1ull << 20)
 #define INTERVAL_BYTES_MAX (1ull << 40)
 
+#if defined(__x86_64__)
+#define UNWINDER_NAMES "fast (the default), fp (frame pointers) or libunwind"
+#else
+#define UNWINDER_NAMES "fp (frame pointers, the default) or libunwind"
+#endif
+
 enum option_key {
 	OPTION_EXACT = 256,
 	OPTION_LEAK_CHECK,
@@ -58,8 +64,7 @@ static const struct argp_option option_rows[] = {
 	 0},
 	{"no-children", OPTION_NO_CHILDREN, NULL, 0, "Record the program only, not what it starts",
 	 0},
-	{"unwinder", OPTION_UNWINDER, "NAME", 0,
-	 "How stacks are captured: fast (the default), fp (frame pointers) or libunwind", 0},
+	{"unwinder", OPTION_UNWINDER, "NAME", 0, "How stacks are captured: " UNWINDER_NAMES, 0},
 	{"no-symbols", OPTION_NO_SYMBOLS, NULL, 0, "Don't look up names at the end", 0},
 	{0},
 };
@@ -67,14 +72,14 @@ static const struct argp_option option_rows[] = {
 static error_t parse_unwinder(const char *name, struct launch_options *launch_options,
 			      const struct argp_state *state)
 {
-	if (strcmp(name, "fast") == 0)
+	if (strcmp(name, "fast") == 0 && UNWINDER_DEFAULT == UNWINDER_FAST)
 		launch_options->unwinder = UNWINDER_FAST;
 	else if (strcmp(name, "fp") == 0)
 		launch_options->unwinder = UNWINDER_FRAME_POINTER;
 	else if (strcmp(name, "libunwind") == 0)
 		launch_options->unwinder = UNWINDER_LIBUNWIND;
 	else
-		argp_error(state, "'%s' is not an unwinder: fast, fp or libunwind", name);
+		argp_error(state, "'%s' is not an unwinder: " UNWINDER_NAMES, name);
 	return 0;
 }
 
@@ -208,7 +213,7 @@ static const struct argp parser = {
 static int run(int argument_count, char **arguments)
 {
 	char path[PATH_MAX];
-	struct run_options options = {.launch.unwinder = UNWINDER_FAST};
+	struct run_options options = {.launch.unwinder = UNWINDER_DEFAULT};
 	struct launch_options *launch_options = &options.launch;
 	struct launch_result result;
 	struct memory_limit limit;

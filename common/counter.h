@@ -4,8 +4,11 @@
  *
  * On a machine with an invariant time-stamp counter this is one counter for all processors. The
  * counter's read is no memory operation: unless it is fenced it may run ahead of the loads that got
- * the block, from the allocator or from another thread. It can't be late: it retires before the
- * stores that hand the block on become visible.
+ * the block, from the allocator or from another thread. On x86-64 it can't be late: it retires
+ * before the stores that hand the block on become visible. On aarch64 stores may become visible
+ * before an older instruction is done, hence a barrier behind the read too. An ISB waits for
+ * branches, not for loads; but the hooks look at the block's address first, and the branch on that
+ * waits for the load.
  */
 #ifndef MEMTRACE_COMMON_COUNTER_H
 #define MEMTRACE_COMMON_COUNTER_H
@@ -33,8 +36,9 @@ static inline uint64_t counter_read(bool is_fenced, bool uses_clock)
 #else
 	uint64_t value;
 	if (is_fenced)
-		__asm__ volatile("isb" ::: "memory");
-	__asm__ volatile("mrs %0, cntvct_el0" : "=r"(value));
+		__asm__ volatile("isb\n\tmrs %0, cntvct_el0\n\tisb" : "=r"(value)::"memory");
+	else
+		__asm__ volatile("mrs %0, cntvct_el0" : "=r"(value));
 	return value;
 #endif
 }

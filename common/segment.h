@@ -142,8 +142,15 @@ enum session_flags {
 enum unwinder_kind {
 	UNWINDER_LIBUNWIND = 1,
 	UNWINDER_FRAME_POINTER = 2,
-	UNWINDER_FAST = 3,
+	UNWINDER_FAST = 3, /* x86-64 only */
 };
+
+#if defined(__x86_64__)
+#define UNWINDER_DEFAULT UNWINDER_FAST
+#else
+/* Compilers for aarch64 keep frame pointers, unless they are told not to. */
+#define UNWINDER_DEFAULT UNWINDER_FRAME_POINTER
+#endif
 
 #define SEGMENT_HEADER_BYTES                                                                       \
 	((uint32_t)((sizeof(struct segment_header) + SEGMENT_PAGE - 1) / SEGMENT_PAGE *            \

@@ -249,8 +249,22 @@ static void keep_module(void *context, struct recorded_image *image,
 			  module->build_id_bytes);
 }
 
+static bool wants_cross_check(void)
+{
+#if defined(__x86_64__)
+	return getenv(ENV_CROSS_CHECK) != NULL;
+#else
+	return false;
+#endif
+}
+
 static enum mt_status set_up(struct collector *collector, struct mt_error *error)
 {
+	long page_bytes = sysconf(_SC_PAGESIZE);
+	if (page_bytes != SEGMENT_PAGE)
+		return mt_error_set(error, MT_ERR_LIMIT,
+				    "the kernel's pages have %ld bytes: only %u is supported",
+				    page_bytes, SEGMENT_PAGE);
 	enum mt_status status = open_log(collector, error);
 	if (status == MT_OK)
 		status = segment_file_create(&collector->segment, collector->options->log_path,
@@ -263,7 +277,7 @@ static enum mt_status set_up(struct collector *collector, struct mt_error *error
 				(collector->options->no_children ? SESSION_NO_CHILDREN : 0u) |
 				(collector->options->leak_check ? SESSION_LEAK_CHECK : 0u) |
 				(collector->options->scrub ? SESSION_SCRUB : 0u) |
-				(getenv(ENV_CROSS_CHECK) ? SESSION_CROSS_CHECK : 0u);
+				(wants_cross_check() ? SESSION_CROSS_CHECK : 0u);
 	sampling_control_init(&collector->sampling, &collector->options->sampling, header);
 	(void)pthread_mutex_lock(&header->collector_alive); /* nobody else ever locks it */
 	collector->observer = (struct recording_observer){

@@ -27,7 +27,7 @@
 #define WAIT_STEP_NS 10000000L
 #define SPARE_THREADS 64u
 #define LISTING_BYTES 4096u
-#define RED_ZONE_BYTES 128u
+#define RED_ZONE_BYTES 128u /* x86-64 */
 
 #define KERNEL_SA_RESTORER 0x04000000ul
 
@@ -90,6 +90,27 @@ static void copy_vectors(struct leak_scan_thread *thread, const ucontext_t *cont
 }
 #endif
 
+#if defined(__aarch64__)
+/* The vectors, which the kernel puts among the records behind the general registers. */
+static void copy_vectors(struct leak_scan_thread *thread, const ucontext_t *context)
+{
+	const char *record = (const char *)context->uc_mcontext.__reserved;
+	const char *end = record + sizeof(context->uc_mcontext.__reserved);
+	while ((size_t)(end - record) >= sizeof(struct fpsimd_context)) {
+		const struct fpsimd_context *vectors = (const struct fpsimd_context *)record;
+		if (vectors->head.magic == FPSIMD_MAGIC) {
+			memcpy(thread->registers + thread->register_count, vectors->vregs,
+			       sizeof(vectors->vregs));
+			thread->register_count += 2 * 32;
+			return;
+		}
+		if (vectors->head.size == 0)
+			return;
+		record += vectors->head.size;
+	}
+}
+#endif
+
 static void copy_registers(struct leak_scan_thread *thread, const ucontext_t *context)
 {
 	const mcontext_t *machine = &context->uc_mcontext;
@@ -105,6 +126,7 @@ static void copy_registers(struct leak_scan_thread *thread, const ucontext_t *co
 	for (size_t i = 0; i < 31; i++)
 		thread->registers[thread->register_count++] = machine->regs[i];
 	thread->stack_pointer = machine->sp;
+	copy_vectors(thread, context);
 #endif
 }
 

@@ -25,7 +25,11 @@
 
 #include "libtrack/preload/hidden.h"
 
+#if defined(__x86_64__)
 #define RECORDED_ADDRESS_BITS 47
+#else
+#define RECORDED_ADDRESS_BITS 48
+#endif
 #define RECORDED_LEAF_SHIFT 28
 #define RECORDED_ROOT_ENTRIES (1u << (RECORDED_ADDRESS_BITS - RECORDED_LEAF_SHIFT))
 #define RECORDED_PAGE_SHIFT 12

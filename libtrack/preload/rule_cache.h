@@ -19,6 +19,12 @@
 uint32_t rule_cache_get(uint64_t key);
 
 /* Forgets all: a module was unloaded. */
+#ifdef MEMTRACE_HAS_FAST_UNWINDER
 void rule_cache_clear(void);
+#else
+static inline void rule_cache_clear(void)
+{
+}
+#endif
 
 #endif

@@ -129,7 +129,7 @@ static size_t walk_frame_pointers(const struct unwind_start *start, uint64_t *fr
 	size_t count = 0;
 	frames[count++] = start->pc;
 	while (fp >= low && fp + 16 <= end && fp % sizeof(uintptr_t) == 0) {
-		uintptr_t pc = ((const uintptr_t *)fp)[1];
+		uintptr_t pc = unwind_return_address(((const uintptr_t *)fp)[1]);
 		if (pc < SEGMENT_PAGE)
 			break;
 		if (count == LIMIT_FRAMES) {

@@ -21,6 +21,19 @@ struct unwind_start {
 	uintptr_t fp; /* the caller's frame pointer register */
 };
 
+/* A return address as it lies on a stack: aarch64 signs it where the code was built so. */
+static inline uintptr_t unwind_return_address(uintptr_t word)
+{
+#if defined(__aarch64__)
+	/* XPACLRI takes the signature off x30; a hint, so older processors do nothing. */
+	register uintptr_t link __asm__("x30") = word;
+	__asm__("hint 7" : "+r"(link));
+	return link;
+#else
+	return word;
+#endif
+}
+
 /*
  * The caller of the function that this stands in, which must have a frame pointer
  * (x86-64: [fp] = caller's fp, [fp + 8] = return address, then the caller's frame;
@@ -28,7 +41,7 @@ struct unwind_start {
  */
 #define UNWIND_START()                                                                             \
 	((struct unwind_start){                                                                    \
-		.pc = ((uintptr_t *)__builtin_frame_address(0))[1],                                \
+		.pc = unwind_return_address(((uintptr_t *)__builtin_frame_address(0))[1]),         \
 		.sp = (uintptr_t)__builtin_frame_address(0) + 16,                                  \
 		.fp = ((uintptr_t *)__builtin_frame_address(0))[0],                                \
 	})

@@ -80,6 +80,13 @@ size_t unwind_plainly(struct unwind_state *state, const struct unwind_start *sta
 		      uint64_t *frames, size_t capacity, bool *ret_is_truncated);
 
 /* Forgets what was learnt: a module was unloaded. */
+#ifdef MEMTRACE_HAS_FAST_UNWINDER
 void unwind_forget(struct unwind_state *state);
+#else
+static inline void unwind_forget(struct unwind_state *state)
+{
+	(void)state;
+}
+#endif
 
 #endif

@@ -135,10 +135,16 @@ static void a_set_user_id_program_is_told(void **state)
 static void a_scripts_interpreter_counts(void **state)
 {
 	char script[256];
+	char shell[160];
 	(void)state;
-	(void)snprintf(script, sizeof(script), "#! /bin/sh -e\necho\n");
+	struct program program = make_program(GLIBC, "libc.so.6");
+	write_file(&program, sizeof(program), 0755);
+	(void)snprintf(shell, sizeof(shell), "%s/shell", directory);
+	assert_int_equal(rename(path, shell), 0);
+	(void)snprintf(script, sizeof(script), "#! %s -e\necho\n", shell);
 	write_file(script, strlen(script), 0755);
 	assert_int_equal(executable_classify(path), EXECUTABLE_TRACEABLE);
+	assert_int_equal(unlink(shell), 0);
 	(void)snprintf(script, sizeof(script), "#!/nonexistent/interpreter\n");
 	write_file(script, strlen(script), 0755);
 	assert_int_equal(executable_classify(path), EXECUTABLE_UNREADABLE);
