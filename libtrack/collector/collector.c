@@ -680,8 +680,12 @@ enum mt_status collector_run(const struct collector_options *options, int contro
 		return status;
 	}
 	tell_launcher(&collector, &failure);
-	if (collect(&collector, &failure) != MT_OK)
-		end_early(&collector, &failure, ret_result);
+	if (collect(&collector, &failure) != MT_OK) {
+		/* What looks like a want of memory may be one of room for the segment. */
+		bool is_segment = failure.status == MT_ERR_NO_MEMORY &&
+				  collector.pages.failure.status != MT_OK;
+		end_early(&collector, is_segment ? &collector.pages.failure : &failure, ret_result);
+	}
 	send_news(&collector, RECORDING_OVER, 0);
 	ret_result->is_discarded = collector.has_status &&
 				   collector.ended.event == PROGRAM_NOT_STARTED;

@@ -188,6 +188,12 @@ class LimitedSpace(MemtraceTest):
             self.skipTest("no mounting here")
         try:
             log = mount / "log.mtlog"
+            # Room for the segment as it begins, not for what it grows by.
+            done = run(MEMTRACE, "run", "-o", log, program("threads_exchange"), "4", "400000")
+            self.assertEqual((done.returncode, done.stdout), (0, b"1600004\n"))
+            self.assertIn(b"No space left", done.stderr)
+            log.unlink()
+            run("mount", "-o", "remount,size=14m", mount)
             done = run(MEMTRACE, "run", "-o", log, program("threads_exchange"), "4", "400000")
             self.assertEqual((done.returncode, done.stdout), (0, b"1600004\n"))
             self.assertEqual(done.stderr.count(b"\n"), 1)
