@@ -82,7 +82,7 @@ class Life(HazardTest):
         """The segment can't grow beyond the rings that it has in the beginning."""
         bare = run(hazard("many_threads"), "40", "2")
         traced = self.record(hazard("many_threads"), "40", "2", preexec_fn=lambda: resource.setrlimit(
-            resource.RLIMIT_FSIZE, (12 << 20, 12 << 20)))
+            resource.RLIMIT_FSIZE, (13 << 20, 13 << 20)))
         self.assertEqual((traced.returncode, traced.stdout, traced.stderr),
                          (bare.returncode, bare.stdout, bare.stderr))
         summary = self.summary()
