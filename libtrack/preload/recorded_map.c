@@ -18,7 +18,7 @@ static uint64_t bit_of(uintptr_t address)
 	return 1ull << (address >> 3 & 63);
 }
 
-static bool is_alone(void)
+static inline bool is_alone(void)
 {
 	return !atomic_load_explicit(&tracker.stamping, memory_order_relaxed);
 }
