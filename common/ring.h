@@ -124,7 +124,7 @@ enum ring_marker {
 /* Two cache lines: the producer writes the first, the consumer the second. */
 struct ring_header {
 	_Alignas(64) _Atomic uint64_t head; /* words */
-	_Atomic uint32_t busy;  /* 1 while a stamped record is being made: head lags behind it */
+	_Atomic uint32_t busy;  /* 1 while a group is being made that others wait for: head lags */
 	_Atomic uint32_t owner; /* image slot + 1; 0 = free */
 	_Alignas(64) _Atomic uint64_t tail; /* words */
 	_Atomic uint32_t drained; /* futex: changed after tail was moved for a waiting producer */

@@ -8,6 +8,9 @@
  * whichever ring, are stamped. So an event without a stamp comes after a stamped one of its ring,
  * the claim, and before any other ring's event on the page, which has a stamp; the rest is the
  * program's doing, which can't hand over a block before we have published what we know of it.
+ * While one thread alone records there are neither stamps nor owners: all of that comes before
+ * the claims of later ones, and what is under way when the second one comes is waited for
+ * (ring_header.busy).
  *
  *   root[address >> 28]  ->  leaf of 2^16 owners for 256 MiB of addresses, mapped when first needed
  *

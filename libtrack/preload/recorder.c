@@ -27,15 +27,30 @@ _Static_assert(ALLOCATION_KIND_COUNT <= RING_KIND_MASK + 1, "a kind has three bi
  */
 static inline bool must_stamp(const struct thread_block *block, uint64_t address, bool is_tick)
 {
-	if (!atomic_load_explicit(&tracker.stamping, memory_order_relaxed))
-		return block->is_side;
 	return is_tick || block->is_side || !page_owners_has(address, block->ring_index);
 }
 
-static void begin_stamped(struct thread_block *block)
+static bool is_stamping(const struct thread_block *block)
 {
+	return atomic_load_explicit(&tracker.stamping, memory_order_relaxed) || block->is_side;
+}
+
+/*
+ * `busy` comes first, also if there is no stamp because no other thread is known yet: this group
+ * may be under way when one comes, whose events must not overtake it.
+ */
+static inline void set_busy(struct thread_block *block, uint32_t busy)
+{
+	if (!busy) {
+		atomic_store_explicit(&block->ring->busy, 0, memory_order_release);
+		return;
+	}
 	atomic_store_explicit(&block->ring->busy, 1, memory_order_relaxed);
 	atomic_signal_fence(memory_order_seq_cst);
+}
+
+static inline void put_stamp(struct thread_block *block)
+{
 	block->group = block->head;
 	thread_put(block, RING_STAMP);
 }
@@ -62,10 +77,14 @@ static inline void group_begin(struct thread_block *block, uint64_t address, boo
 {
 	uint64_t now_us = elapsed_us();
 	block->group = NO_STAMP;
-	if (__builtin_expect(must_stamp(block, address, is_stamped || now_us != block->epoch_us),
-			     0)) {
-		page_owners_claim(address, block->ring_index);
-		begin_stamped(block);
+	set_busy(block, 1);
+	if (is_stamping(block)) {
+		if (must_stamp(block, address, is_stamped || now_us != block->epoch_us)) {
+			page_owners_claim(address, block->ring_index);
+			put_stamp(block);
+		} else {
+			set_busy(block, 0);
+		}
 	}
 	put_time(block, now_us);
 }
@@ -74,23 +93,20 @@ static inline void group_begin(struct thread_block *block, uint64_t address, boo
 static void group_begin_note(struct thread_block *block)
 {
 	block->group = NO_STAMP;
-	if (atomic_load_explicit(&tracker.stamping, memory_order_relaxed) || block->is_side)
-		begin_stamped(block);
+	set_busy(block, 1);
+	if (is_stamping(block))
+		put_stamp(block);
 	put_time(block, elapsed_us());
 }
 
 static inline void group_end(struct thread_block *block)
 {
-	struct ring_header *ring = block->ring;
-	if (block->group == NO_STAMP) {
-		atomic_store_explicit(&ring->head, block->head, memory_order_release);
-		return;
-	}
 	bool uses_clock = tracker.segment->session_flags & SESSION_CLOCK_STAMPS;
-	block->words[block->group & (RING_WORDS - 1)] = RING_STAMP | counter_read(true, uses_clock)
-									     << 4;
-	atomic_store_explicit(&ring->head, block->head, memory_order_release);
-	atomic_store_explicit(&ring->busy, 0, memory_order_release);
+	if (block->group != NO_STAMP)
+		block->words[block->group & (RING_WORDS - 1)] = RING_STAMP |
+								counter_read(true, uses_clock) << 4;
+	atomic_store_explicit(&block->ring->head, block->head, memory_order_release);
+	set_busy(block, 0);
 }
 
 static inline void put_event(struct thread_block *block, enum ring_record type, unsigned kind,
