@@ -97,7 +97,7 @@ class Bench:
 
     def selected(self, wanted):
         if not wanted:
-            return list(self.profilers)
+            return [name for name, profiler in self.profilers.items() if not profiler.is_slow]
         unknown = [name for name in wanted if name not in self.profilers and name not in self.missing]
         if unknown:
             sys.exit(f"bench: no such profiler: {', '.join(unknown)}")

@@ -28,6 +28,7 @@ class Profiler:
     statically: bool = True
     pattern: str = ""
     package: str = ""
+    is_slow: bool = False  # measured only when it is named
 
 
 def library(name):
@@ -61,6 +62,9 @@ def all_profilers(build):
             ("512k", "memtrace run --sample=512k", ["--sample=512k"]),
             ("leak-check", "memtrace run --leak-check", ["--leak-check"])):
         found.append(Profiler(name, what, recording(*options), statically=False, pattern=".mtlog"))
+    found.append(Profiler("check", "memtrace check",
+                          lambda output: ([memtrace, "check", "-q", "--error-exitcode=0", "--report", "/dev/null"],
+                                          {"MEMTRACE_NAME_CACHE": ""}), statically=False))
     found.append(Profiler("exact-first", "memtrace run --exact, no names known from a run before",
                           recording("--exact", keeps_names=False), statically=False, pattern=".mtlog"))
     missing = {}
@@ -86,6 +90,10 @@ def all_profilers(build):
     add(lsan, "liblsan0",
         Profiler("lsan", "LeakSanitizer, check at the end",
                  preloading(f"{lsan} {build}/tests/bench/libbench_lsan_start.so", LSAN_OPTIONS="exitcode=0")))
+    add(shutil.which("valgrind"), "valgrind",
+        Profiler("valgrind", "memcheck, valgrind --leak-check=full -q",
+                 lambda output: ([shutil.which("valgrind"), "-q", "--leak-check=full", "--trace-children=yes"], {}),
+                 statically=False, is_slow=True))
     return {profiler.name: profiler for profiler in found}, missing
 
 
