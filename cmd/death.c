@@ -75,11 +75,34 @@ static int by_live_bytes(const void *left, const void *right)
 	       (a->costs.live_bytes > b->costs.live_bytes);
 }
 
-static void print_consumers(const struct profile *profile)
+/* The process went on with another program. */
+static bool is_left_by_exec(const struct log_info *info, uint32_t index)
+{
+	for (uint32_t i = index + 1; i < info->image_count; i++)
+		if (info->images[i].pid == info->images[index].pid &&
+		    info->images[i].origin == IMAGE_EXEC)
+			return true;
+	return false;
+}
+
+/* What a process held before it went on with another program, it did not hold at its death. */
+static void forget_left_images(struct profile *profile)
+{
+	for (size_t i = 0; i < profile->row_count; i++) {
+		struct profile_row *row = &profile->rows[i];
+		if (is_left_by_exec(&profile->log->info, row->process)) {
+			row->costs.live_blocks = 0;
+			row->costs.live_bytes = 0;
+		}
+	}
+}
+
+static void print_consumers(struct profile *profile)
 {
 	struct site *sites = NULL;
 	size_t count = 0;
 	struct mt_error error;
+	forget_left_images(profile);
 	if (sites_gather(profile, &sites, &count, &error) != MT_OK)
 		return; /* the log has it all */
 	qsort(sites, count, sizeof(*sites), by_live_bytes);

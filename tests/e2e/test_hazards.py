@@ -341,6 +341,12 @@ class Deaths(HazardTest):
         for how in ("nothing", "term"):
             self.assertEqual(len(self.explained(hazard("holds_memory"), how)[1]), 1)
 
+    def test_what_was_held_before_an_exec_is_gone(self):
+        done, lines = self.explained(hazard("execs_and_dies"))
+        self.assertEqual(done.returncode, 137)
+        self.assertEqual(len(lines), 4, lines)
+        self.assertRegex(lines[3], r"^ +10\.0 MiB  hold_second ")
+
     def test_the_kernels_out_of_memory_killer(self):
         group = memory_group(120 << 20)
         if not group:
