@@ -31,10 +31,11 @@ enum patience_end {
 	PATIENCE_STOPPED, /* the log can't be written: nothing is lost that it could have had */
 };
 
-#define PATIENCE_STEP_NS 10000000L
+/* Long enough that a thousand waiting processes leave the collector time to run. */
+#define PATIENCE_STEP_NS 50000000L
 
-#define PATIENCE_ROOM_STEPS 50     /* for a ring or a slot: it has none */
-#define PATIENCE_STALLED_STEPS 500 /* five seconds in which the program was let run */
+#define PATIENCE_ROOM_STEPS 10     /* for a ring or a slot: it has none */
+#define PATIENCE_STALLED_STEPS 100 /* five seconds in which the program was let run */
 
 /*
  * To be asked after every sleep of about PATIENCE_STEP_NS, and before. The collector has done
