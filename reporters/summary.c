@@ -89,7 +89,8 @@ static uint64_t unseen_growth(const struct profile *profile)
 	if (info->sample_count > 0 && info->samples[0].rss_bytes > at_first)
 		at_first = info->samples[0].rss_bytes;
 	/* One process of several: its own resident memory is not known. */
-	if (profile->log->pid || growth < at_first || growth - at_first < UNSEEN_BYTES)
+	if (profile->log->pid || loaded_log_incomplete_reason(profile->log) || growth < at_first ||
+	    growth - at_first < UNSEEN_BYTES)
 		return 0;
 	growth -= at_first;
 	return seen < growth / 4 ? growth - seen : 0;
