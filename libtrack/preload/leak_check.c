@@ -356,6 +356,8 @@ static bool check_leaks(enum scan_moment moment, const void *context, uintptr_t 
 
 /* Code of this many bytes from a function's address on is the function's: exit is a short one. */
 #define EXIT_CODE_BYTES 96u
+/* The frame of our own exit has the caller's registers within this many bytes of its end. */
+#define EXIT_FRAME_BYTES 256u
 
 #ifdef MEMTRACE_HAS_FAST_UNWINDER
 static bool is_in(uintptr_t address, uintptr_t function)
@@ -367,7 +369,8 @@ static bool is_in(uintptr_t address, uintptr_t function)
  * Where the stack of whoever called exit or quick_exit ends. The frames of these functions, in
  * which exit handlers are called, hold nothing of the program's, but have holes with what was
  * there before: the last frame of main, with its pointers. Registers that the caller keeps are in
- * the frame of our own exit, if it was called that way; where main has returned there are none.
+ * the frame of our own exit, if it was called that way, behind padding, where the dynamic linker
+ * may have saved anything when it bound the call; where main has returned there are none.
  *
  * returns  `here` if exit is not found on the stack
  */
@@ -386,6 +389,8 @@ static uintptr_t stack_below_exit(const struct unwind_start *start, uintptr_t he
 		if (is_in(memo[i].address, (uintptr_t)real.exit) ||
 		    is_in(memo[i].address, (uintptr_t)real.quick_exit))
 			end = memo[i - 1].slot + sizeof(uintptr_t);
+	if (end != here && thread_self.exit_stack - end < EXIT_FRAME_BYTES)
+		end = thread_self.exit_stack;
 	unwind_forget(&block->unwind);
 	stack_names_clear(&block->names);
 	thread_leave(block);
@@ -412,6 +417,7 @@ __attribute__((noinline)) static void check_at_exit(void *unused)
 EXPORT _Noreturn void exit(int status)
 {
 	__builtin_unwind_init();
+	thread_self.exit_stack = CALLERS_STACK();
 	if (!real.exit)
 		real_find();
 	real.exit(status);
@@ -422,6 +428,7 @@ EXPORT _Noreturn void exit(int status)
 EXPORT _Noreturn void quick_exit(int status)
 {
 	__builtin_unwind_init();
+	thread_self.exit_stack = CALLERS_STACK();
 	if (!real.quick_exit)
 		real_find();
 	real.quick_exit(status);

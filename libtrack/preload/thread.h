@@ -62,6 +62,7 @@ struct thread_self {
 	uint32_t park_wanted;  /* ... though it was asked to */
 	uint32_t ignoring;     /* what it allocates is no leak: depth of such scopes */
 	uint32_t until_slack;  /* allocations up to the next one that is measured (slack.h) */
+	uintptr_t exit_stack;  /* where the stack was of whoever called exit; 0: nobody has */
 };
 
 extern HIDDEN _Thread_local struct thread_self thread_self

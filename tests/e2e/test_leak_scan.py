@@ -259,6 +259,11 @@ class OnRequest(LeakScanTest):
     def test_a_pointer_in_a_register_of_what_called_exit(self):
         self.assertEqual(self.case("exits-with-register"), {7731: "reachable"})
 
+    def test_stale_words_in_the_frame_that_calls_exit(self):
+        for name in ("exits-over-stale-words", "quick-exits-over-stale-words"):
+            with self.subTest(name):
+                self.assertEqual(self.case(name), {7732: "definite"})
+
     def test_blocks_made_in_a_pause_keep_what_they_hold(self):
         images = self.scan(program("leak_cases"), "pauses")
         self.assertEqual(images[0], {7717: {"reachable": 1}, 7718: {"definite": 1}})

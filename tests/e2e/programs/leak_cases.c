@@ -763,6 +763,48 @@ static NOINLINE void exits_with_register(void)
 #endif
 }
 
+/*
+ * A block that only words below the stack pointer hold when `end` is called, as the dynamic linker
+ * leaves them there when it binds that call.
+ */
+static NOINLINE void ends_over_stale_words(void (*end)(int))
+{
+#if defined(__x86_64__)
+	register void *(*make_one)(size_t) __asm__("rbx") = make;
+	register void (*clear)(void) __asm__("r13") = clear_stack;
+	register void (*leave)(int) __asm__("r14") = end;
+	__asm__ volatile("and $-16, %%rsp\n\t"
+			 "mov %3, %%edi\n\t"
+			 "call *%0\n\t"
+			 "mov %%rax, %%r12\n\t"
+			 "call *%1\n\t"
+			 "mov %%r12, %%rax\n\t"
+			 "lea -1024(%%rsp), %%rdi\n\t"
+			 "mov $128, %%ecx\n\t"
+			 "rep stosq\n\t"
+			 "xor %%r12d, %%r12d\n\t"
+			 "xor %%eax, %%eax\n\t"
+			 "xor %%edi, %%edi\n\t"
+			 "call *%2\n\t"
+			 :
+			 : "r"(make_one), "r"(clear), "r"(leave), "i"(7732)
+			 : "rax", "rcx", "rdi", "r12", "memory");
+#else
+	lose(7732);
+	end(0);
+#endif
+}
+
+static void exits_over_stale_words(void)
+{
+	ends_over_stale_words(exit);
+}
+
+static void quick_exits_over_stale_words(void)
+{
+	ends_over_stale_words(quick_exit);
+}
+
 static void pauses(void)
 {
 	memtrace_pause();
@@ -852,6 +894,8 @@ static const struct {
 	{"by-header", by_header},
 	{"in-registers", in_registers},
 	{"exits-with-register", exits_with_register},
+	{"exits-over-stale-words", exits_over_stale_words},
+	{"quick-exits-over-stale-words", quick_exits_over_stale_words},
 	{"pauses", pauses},
 	{"scans-itself", scans_itself},
 	{"serves", serves},
