@@ -17,7 +17,10 @@
 #define PTHREAD_SEARCHED_BYTES (16u << 10) /* of a stack's end */
 #define PTHREAD_ID_BYTES 0x400u            /* the thread's id is within these */
 
-/* struct ucontext, in words: the alternate stack, and the stack pointer that was interrupted. */
+/*
+ * struct ucontext, in words: the alternate stack, and the stack pointer that was interrupted, which
+ * the address of the code follows.
+ */
 #define UCONTEXT_STACK_WORD 2u
 #if defined(__x86_64__)
 #define UCONTEXT_POINTER_WORD 20u
@@ -346,10 +349,32 @@ static void add_stack(struct leak_roots *roots, uint32_t thread, uint64_t low, u
 }
 
 /*
- * A thread on its alternate signal stack: at the end of that is the context of what the signal
- * interrupted. returns the stack pointer there, 0: not found
+ * How far below the stack pointer of interrupted code there may be something of use: not where
+ * libc is in a system call, or is about to make it again.
  */
-static uint64_t interrupted_pointer(const struct leak_scan_thread *thread,
+static uint64_t red_zone_bytes(const struct leak_roots *roots, struct process_memory *memory,
+			       uint64_t code)
+{
+	static const unsigned char system_call[] = {0x0f, 0x05}; /* x86-64 */
+	const struct leak_mapping *mapping = leak_maps_find(&roots->maps, code);
+	unsigned char around[16];
+	uint64_t first = (code - sizeof(system_call)) & ~7ull;
+	if (!mapping || !is_libc(mapping) || first < mapping->start ||
+	    mapping->end - first < sizeof(around) ||
+	    !process_memory_copy(memory, first, sizeof(around), around))
+		return RED_ZONE_BYTES;
+	const unsigned char *at = around + (code - first);
+	bool is_in_call = memcmp(at, system_call, sizeof(system_call)) == 0 ||
+			  memcmp(at - sizeof(system_call), system_call, sizeof(system_call)) == 0;
+	return is_in_call ? 0 : RED_ZONE_BYTES;
+}
+
+/*
+ * A thread on its alternate signal stack: at the end of that is the context of what the signal
+ * interrupted. returns where what is in use of the stack there begins, 0: not found
+ */
+static uint64_t interrupted_pointer(const struct leak_roots *roots,
+				    const struct leak_scan_thread *thread,
 				    struct process_memory *memory, uint64_t low, uint64_t high)
 {
 	uint64_t size_bytes = thread->alternate_high - thread->alternate_low;
@@ -358,12 +383,14 @@ static uint64_t interrupted_pointer(const struct leak_scan_thread *thread,
 	size_t count = (size_t)((thread->alternate_high - first) / 8);
 	uint64_t *words = malloc(count * 8 + 8);
 	if (words && process_memory_copy(memory, first, count * 8, words)) {
-		for (size_t i = 0; i + UCONTEXT_POINTER_WORD < count && !found; i++)
+		for (size_t i = 0; i + UCONTEXT_POINTER_WORD + 1 < count && !found; i++)
 			if (words[i + UCONTEXT_STACK_WORD] == thread->alternate_low &&
 			    words[i + UCONTEXT_STACK_WORD + 2] == size_bytes &&
 			    words[i + UCONTEXT_POINTER_WORD] >= low &&
 			    words[i + UCONTEXT_POINTER_WORD] < high)
-				found = words[i + UCONTEXT_POINTER_WORD];
+				found = words[i + UCONTEXT_POINTER_WORD] -
+					red_zone_bytes(roots, memory,
+						       words[i + UCONTEXT_POINTER_WORD + 1]);
 	}
 	free(words);
 	return found;
@@ -397,8 +424,7 @@ static void add_thread(struct leak_roots *roots, struct process_memory *memory, 
 		if (is_on_alternate) {
 			add_stack(roots, index, thread->alternate_low, thread->alternate_high,
 				  pointer);
-			pointer = interrupted_pointer(thread, memory, low, high);
-			pointer -= pointer > RED_ZONE_BYTES ? RED_ZONE_BYTES : 0;
+			pointer = interrupted_pointer(roots, thread, memory, low, high);
 		}
 	}
 	if (high > low)

@@ -6,6 +6,7 @@
 #include "libtrack/preload/leak_park.h"
 
 #include <dirent.h>
+#include <dlfcn.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -17,6 +18,7 @@
 #include "common/counter.h"
 #include "common/sys.h"
 #include "libtrack/preload/leak_check.h"
+#include "libtrack/preload/real.h"
 #include "libtrack/preload/stack_bounds.h"
 #include "libtrack/preload/thread.h"
 #include "libtrack/preload/tracker.h"
@@ -111,6 +113,28 @@ static void copy_vectors(struct leak_scan_thread *thread, const ucontext_t *cont
 }
 #endif
 
+#if defined(__x86_64__)
+/*
+ * Code of libc that is in a system call, or is about to make it again: at that instruction or right
+ * behind it. Its functions keep nothing below the stack pointer there; what is there are words of
+ * earlier calls.
+ */
+static bool is_in_system_call(uintptr_t code)
+{
+	struct dl_find_object libc;
+	static const unsigned char instruction[] = {0x0f, 0x05};
+	if (!real.exit || _dl_find_object((void *)real.exit, &libc) != 0)
+		return false;
+	uintptr_t start = (uintptr_t)libc.dlfo_map_start;
+	uintptr_t end = (uintptr_t)libc.dlfo_map_end;
+	if (code < start + sizeof(instruction) || code + sizeof(instruction) > end)
+		return false;
+	return memcmp((const void *)code, instruction, sizeof(instruction)) == 0 ||
+	       memcmp((const void *)(code - sizeof(instruction)), instruction,
+		      sizeof(instruction)) == 0;
+}
+#endif
+
 static void copy_registers(struct leak_scan_thread *thread, const ucontext_t *context)
 {
 	const mcontext_t *machine = &context->uc_mcontext;
@@ -120,7 +144,9 @@ static void copy_registers(struct leak_scan_thread *thread, const ucontext_t *co
 				      REG_RBP, REG_RBX, REG_RDX, REG_RAX, REG_RCX};
 	for (size_t i = 0; i < sizeof(general) / sizeof(general[0]); i++)
 		thread->registers[thread->register_count++] = (uint64_t)machine->gregs[general[i]];
-	thread->stack_pointer = (uint64_t)machine->gregs[REG_RSP] - RED_ZONE_BYTES;
+	thread->stack_pointer = (uint64_t)machine->gregs[REG_RSP];
+	if (!is_in_system_call((uintptr_t)machine->gregs[REG_RIP]))
+		thread->stack_pointer -= RED_ZONE_BYTES;
 	copy_vectors(thread, context);
 #else
 	for (size_t i = 0; i < 31; i++)

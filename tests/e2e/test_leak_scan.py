@@ -170,6 +170,11 @@ class Threads(LeakScanTest):
         for _ in range(5):
             self.assertEqual(self.case("sleeper"), {7425: "definite"})
 
+    def test_stale_words_below_the_stack_pointer_of_a_system_call(self):
+        for name in ("waits-over-stale-words", "reads-over-stale-words", "alternate-over-stale-words"):
+            with self.subTest(name):
+                self.assertEqual(self.case(name), {7732: "definite"})
+
     def test_the_main_thread_may_have_ended(self):
         self.assertEqual(self.case("main-ends"), {7305: "definite"})
         self.assertEqual(self.flags[0], 0)

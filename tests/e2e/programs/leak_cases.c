@@ -18,6 +18,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -765,14 +766,15 @@ static NOINLINE void exits_with_register(void)
 
 /*
  * A block that only words below the stack pointer hold when `end` is called, as the dynamic linker
- * leaves them there when it binds that call.
+ * leaves them there when it binds that call: `count` words from 128 words below the pointer on.
  */
-static NOINLINE void ends_over_stale_words(void (*end)(int))
+static NOINLINE void ends_over_stale_words(void (*end)(int), size_t count)
 {
 #if defined(__x86_64__)
 	register void *(*make_one)(size_t) __asm__("rbx") = make;
 	register void (*clear)(void) __asm__("r13") = clear_stack;
 	register void (*leave)(int) __asm__("r14") = end;
+	register size_t word_count __asm__("r15") = count;
 	__asm__ volatile("and $-16, %%rsp\n\t"
 			 "mov %3, %%edi\n\t"
 			 "call *%0\n\t"
@@ -780,14 +782,14 @@ static NOINLINE void ends_over_stale_words(void (*end)(int))
 			 "call *%1\n\t"
 			 "mov %%r12, %%rax\n\t"
 			 "lea -1024(%%rsp), %%rdi\n\t"
-			 "mov $128, %%ecx\n\t"
+			 "mov %4, %%rcx\n\t"
 			 "rep stosq\n\t"
 			 "xor %%r12d, %%r12d\n\t"
 			 "xor %%eax, %%eax\n\t"
 			 "xor %%edi, %%edi\n\t"
 			 "call *%2\n\t"
 			 :
-			 : "r"(make_one), "r"(clear), "r"(leave), "i"(7732)
+			 : "r"(make_one), "r"(clear), "r"(leave), "i"(7732), "r"(word_count)
 			 : "rax", "rcx", "rdi", "r12", "memory");
 #else
 	lose(7732);
@@ -797,12 +799,61 @@ static NOINLINE void ends_over_stale_words(void (*end)(int))
 
 static void exits_over_stale_words(void)
 {
-	ends_over_stale_words(exit);
+	ends_over_stale_words(exit, 128);
 }
 
 static void quick_exits_over_stale_words(void)
 {
-	ends_over_stale_words(quick_exit);
+	ends_over_stale_words(quick_exit, 128);
+}
+
+/* Not where these functions have their own frames, which have padding. */
+static void *pause_over_stale_words(void *unused)
+{
+	ends_over_stale_words((void (*)(int))pause, 120);
+	return unused;
+}
+
+/* Of descriptor 0: a read that the kernel begins again after a signal, unlike a pause. */
+static void *read_over_stale_words(void *unused)
+{
+	ends_over_stale_words((void (*)(int))read, 120);
+	return unused;
+}
+
+static void leave_waiting(void *(*wait)(void *))
+{
+	pthread_t thread;
+	(void)!pipe(never);
+	(void)dup2(never[0], 0);
+	(void)pthread_create(&thread, NULL, wait, NULL);
+	(void)usleep(50000);
+}
+
+static void waits_over_stale_words(void)
+{
+	leave_waiting(pause_over_stale_words);
+}
+
+static void reads_over_stale_words(void)
+{
+	leave_waiting(read_over_stale_words);
+}
+
+static void end_for_alarm(int number)
+{
+	exit(number == 0);
+}
+
+static void alternate_over_stale_words(void)
+{
+	stack_t stack = {.ss_sp = signal_stack, .ss_size = sizeof(signal_stack)};
+	struct sigaction action = {.sa_handler = end_for_alarm, .sa_flags = SA_ONSTACK};
+	struct itimerval soon = {.it_value = {.tv_usec = 50000}};
+	(void)sigaltstack(&stack, NULL);
+	(void)sigaction(SIGALRM, &action, NULL);
+	(void)setitimer(ITIMER_REAL, &soon, NULL);
+	(void)pause_over_stale_words(NULL);
 }
 
 static void pauses(void)
@@ -896,6 +947,9 @@ static const struct {
 	{"exits-with-register", exits_with_register},
 	{"exits-over-stale-words", exits_over_stale_words},
 	{"quick-exits-over-stale-words", quick_exits_over_stale_words},
+	{"waits-over-stale-words", waits_over_stale_words},
+	{"reads-over-stale-words", reads_over_stale_words},
+	{"alternate-over-stale-words", alternate_over_stale_words},
 	{"pauses", pauses},
 	{"scans-itself", scans_itself},
 	{"serves", serves},
