@@ -294,6 +294,20 @@ static bool is_wanted(void)
 	       (uint32_t)sys_call6(SYS_getpid, 0, 0, 0, 0, 0, 0) == tracker.pid;
 }
 
+/* No handler sees the signal of an abort: nothing of the program goes on. */
+static bool is_abort_final(void)
+{
+	struct {
+		void *handler;
+		unsigned long flags;
+		void *restorer;
+		uint64_t mask;
+	} action;
+	if (sys_failed(sys_call6(SYS_rt_sigaction, SIGABRT, 0, (long)&action, 8, 0, 0)))
+		return false;
+	return action.handler == (void *)SIG_DFL || action.handler == (void *)SIG_IGN;
+}
+
 static bool scan(enum scan_moment moment, const void *context, uintptr_t stack_pointer)
 {
 	uint64_t all = UINT64_MAX;
@@ -304,7 +318,8 @@ static bool scan(enum scan_moment moment, const void *context, uintptr_t stack_p
 	bool is_made = false;
 	if (block && leak_park_begin(&preparation->park, context, stack_pointer)) {
 		scan_parked(preparation, block, moment);
-		leak_park_end(&preparation->park, moment == AT_EXIT);
+		leak_park_end(&preparation->park,
+			      moment == AT_EXIT || (moment == AT_ABORT && is_abort_final()));
 		is_made = true;
 	}
 	if (block)

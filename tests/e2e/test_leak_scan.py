@@ -170,6 +170,10 @@ class Threads(LeakScanTest):
         for _ in range(5):
             self.assertEqual(self.case("sleeper"), {7425: "definite"})
 
+    def test_threads_that_sleep_when_the_process_aborts_are_not_woken(self):
+        for _ in range(5):
+            self.assertEqual(self.case("sleeper-abort", status=128 + signal.SIGABRT), {7426: "definite"})
+
     def test_stale_words_below_the_stack_pointer_of_a_system_call(self):
         for name in ("waits-over-stale-words", "reads-over-stale-words", "alternate-over-stale-words"):
             with self.subTest(name):

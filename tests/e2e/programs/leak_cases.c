@@ -519,6 +519,17 @@ static void sleeper(void)
 	lose(7425);
 }
 
+static void sleeper_abort(void)
+{
+	pthread_t threads[8];
+	forbid_core();
+	for (size_t i = 0; i < 8; i++)
+		(void)pthread_create(&threads[i], NULL, sleep_long, NULL);
+	usleep(50000);
+	lose(7426);
+	abort();
+}
+
 /*
  * A free block in one of glibc's lists by size begins with links to others. They point to what
  * was the last word of the block in front of such a one.
@@ -931,6 +942,7 @@ static const struct {
 	{"damaged-header", damaged_header},
 	{"long-list", long_list},
 	{"sleeper", sleeper},
+	{"sleeper-abort", sleeper_abort},
 	{"links-malloc", links_and_malloc},
 	{"links-realloc", links_and_realloc},
 	{"survives-abort", survives_abort},
