@@ -2,7 +2,8 @@
 /*
  * A process is scanned once at its end: by an exit handler that was registered first and so runs
  * last, or at _exit, whichever comes first. An abort is scanned before it is known whether the
- * program survives it; a later scan replaces that one.
+ * program survives it, and the parent of a daemon before it is known whether there is one; a later
+ * scan replaces that one.
  */
 #include "libtrack/preload/leak_check.h"
 
@@ -38,6 +39,7 @@
 enum scan_moment {
 	AT_EXIT,
 	AT_ABORT,
+	AT_DAEMON,       /* in the parent, which ends without telling, unless the fork has failed */
 	ON_REQUEST,      /* of the program */
 	ON_LAST_REQUEST, /* the same, and there is to be no scan at the end any more */
 	ON_SIGNAL,       /* of somebody else: in a signal handler */
@@ -318,8 +320,8 @@ static bool scan(enum scan_moment moment, const void *context, uintptr_t stack_p
 	bool is_made = false;
 	if (block && leak_park_begin(&preparation->park, context, stack_pointer)) {
 		scan_parked(preparation, block, moment);
-		leak_park_end(&preparation->park,
-			      moment == AT_EXIT || (moment == AT_ABORT && is_abort_final()));
+		leak_park_end(&preparation->park, moment == AT_EXIT || moment == AT_DAEMON ||
+							  (moment == AT_ABORT && is_abort_final()));
 		is_made = true;
 	}
 	if (block)
@@ -512,6 +514,27 @@ void leak_check_enable(void)
 {
 	if (thread_self.ignoring > 0)
 		thread_self.ignoring--;
+}
+
+/*
+ * libc's daemon ends the parent inside of libc, where nobody is told: what is called after the fork
+ * comes last.
+ */
+EXPORT int daemon(int keeps_directory, int keeps_files)
+{
+	__builtin_unwind_init();
+	if (!real.daemon)
+		real_find();
+	thread_self.daemon_stack = CALLERS_STACK();
+	int failure = real.daemon(keeps_directory, keeps_files);
+	thread_self.daemon_stack = 0;
+	return failure;
+}
+
+void leak_check_after_fork(void)
+{
+	if (thread_self.daemon_stack && tracker_records())
+		(void)check_leaks(AT_DAEMON, NULL, thread_self.daemon_stack);
 }
 
 void leak_check_enter_child(void)

@@ -36,6 +36,9 @@ void leak_check_serve_request(const void *context);
 /* The first thread beside the main one is being made: glibc has taken the signal for requests. */
 void leak_check_threads_begin(void);
 
+/* The calling thread has forked, or has failed to: scans if that was for a daemon. */
+void leak_check_after_fork(void);
+
 /* A fork's child is to be scanned too. */
 void leak_check_enter_child(void);
 

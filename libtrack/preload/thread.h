@@ -52,17 +52,18 @@ struct thread_self {
 	struct thread_block *block;
 	uint64_t interval_bytes; /* that the countdown was drawn with; 0: none was drawn */
 	uint64_t random_state;
-	uint32_t activity;     /* enum thread_activity */
-	uint32_t exit_rounds;  /* how often the thread's destructor has run */
-	const void *releasing; /* recorded already: what delete is about to free (allocators.c) */
-	uint32_t has_left;     /* the block is given back: late events go to the side ring */
-	struct launch *launch; /* pages of hooks_exec.c's */
-	uintptr_t entry_sp;    /* where the stack was when the event began */
-	uint32_t is_moving;    /* in a realloc: must not be parked (leak_park.h) ... */
-	uint32_t park_wanted;  /* ... though it was asked to */
-	uint32_t ignoring;     /* what it allocates is no leak: depth of such scopes */
-	uint32_t until_slack;  /* allocations up to the next one that is measured (slack.h) */
-	uintptr_t exit_stack;  /* where the stack was of whoever called exit; 0: nobody has */
+	uint32_t activity;      /* enum thread_activity */
+	uint32_t exit_rounds;   /* how often the thread's destructor has run */
+	const void *releasing;  /* recorded already: what delete is about to free (allocators.c) */
+	uint32_t has_left;      /* the block is given back: late events go to the side ring */
+	struct launch *launch;  /* pages of hooks_exec.c's */
+	uintptr_t entry_sp;     /* where the stack was when the event began */
+	uint32_t is_moving;     /* in a realloc: must not be parked (leak_park.h) ... */
+	uint32_t park_wanted;   /* ... though it was asked to */
+	uint32_t ignoring;      /* what it allocates is no leak: depth of such scopes */
+	uint32_t until_slack;   /* allocations up to the next one that is measured (slack.h) */
+	uintptr_t exit_stack;   /* where the stack was of whoever called exit; 0: nobody has */
+	uintptr_t daemon_stack; /* the same for daemon, as long as that runs */
 };
 
 extern HIDDEN _Thread_local struct thread_self thread_self

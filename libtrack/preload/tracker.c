@@ -275,7 +275,7 @@ void tracker_start(void)
 	if (is_started) {
 		thread_start_process(false);
 		leak_check_start();
-		(void)pthread_atfork(before_fork, NULL,
+		(void)pthread_atfork(before_fork, leak_check_after_fork,
 				     after_fork_in_child); /* else: the alive page */
 	}
 	thread_self.activity = activity;

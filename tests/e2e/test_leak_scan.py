@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 import unittest
 
 from support import MEMTRACE, PROGRAMS, MemtraceTest, program, run
@@ -230,6 +231,21 @@ class Ends(LeakScanTest):
         self.assertEqual(len(images), 2)
         self.assertEqual(self.single(images[0]), {7413: "reachable", 7414: "definite", 7417: "definite"})
         self.assertEqual(self.single(images[1]), {7415: "reachable", 7416: "definite"})
+
+    def test_both_processes_of_a_daemon(self):
+        self.scan(program("leak_cases"), "becomes-daemon")
+        for _ in range(200):
+            if self.summary()["complete"]:
+                break
+            time.sleep(0.05)
+        images = self.marks()
+        self.assertEqual(len(images), 2)
+        self.assertEqual(self.single(images[0]), {7431: "reachable", 7432: "definite"})
+        self.assertEqual(self.single(images[1]), {7433: "definite"})
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root")
+    def test_a_daemon_that_cannot_be_forked(self):
+        self.assertEqual(self.case("becomes-no-daemon"), {7435: "definite", 7436: "definite"})
 
     def test_a_program_that_closes_all_descriptors(self):
         self.assertEqual(self.case("closes-all"), {7418: "definite"})

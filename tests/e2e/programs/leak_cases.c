@@ -620,6 +620,33 @@ static void forks(void)
 	lose(7417);
 }
 
+static void becomes_daemon(void)
+{
+	held = make(7431);
+	lose(7432);
+	if (daemon(1, 0) != 0)
+		exit(1);
+	free(held);
+	held = NULL;
+	lose(7433);
+}
+
+/* No fork is to be had: the program goes on, and is scanned at its end. */
+static void becomes_no_daemon(void)
+{
+	struct rlimit none = {0};
+	held = make(7434);
+	lose(7435);
+	(void)setrlimit(RLIMIT_NPROC, &none);
+	if (setgid(65534) != 0 || setuid(65534) != 0)
+		exit(77);
+	if (daemon(1, 1) != -1 || errno != EAGAIN)
+		exit(1);
+	free(held);
+	held = NULL;
+	lose(7436);
+}
+
 static void closes_all(void)
 {
 	for (int fd = 0; fd < 1024; fd++)
@@ -949,6 +976,8 @@ static const struct {
 	{"signal", by_signal},
 	{"kill", by_kill},
 	{"forks", forks},
+	{"becomes-daemon", becomes_daemon},
+	{"becomes-no-daemon", becomes_no_daemon},
 	{"closes-all", closes_all},
 	{"drops-rights", drops_rights},
 	{"big-hole", big_hole},
