@@ -81,8 +81,9 @@ struct leak_scan_range {
 };
 
 enum leak_scan_area_flags {
-	LEAK_SCAN_AREA_GLIBC = 1,       /* blocks are glibc's malloc's */
-	LEAK_SCAN_AREA_STRANGERS = 2,   /* some of the heap is a parent's, or was not recorded */
+	LEAK_SCAN_AREA_GLIBC = 1, /* blocks are glibc's malloc's */
+	LEAK_SCAN_AREA_STRANGERS =
+		2, /* some of the heap is not known: a parent's, or not recorded */
 	LEAK_SCAN_AREA_REQUESTED = 4,   /* the program goes on after this scan */
 	LEAK_SCAN_AREA_UNREADABLE = 8,  /* the list of threads or of mappings can't be had */
 	LEAK_SCAN_AREA_TURNED_OFF = 16, /* the program wants no leak of its own to count */

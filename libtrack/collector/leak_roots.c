@@ -273,7 +273,10 @@ static void spare_heaps(struct leak_roots *roots, struct process_memory *memory,
 	}
 }
 
-/* The heap is a fork's parent's, or has blocks that were not recorded: all but what is known. */
+/*
+ * The heap is a fork's parent's, or has blocks that were not recorded or memory that the program
+ * has got from sbrk: all but what is known.
+ */
 static void spare_own_blocks(struct leak_roots *roots, const struct leak_graph *graph)
 {
 	for (uint32_t i = 0; i < graph->count; i++)
@@ -643,8 +646,7 @@ void leak_root_describe(const struct leak_roots *roots, size_t root, uint64_t ad
 		(void)snprintf(text, capacity, "memory of the C library");
 		break;
 	case LEAK_ROOT_INHERITED:
-		(void)snprintf(text, capacity,
-			       "a block that was not recorded, or is the parent process's");
+		(void)snprintf(text, capacity, "the heap beside the known blocks");
 		break;
 	case LEAK_ROOT_TLS:
 		(void)snprintf(text, capacity, "thread-local storage");

@@ -145,6 +145,8 @@ static void *move_break(intptr_t increment)
 
 static void note_break(uintptr_t from, uintptr_t to, const struct unwind_start *start)
 {
+	if (to > from)
+		atomic_store(&tracker.has_own_break, 1);
 	if (!tracker_records() || from == to)
 		return;
 	if (to > from)

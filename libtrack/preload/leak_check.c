@@ -252,10 +252,14 @@ static void ask_collector(struct preparation *preparation, struct thread_block *
 	atomic_store(&slot->scan_turn, LEAK_SCAN_TURN_NONE);
 }
 
-/* Blocks that the collector does not know of: what they hold is not lost. */
+/*
+ * Blocks that the collector does not know of, or memory in the midst of glibc's heap that the
+ * program has got from sbrk: what they hold is not lost.
+ */
 static bool has_strangers(void)
 {
-	return own_image()->parent_serial || atomic_load(&own_image()->skipped_events) > 0 ||
+	return (real.is_glibc && atomic_load(&tracker.has_own_break)) ||
+	       own_image()->parent_serial || atomic_load(&own_image()->skipped_events) > 0 ||
 	       atomic_load(&tracker.has_paused);
 }
 

@@ -33,6 +33,7 @@ struct tracker {
 	_Atomic uint32_t awaits_threads; /* to take a signal back from glibc then (leak_check.h) */
 	_Atomic uint32_t paused;         /* by the program: allocations are not recorded */
 	_Atomic uint32_t has_paused;     /* at some time */
+	_Atomic uint32_t has_own_break;  /* the program, not its allocator, has grown the heap */
 	_Atomic uint32_t generation;     /* counts unloaded modules: older stack names are void */
 	uint32_t image_index;            /* our slot in segment->images */
 	uint32_t pid;                    /* in our own pid namespace */

@@ -119,6 +119,9 @@ class Roots(LeakScanTest):
     def test_a_mapping_of_a_terabyte_that_was_hardly_touched(self):
         self.assertEqual(self.case("big-hole"), {7501: "reachable", 7502: "definite"})
 
+    def test_memory_that_the_program_has_got_from_sbrk(self):
+        self.assertEqual(self.case("own-break"), {7123: "reachable", 7124: "definite"})
+
     def test_the_stack_of_a_coroutine(self):
         self.assertEqual(self.case("coroutine"), {7601: "reachable", 7602: "definite"})
 

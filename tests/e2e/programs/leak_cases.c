@@ -143,6 +143,23 @@ static void roots(void)
 	exit(mine == NULL);
 }
 
+static NOINLINE void hold_by_break(void)
+{
+	void **own = sbrk(4096);
+	if (own == (void *)-1)
+		exit(77);
+	own[3] = make(7123);
+}
+
+/* The program's own piece of the heap, with malloc's on either side. */
+static void own_break(void)
+{
+	hold_by_break();
+	void *large = make(100000);
+	lose(7124);
+	free(large);
+}
+
 static void library(void)
 {
 	void *handle = dlopen(getenv("LEAK_LIBRARY"), RTLD_NOW);
@@ -944,6 +961,7 @@ static const struct {
 } cases[] = {
 	{"kinds", kinds},
 	{"roots", roots},
+	{"own-break", own_break},
 	{"library", library},
 	{"alternate", alternate},
 	{"idle-alternate", idle_alternate},
