@@ -275,6 +275,7 @@ static int run(int argument_count, char **arguments)
 	};
 	argp_err_exit_status = EXIT_TRACER_FAILED;
 	(void)argp_parse(&parser, argument_count, arguments, ARGP_IN_ORDER, NULL, &options);
+	options.shared.limits.expects_scans = true;
 	int status = prepare(&judge, &options, program_path, sizeof(program_path));
 	judge.unclassified_limit = UNCLASSIFIED_LISTED;
 	options.launch.program_path = program_path;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "reporters/leak_verdict.h"
 
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -127,21 +128,27 @@ static bool gather_unscanned(struct unscanned *unscanned, const struct leak_list
 	return true;
 }
 
-static const char *why_unscanned(const struct log_info *info, const struct log_image *image,
+static const char *why_unscanned(const struct loaded_log *log, const struct log_image *image,
 				 char *text, size_t capacity)
 {
+	const struct log_info *info = &log->info;
+	bool is_program = info->has_status && image->pid == info->run.program_pid;
 	if (image->loss)
 		return "some of its events were lost";
 	if (image->has_leak_marks && (image->leak_marks.flags & LEAK_SCAN_INCOMPLETE))
 		return "the scan could not read its memory";
 	if (!image->has_ended)
-		return "it still ran when the recording ended";
-	if (info->has_status && info->exit_signal && image->pid == info->run.program_pid) {
-		(void)snprintf(text, capacity, "signal %d ended it before it could be scanned",
-			       info->exit_signal);
+		return log->is_live ? "it still runs" : "it still ran when the recording ended";
+	if (is_program && info->exit_signal) {
+		const char *name = sigabbrev_np(info->exit_signal);
+		(void)snprintf(text, capacity, "it was killed by signal %d%s%s%s",
+			       info->exit_signal, name ? " (SIG" : "", name ? name : "",
+			       name ? ")" : "");
 		return text;
 	}
-	return "it ended without a leak scan";
+	return is_program ? "it ended without a leak scan, as after a raw exit_group"
+			  : "it ended without a leak scan, as when it is killed or after a raw "
+			    "exit_group";
 }
 
 static bool is_outdated(const struct log_image *image)
@@ -152,7 +159,7 @@ static bool is_outdated(const struct log_image *image)
 
 /* Names the processes of which it is not known what they leaked. */
 static bool name_processes(struct leak_verdict *verdict, const struct profile *profile,
-			   const struct unscanned *unscanned)
+			   const struct leak_limits *limits, const struct unscanned *unscanned)
 {
 	const struct log_info *info = &profile->log->info;
 	size_t more = 0;
@@ -162,14 +169,16 @@ static bool name_processes(struct leak_verdict *verdict, const struct profile *p
 		const struct log_image *image = &info->images[i];
 		bool is_selected = !profile->log->pid || profile->log->pid == image->pid;
 		bool is_old = is_selected && is_outdated(image) && profile_is_scanned(profile, i);
-		if (!unscanned->of_process[i] && !is_old)
+		bool is_running = limits->expects_scans && profile->log->is_live &&
+				  !image->has_ended;
+		if (!unscanned->of_process[i] && !is_old && !is_running)
 			continue;
 		if (named++ >= NAMED_PROCESSES) {
 			more++;
 			continue;
 		}
 		const char *reason = is_old ? "it was scanned while it ran, and not at its end"
-					    : why_unscanned(info, image, why, sizeof(why));
+					    : why_unscanned(profile->log, image, why, sizeof(why));
 		if (!add_finding(verdict, LEAKS_UNJUDGED, "leaks",
 				 "no verdict on process %u (%s): %s", image->pid,
 				 base_name(image->path), reason))
@@ -198,22 +207,25 @@ static bool question_leaks(struct leak_verdict *verdict, const struct leak_list 
 	bool is_within = limits->has_max_leaked &&
 			 verdict->failed_bytes + unscanned.bytes <= limits->max_leaked_bytes;
 	bool has_memory = true;
-	if (unscanned.blocks > 0 && !has_any_scan(&profile->log->info))
+	bool has_scans = limits->expects_scans || has_any_scan(&profile->log->info);
+	if (unscanned.blocks > 0 && !has_scans)
 		has_memory = is_within ||
 			     add_finding(verdict, LEAKS_UNJUDGED, "leaks",
 					 "no leak scan was made of what was not freed");
-	if (has_any_scan(&profile->log->info) && !is_within)
-		has_memory = name_processes(verdict, profile, &unscanned);
+	if (has_scans && !is_within)
+		has_memory = name_processes(verdict, profile, limits, &unscanned);
 	free(unscanned.of_process);
 	return has_memory;
 }
 
 /* What keeps the figures from being known at all. */
-static bool question_recording(struct leak_verdict *verdict, const struct profile *profile)
+static bool question_recording(struct leak_verdict *verdict, const struct profile *profile,
+			       const struct leak_limits *limits)
 {
 	const char *reason = loaded_log_incomplete_reason(profile->log);
-	if (profile->log->is_live)
-		reason = NULL; /* so far is what is asked for */
+	if (profile->log->is_live) /* else so far is what is asked for */
+		reason = limits->expects_scans ? "a process that the program left behind still runs"
+					       : NULL;
 	if (reason && !add_finding(verdict, LEAKS_UNJUDGED, "recording",
 				   "the recording is not complete: %s", reason))
 		return false;
@@ -261,7 +273,7 @@ enum mt_status leak_verdict_make(struct leak_verdict *verdict, const struct leak
 	*verdict = (struct leak_verdict){0};
 	bool has_memory = judge_leaks(verdict, list, limits) &&
 			  judge_budgets(verdict, profile, limits) &&
-			  question_recording(verdict, profile) &&
+			  question_recording(verdict, profile, limits) &&
 			  (limits->fail_on == 0 || question_leaks(verdict, list, limits)) &&
 			  add_notes(verdict, profile);
 	if (has_memory)

@@ -12,7 +12,8 @@
 #include "reader/leak_list.h"
 
 struct leak_limits {
-	unsigned fail_on; /* bit 1 << kind */
+	unsigned fail_on;   /* bit 1 << kind */
+	bool expects_scans; /* every process was to be scanned at its end, and to have ended */
 	bool has_max_leaked;
 	bool has_max_peak;
 	bool has_max_allocations;

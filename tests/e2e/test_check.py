@@ -86,6 +86,7 @@ class ExitStatuses(CheckTest):
             done = self.check("definite:100", f"kill:{int(number)}")
             self.assertEqual(done.returncode, 128 + number)
             self.assertIn(b"No verdict", done.stderr)
+            self.assertIn(f"killed by signal {int(number)} ({number.name})".encode(), done.stderr)
             self.assertIn(b"unclassified: 100 B in 1 block", done.stderr)
 
     def test_a_child_that_is_killed_makes_it_3(self):
@@ -102,6 +103,11 @@ class ExitStatuses(CheckTest):
         report = self.check_json("detach:1500", status=23)
         self.assertEqual(report["kinds"]["definite"]["bytes"], 40)
         self.assertEqual(self.status("detach:6000", options=["--wait=1"]), 3)
+
+    def test_a_child_that_still_runs_makes_it_3_though_it_has_nothing_yet(self):
+        done = self.check("linger:6000", options=["--wait=1", "-q"])
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertIn(b"No verdict: the recording is not complete: a process that the program left behind", done.stderr)
 
     def test_a_program_that_exec_replaces_is_not_judged(self):
         report = self.check_json("replace", "reachable:10", status=0)

@@ -152,6 +152,70 @@ static void a_scan_on_request_says_nothing_of_the_end(void **state)
 	unmake(&made);
 }
 
+/* The findings of a recording that `memtrace check` made, one a line. */
+static void check_findings(struct made *made, const char *expected)
+{
+	char text[1024] = "";
+	judge(made);
+	for (size_t i = 0; i < made->verdict.finding_count; i++) {
+		strcat(text, made->verdict.findings[i].text);
+		strcat(text, "\n");
+	}
+	assert_string_equal(text, expected);
+	assert_int_equal(made->verdict.outcome, *expected ? LEAKS_UNJUDGED : LEAKS_PASSED);
+	unmake(made);
+}
+
+static void a_process_that_still_runs_allows_check_no_verdict(void **state)
+{
+	struct made made;
+	(void)state;
+	begin(&made, DEFINITE);
+	made.sample.log.is_live = true;
+	made.sample.images[0].has_ended = false;
+	check_findings(&made, ""); /* `leaks` is asked for what is so far */
+	begin(&made, DEFINITE);
+	made.limits.expects_scans = true;
+	made.sample.log.is_live = true;
+	made.sample.images[0].pid = 7;
+	made.sample.images[0].has_ended = false;
+	check_findings(
+		&made,
+		"the recording is not complete: a process that the program left behind still runs\n"
+		"no verdict on process 7 (prog): it still runs\n");
+}
+
+static void check_says_why_a_process_was_not_scanned(void **state)
+{
+	static const struct {
+		uint32_t program_pid;
+		int signal;
+		const char *expected;
+	} cases[] = {
+		{7, 11, "no verdict on process 7 (prog): it was killed by signal 11 (SIGSEGV)\n"},
+		{7, 0,
+		 "no verdict on process 7 (prog): it ended without a leak scan, as after a raw "
+		 "exit_group\n"},
+		{6, 9,
+		 "no verdict on process 7 (prog): it ended without a leak scan, as when it is "
+		 "killed or after a raw exit_group\n"},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct made made;
+		begin(&made, DEFINITE);
+		made.limits.expects_scans = true;
+		made.sample.images[0].pid = 7;
+		made.sample.images[0].has_ended = true;
+		made.sample.images[0].has_leak_marks = false;
+		made.sample.log.info.run.program_pid = cases[i].program_pid;
+		made.sample.log.info.has_status = true;
+		made.sample.log.info.exit_signal = cases[i].signal;
+		add(&made, LEAK_UNCLASSIFIED, 10);
+		check_findings(&made, cases[i].expected);
+	}
+}
+
 static void budgets_on_peak_and_allocations_are_inclusive(void **state)
 {
 	static const struct {
@@ -273,6 +337,8 @@ int main(void)
 		cmocka_unit_test(a_passed_limit_counts_more_than_a_missing_verdict),
 		cmocka_unit_test(an_incomplete_or_sampled_recording_allows_no_verdict),
 		cmocka_unit_test(a_scan_on_request_says_nothing_of_the_end),
+		cmocka_unit_test(a_process_that_still_runs_allows_check_no_verdict),
+		cmocka_unit_test(check_says_why_a_process_was_not_scanned),
 		cmocka_unit_test(budgets_on_peak_and_allocations_are_inclusive),
 		cmocka_unit_test(text_names_kinds_and_the_verdict),
 		cmocka_unit_test(annotations_are_escaped_and_point_at_file_and_line),

@@ -11,6 +11,7 @@
  *   peak:N        has N bytes at once, and frees them
  *   child         does the rest of the actions in a fork's child, and waits for it
  *   detach:N      leaves a child behind that ends after N milliseconds
+ *   linger:N      the same, and the child allocates nothing before that
  *   replace       leaves 500 bytes and starts itself anew with the rest of the actions
  *   say           prints "out" to stdout and "err" to stderr
  *   exit:N  kill:N
@@ -111,6 +112,11 @@ int main(int count, char **actions)
 				lose_definite(40, 0);
 				usleep((useconds_t)number * 1000);
 				wipe();
+				exit(0);
+			}
+		} else if (strncmp(action, "linger", 6) == 0) {
+			if (fork() == 0) {
+				usleep((useconds_t)number * 1000);
 				exit(0);
 			}
 		} else if (strcmp(action, "replace") == 0) {
