@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "reader/cxx_name.h"
 #include "reader/suppressions.h"
 
 /* The functions behind a kind of allocation; ends with NULL. */
@@ -172,6 +173,34 @@ static const char *file_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
+/*
+ * valgrind calls an inlined C++ function by its own name alone, "make_shared<Cyc>", and mangled
+ * names have no return types. A pattern of only wildcards has matched already.
+ */
+static bool matches_short_name(const char *pattern, const struct profile_frame *frame,
+			       const char *function)
+{
+	struct cxx_name name;
+	char own[256];
+	if (!strpbrk(function, ":(<") || !cxx_name_split(&name, function))
+		return false;
+	if (name.qualified != function && suppression_globs(pattern, name.qualified))
+		return true;
+	const struct cxx_name_part *last = &name.parts[name.part_count - 1];
+	if (!(frame->flags & PROFILE_FRAME_INLINED) || last->length >= sizeof(own))
+		return false;
+	memcpy(own, last->text, last->length);
+	own[last->length] = '\0';
+	if (suppression_globs(pattern, own))
+		return true;
+	/* How template arguments are written differs: without them, then. */
+	own[last->plain] = '\0';
+	size_t length = strcspn(pattern, "<");
+	return suppression_globs(pattern, own) ||
+	       (pattern[length] == '<' && last->plain < last->length && length == last->plain &&
+		memcmp(pattern, own, length) == 0);
+}
+
 static bool place_matches(const struct suppression_frame *pattern, const struct profile *profile,
 			  struct place place)
 {
@@ -186,6 +215,7 @@ static bool place_matches(const struct suppression_frame *pattern, const struct 
 	case SUPPRESS_FUNCTION:
 		return suppression_globs(pattern->pattern, function) ||
 		       suppression_globs(pattern->pattern, public_name(function, module)) ||
+		       matches_short_name(pattern->pattern, frame, function) ||
 		       (strcmp(pattern->pattern, "(below main)") == 0 && is_below_main(function));
 	case SUPPRESS_OBJECT:
 		return suppression_globs(pattern->pattern, module);

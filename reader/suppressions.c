@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/log/buffer.h"
 #include "reader/demangle.h"
 #include "reader/suppression_match.h"
 
@@ -143,6 +144,44 @@ static size_t take_length(const char **at)
 }
 
 /*
+ * Adds what a mangled prefix says in plain names: "2ns*4leak" -> "ns*leak". returns the number of
+ * names
+ */
+static size_t translate_names(const char *at, bool is_nested, struct buffer *text)
+{
+	size_t name_count = 0;
+	bool is_behind_name = false;
+	for (;;) {
+		size_t length = 0;
+		const char *name = at;
+		if (*at == '*') {
+			buffer_append(text, "*", 1);
+			is_behind_name = false;
+			is_nested = true; /* it may stand for the N */
+			at++;
+			continue;
+		}
+		if (name_count == 0 && strncmp(at, "St", 2) == 0) {
+			name = "std";
+			length = 3;
+			at += 2;
+			is_nested = true;
+		} else if (isdigit((unsigned char)*at) && (is_nested || name_count == 0)) {
+			length = take_length(&at);
+			name = at;
+			at += length <= strlen(at) ? length : 0;
+		}
+		if (length == 0 || name == at)
+			return name_count;
+		if (is_behind_name)
+			buffer_append(text, "::", 2);
+		buffer_append(text, name, length);
+		is_behind_name = true;
+		name_count++;
+	}
+}
+
+/*
  * What a mangled pattern with wildcards means for names as people read them: as far as it is made
  * of plain names; anything may follow. returns a new string; NULL: it can't be told, or no memory
  */
@@ -154,32 +193,17 @@ static char *translate_prefix(const char *mangled)
 		return strdup("operator new(*");
 	if (strncmp(mangled, "_Zn", 3) == 0)
 		return strdup("operator new*");
+	struct buffer text = {0};
 	const char *at = mangled + 2;
 	bool is_nested = *at == 'N';
-	char *text = malloc(strlen(mangled) * 2 + 2);
-	size_t used = 0;
-	size_t part_count = 0;
 	if (is_nested)
-		at += 1 + strspn(at + 1, "KV*");
-	while (text && isdigit((unsigned char)*at)) {
-		size_t length = take_length(&at);
-		if (length == 0 || strlen(at) < length || (part_count > 0 && !is_nested))
-			break;
-		if (part_count++ > 0) {
-			text[used++] = ':';
-			text[used++] = ':';
-		}
-		memcpy(text + used, at, length);
-		used += length;
-		at += length;
-	}
-	if (part_count == 0) {
-		free(text);
-		return NULL;
-	}
-	text[used++] = '*';
-	text[used] = '\0';
-	return text;
+		at += 1 + strspn(at + 1, "KV");
+	size_t name_count = translate_names(at, is_nested, &text);
+	buffer_append(&text, "*", 2); /* with the NUL */
+	if (name_count > 0 && !text.failed)
+		return (char *)text.bytes;
+	buffer_release(&text);
+	return NULL;
 }
 
 /* returns  a new string; NULL: no memory */

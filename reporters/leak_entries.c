@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Ready suppressions for the leaks of a report: LeakSanitizer's name the function that a leak is
- * pointed out at, valgrind's the whole stack trace up to main.
+ * pointed out at, valgrind's the whole stack trace up to main. A leak that no entry would stand for
+ * alone gets a comment.
  */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "reader/cxx_name.h"
 #include "reader/suppression_match.h"
 #include "reporters/leak_report.h"
 #include "reporters/text.h"
@@ -23,19 +25,53 @@ static bool has_name(const struct profile *profile, const struct profile_frame *
 	return !strstr(function, "+0x") && strncmp(function, "0x", 2) != 0;
 }
 
+/*
+ * Whether nothing but the C and C++ libraries is further out: as for main and the function that a
+ * thread begins with, which all else is called by.
+ */
+static bool is_outermost(const struct leak_report *report, const struct leak *leak,
+			 const struct profile_frame *place)
+{
+	const struct profile *profile = report->list->profile;
+	const struct profile_frame *outermost = NULL;
+	for (uint32_t node = leak->node; node != 0; node = profile->nodes[node].parent) {
+		const struct profile_frame *frame = frame_at(profile, node);
+		const char *function = profile_text(profile, frame->function);
+		bool is_start = strcmp(function, "_start") == 0 ||
+				strncmp(function, "std::", 5) == 0;
+		if (!is_start && !(frame->flags & PROFILE_FRAME_CUT) &&
+		    !leak_is_runtime(profile_text(profile, frame->module)))
+			outermost = frame;
+		if (strcmp(function, "main") == 0)
+			break;
+	}
+	/* Of code without symbols the module is all that is known. */
+	return !outermost || outermost == place ||
+	       (!has_name(profile, place) && outermost->module == place->module);
+}
+
+/*
+ * A pattern for one function, wherever it is in a stack trace. For main that would be every leak
+ * there is.
+ */
 static char *lsan_entry(const struct leak_report *report, const struct leak *leak)
 {
 	const struct profile *profile = report->list->profile;
 	const struct profile_frame *place = leak_place(report, leak);
+	const char *function = place ? profile_text(profile, place->function) : "";
 	char *text = NULL;
-	if (!place)
-		return NULL;
-	const char *module = profile_text(profile, place->module);
-	if (has_name(profile, place))
-		return asprintf(&text, "leak:^%s$\n", profile_text(profile, place->function)) < 0
-			       ? NULL
-			       : text;
-	return !*module || asprintf(&text, "leak:%s\n", base_name(module)) < 0 ? NULL : text;
+	int length;
+	if (!place || is_outermost(report, leak, place))
+		length = asprintf(&text,
+				  "# %s: no pattern tells this leak from others; an entry for "
+				  "valgrind or a baseline does\n",
+				  leak_function(report, leak));
+	else if (has_name(profile, place))
+		length = asprintf(&text, "leak:^%s$\n", function);
+	else
+		length = asprintf(&text, "leak:%s\n",
+				  base_name(profile_text(profile, place->module)));
+	return length < 0 ? NULL : text;
 }
 
 static bool is_plain_name(const char *name, size_t length)
@@ -46,46 +82,67 @@ static bool is_plain_name(const char *name, size_t length)
 	return length > 0 && !isdigit((unsigned char)name[0]);
 }
 
-/*
- * valgrind compares mangled names: "a::b(int)" becomes "_ZN*1a1b*". Templates and operators are
- * too much for that, and any function will do in their place.
- */
-static void print_mangled(const char *function, FILE *output)
+/* Names that mangling has abbreviations for. */
+static bool is_abbreviated(const struct cxx_name_part *part)
 {
-	size_t length = strcspn(function, "(");
-	size_t part_count = 0;
-	for (size_t at = 0; at < length;) {
-		const char *colons = memmem(function + at, length - at, "::", 2);
-		size_t part = colons ? (size_t)(colons - function) - at : length - at;
-		if (!is_plain_name(function + at, part)) {
-			(void)fputs("   fun:*\n", output);
-			return;
-		}
-		part_count++;
-		at += part + (colons ? 2 : 0);
-	}
-	(void)fputs(part_count > 1 ? "   fun:_ZN*" : "   fun:_Z", output);
-	for (size_t at = 0; at < length;) {
-		size_t part = strcspn(function + at, ":(");
-		(void)fprintf(output, "%zu%.*s", part, (int)part, function + at);
-		at += part + (function[at + part] == ':' ? 2 : 0);
+	static const char *const names[] = {
+		"std",           "allocator", "basic_string", "string",         "basic_istream",
+		"basic_ostream", "istream",   "ostream",      "basic_iostream", "iostream"};
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strlen(names[i]) == part->plain &&
+		    memcmp(names[i], part->text, part->plain) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * valgrind compares mangled names: "ns::K<int>::leak(int)" becomes "_Z*2ns*1K*4leak*". What is
+ * not a plain name is left to the wildcards: operators, lambdas, constructors.
+ */
+static void print_mangled(const struct cxx_name *name, FILE *output)
+{
+	const struct cxx_name_part *last = NULL;
+	size_t used = 0;
+	(void)fputs("   fun:", output);
+	for (size_t i = 0; i < name->part_count; i++) {
+		const struct cxx_name_part *part = &name->parts[i];
+		bool is_constructor = last && last->plain == part->plain &&
+				      memcmp(last->text, part->text, part->plain) == 0;
+		last = part;
+		if (is_constructor || is_abbreviated(part) ||
+		    !is_plain_name(part->text, part->plain))
+			continue;
+		(void)fprintf(output, "%s%zu%.*s", used++ ? "*" : "_Z*", part->plain,
+			      (int)part->plain, part->text);
 	}
 	(void)fputs("*\n", output);
 }
 
+/* valgrind has the own names of inlined functions, from the debug information. */
+static void print_inlined(const struct cxx_name *name, FILE *output)
+{
+	const struct cxx_name_part *part = &name->parts[name->part_count - 1];
+	bool has_arguments = part->plain < part->length;
+	(void)fprintf(output, "   fun:%.*s%s\n", (int)part->plain, part->text,
+		      has_arguments ? "*" : "");
+}
+
 static void print_frame_line(const struct profile *profile, uint32_t node, FILE *output)
 {
+	struct cxx_name name;
 	const struct profile_frame *frame = frame_at(profile, node);
 	const char *function = profile_text(profile, frame->function);
 	const char *module = profile_text(profile, frame->module);
 	if (!has_name(profile, frame))
 		(void)fprintf(output, "   obj:%s\n", *module ? module : "*");
-	else if (is_plain_name(function, strlen(function)))
+	else if (!strpbrk(function, ":(<"))
 		(void)fprintf(output, "   fun:%s\n", function);
-	else if (strpbrk(function, ":("))
-		print_mangled(function, output);
+	else if (!cxx_name_split(&name, function))
+		(void)fputs("   fun:*\n", output);
+	else if (frame->flags & PROFILE_FRAME_INLINED)
+		print_inlined(&name, output);
 	else
-		(void)fprintf(output, "   fun:%s\n", function);
+		print_mangled(&name, output);
 }
 
 static const char *const allocators[ALLOCATION_KIND_COUNT] = {
@@ -98,15 +155,20 @@ static const char *const allocators[ALLOCATION_KIND_COUNT] = {
 static char *valgrind_entry(const struct leak_report *report, const struct leak *leak)
 {
 	const struct profile *profile = report->list->profile;
+	uint32_t node = leak->node;
 	char *text = NULL;
 	size_t size_bytes = 0;
+	if (!node || (frame_at(profile, node)->flags & PROFILE_FRAME_CUT))
+		return asprintf(&text, "# %s: nothing tells this leak from others\n",
+				leak_function(report, leak)) < 0
+			       ? NULL
+			       : text;
 	FILE *output = open_memstream(&text, &size_bytes);
 	if (!output)
 		return NULL;
 	(void)fprintf(output, "{\n   %s\n   Memcheck:Leak\n", leak_function(report, leak));
 	if (leak->kind != LEAK_UNCLASSIFIED)
 		(void)fprintf(output, "   match-leak-kinds: %s\n", leak_kind_name(leak->kind));
-	uint32_t node = leak->node;
 	size_t frame_count = 0;
 	bool is_new = false;
 	for (; node && is_operator_new(profile_text(profile, frame_at(profile, node)->function));
@@ -118,6 +180,8 @@ static char *valgrind_entry(const struct leak_report *report, const struct leak 
 		frame_count++;
 	}
 	for (; node && frame_count < LIMIT_SUPPRESSION_FRAMES; frame_count++) {
+		if (frame_at(profile, node)->flags & PROFILE_FRAME_CUT)
+			break; /* what is further out may be anything, as behind every entry */
 		print_frame_line(profile, node, output);
 		bool is_main = strcmp(profile_text(profile, frame_at(profile, node)->function),
 				      "main") == 0;

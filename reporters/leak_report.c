@@ -50,8 +50,7 @@ const char *leak_path(const struct leak_report *report, const char *path, char *
 	return short_path(path, *report->root ? report->root : NULL, text);
 }
 
-/* Of the implementation: where it allocates for its caller is not where a leak is to be mended. */
-static bool is_runtime(const char *module)
+bool leak_is_runtime(const char *module)
 {
 	static const char *const names[] = {"libc.so",    "libc-2",        "libstdc++.so",
 					    "libc++.so",  "libc++abi.so",  "libgcc_s.so",
@@ -70,11 +69,12 @@ static int rank_place(const struct leak_report *report, const struct profile_fra
 	const struct profile *profile = report->list->profile;
 	const char *file = profile_text(profile, frame->file);
 	bool has_line = *file && frame->line;
-	if (is_operator_new(profile_text(profile, frame->function)))
+	if ((frame->flags & PROFILE_FRAME_CUT) ||
+	    is_operator_new(profile_text(profile, frame->function)))
 		return 0;
 	if (has_line && *file == '/' && *leak_path(report, file, text) != '/')
 		return 4;
-	if (is_runtime(profile_text(profile, frame->module)))
+	if (leak_is_runtime(profile_text(profile, frame->module)))
 		return 1;
 	return has_line ? 3 : 2;
 }

@@ -79,6 +79,10 @@ const char *leak_path(const struct leak_report *report, const char *path, char *
 /* What to call a leak in a list: the function of its place. */
 const char *leak_function(const struct leak_report *report, const struct leak *leak);
 
+/* Whether a module is of the C or C++ library: where it allocates for its caller is not where a
+ * leak is to be mended. */
+bool leak_is_runtime(const char *module);
+
 /* Whether a group is on the list of a report: not suppressed, not given back by exec. */
 bool leak_is_listed(const struct leak *leak);
 

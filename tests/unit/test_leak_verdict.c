@@ -327,6 +327,84 @@ static void json_has_every_kind_and_the_verdict(void **state)
 					   "\"kind\":\t\"reachable\"", "bad\xef\xbf\xbd", NULL});
 }
 
+/* The entries for one leak at a stack trace, the frames of which have these flags. */
+static char *print_entries(const struct sample_frame *stack, uint32_t flags,
+			   enum suppression_syntax syntax)
+{
+	struct made made;
+	struct mt_error error;
+	char *text = NULL;
+	size_t size = 0;
+	begin(&made, DEFINITE);
+	leak_sample_mark(&made.sample, leak_sample_stack(&made.sample, stack), LEAK_DEFINITE, 9, 1);
+	made.sample.frames[1].flags = flags; /* the outermost */
+	judge(&made);
+	struct leak_report report = {
+		.list = &made.list, .limits = &made.limits, .verdict = &made.verdict, .root = "/"};
+	FILE *output = open_memstream(&text, &size);
+	assert_non_null(output);
+	assert_int_equal(leaks_print_suppressions(&report, syntax, output, &error), MT_OK);
+	assert_int_equal(fclose(output), 0);
+	unmake(&made);
+	return text;
+}
+
+static void check_entries(const struct sample_frame *stack, uint32_t flags, const char *lsan,
+			  const char *valgrind)
+{
+	char *text = print_entries(stack, flags, SUPPRESSION_LSAN);
+	if (strncmp(text, lsan, strlen(lsan)) != 0)
+		fail_msg("%s", text);
+	free(text);
+	text = print_entries(stack, flags, SUPPRESSION_VALGRIND);
+	if (!strstr(text, valgrind))
+		fail_msg("%s", text);
+	free(text);
+}
+
+static void no_printed_entry_hides_other_leaks(void **state)
+{
+	static const char libc[] = "/lib/libc.so.6";
+	static const struct sample_frame in_main[] = {{"strdup", NULL, 0, libc},
+						      {"main", "/src/a.c", 5, NULL},
+						      {"__libc_start_main", NULL, 0, libc},
+						      {"_start", NULL, 0, NULL},
+						      {0}};
+	static const struct sample_frame in_thread[] = {
+		{"work", "/src/a.c", 5, NULL}, {"start_thread", NULL, 0, libc}, {0}};
+	static const struct sample_frame stripped[] = {
+		{"prog+0x12", NULL, 0, NULL}, {"prog+0x34", NULL, 0, NULL}, {0}};
+	static const struct sample_frame deep[] = {{"load", "/src/a.c", 5, NULL},
+						   {"step", "/src/a.c", 9, NULL},
+						   {"(deeper than recorded)", NULL, 0, ""},
+						   {0}};
+	static const struct sample_frame nothing[] = {{"(deeper than recorded)", NULL, 0, ""}, {0}};
+	(void)state;
+	check_entries(in_main, 0, "# main: ", "   fun:strdup\n   fun:main\n}\n");
+	check_entries(in_thread, 0, "# work: ", "   fun:work\n   fun:start_thread\n}\n");
+	check_entries(stripped, 0, "# prog+0x12: ", "   obj:/bin/prog\n");
+	check_entries(deep, PROFILE_FRAME_CUT, "leak:^load$\n", "   fun:step\n}\n");
+	check_entries(nothing, PROFILE_FRAME_CUT, "# an unknown", "# an unknown");
+}
+
+static void entries_for_cxx_functions_keep_their_names(void **state)
+{
+	static const struct sample_frame stack[] = {
+		{"operator new(unsigned long)", NULL, 0, "/lib/libstdc++.so.6"},
+		{"std::vector<int>::vector(int)", "/src/a.h", 5, NULL},
+		{"void ns::K<a::b>::leak<int>(int)", "/src/a.cc", 5, NULL},
+		{"(anonymous namespace)::W::operator()() const", "/src/a.cc", 7, NULL},
+		{"main", "/src/a.cc", 9, NULL},
+		{0}};
+	(void)state;
+	check_entries(stack, 0, "leak:^std::vector<int>::vector(int)$\n",
+		      "   fun:_Zn*\n"
+		      "   fun:_Z*6vector*\n"
+		      "   fun:_Z*2ns*1K*4leak*\n"
+		      "   fun:_Z*1W*\n"
+		      "   fun:main\n}\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -340,6 +418,8 @@ int main(void)
 		cmocka_unit_test(a_process_that_still_runs_allows_check_no_verdict),
 		cmocka_unit_test(check_says_why_a_process_was_not_scanned),
 		cmocka_unit_test(budgets_on_peak_and_allocations_are_inclusive),
+		cmocka_unit_test(no_printed_entry_hides_other_leaks),
+		cmocka_unit_test(entries_for_cxx_functions_keep_their_names),
 		cmocka_unit_test(text_names_kinds_and_the_verdict),
 		cmocka_unit_test(annotations_are_escaped_and_point_at_file_and_line),
 		cmocka_unit_test(junit_is_escaped_and_counts),

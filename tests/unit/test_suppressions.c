@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "reader/cxx_name.h"
 #include "reader/suppression_match.h"
 #include "reader/suppressions.h"
 #include "tests/support/leak_sample.h"
@@ -155,6 +156,94 @@ static void valgrind_frames_of_operator_new_are_one(void **state)
 	assert_false(matches(&fixture, ENTRY("fun:malloc\n...\nfun:main\n")));
 	assert_false(matches(&fixture, ENTRY("fun:_Znwm\nfun:_ZN2ns5other*\n")));
 	leak_sample_release(&fixture.sample);
+}
+
+static void mangled_patterns_mean_the_names_they_have_in_order(void **state)
+{
+	static const struct sample_frame frames[] = {
+		{"void ns::K<std::vector<int> >::leak<int>(int)", "/src/k.cpp", 3, NULL},
+		{"std::vector<int, std::allocator<int> >::push_back(int&&)", NULL, 0, NULL},
+		{"main", "/src/main.cpp", 9, NULL},
+		{0},
+	};
+	struct fixture fixture;
+	(void)state;
+	begin(&fixture, frames);
+	assert_true(matches(&fixture, ENTRY("fun:malloc\nfun:_Z*2ns*1K*4leak*\n")));
+	assert_true(matches(&fixture, ENTRY("fun:malloc\nfun:_ZN2ns1K*\n")));
+	assert_true(matches(&fixture, ENTRY("...\nfun:_ZNSt6vectorI*9push_back*\nfun:main\n")));
+	assert_false(matches(&fixture, ENTRY("fun:malloc\nfun:_Z*1K*2ns*\n")));
+	assert_false(matches(&fixture, ENTRY("fun:malloc\nfun:_Z*2ns*5other*\n")));
+	assert_false(matches(&fixture, ENTRY("fun:malloc\nfun:_ZN1K*\n")));
+	leak_sample_release(&fixture.sample);
+}
+
+static void inlined_functions_match_by_their_own_names(void **state)
+{
+	static const struct sample_frame frames[] = {
+		{"operator new(unsigned long)", NULL, 0, "/usr/lib/libstdc++.so.6"},
+		{"std::allocator<Cyc>::allocate(unsigned long)", "/src/a.h", 3, NULL},
+		{"std::shared_ptr<Cyc> std::make_shared<Cyc>(int&&)", "/src/a.h", 4, NULL},
+		{"ns::map<int>::operator[](int const&)", "/src/a.h", 5, NULL},
+		{"main", "/src/main.cpp", 9, NULL},
+		{0},
+	};
+	static const char entry[] = ENTRY(
+		"fun:_Znwm\nfun:allocate\nfun:make_shared<Cyc>\nfun:operator[]\nfun:main\n");
+	struct fixture fixture;
+	(void)state;
+	begin(&fixture, frames);
+	assert_false(matches(&fixture, entry));
+	for (uint32_t i = 0; i < LEAK_SAMPLE_NODES; i++)
+		fixture.sample.frames[i].flags = PROFILE_FRAME_INLINED;
+	assert_true(matches(&fixture, entry));
+	assert_true(matches(&fixture, ENTRY("fun:_Znwm\nfun:allocate\nfun:make_shared\n")));
+	/* Default template arguments are left out in debug information. */
+	assert_true(matches(&fixture, ENTRY("fun:_Znwm\nfun:allocate\nfun:make_shared<>\n")));
+	assert_false(matches(&fixture, ENTRY("fun:_Znwm\nfun:alloc\n")));
+	assert_false(matches(&fixture, ENTRY("fun:_Znwm\nfun:alloc<>\n")));
+	leak_sample_release(&fixture.sample);
+}
+
+static void names_are_split_where_their_parts_end(void **state)
+{
+	static const struct {
+		const char *name;
+		const char *parts; /* joined by |; NULL: not understood */
+	} cases[] = {
+		{"f", "f"},
+		{"ns::K<a::b<c> >::leak(double)", "ns|K<a::b<c> >|leak"},
+		{"void ns::f<int>(int) [clone .cold]", "ns|f<int>"},
+		{"std::pair<int, char> const& g<1>()", "g<1>"},
+		{"(anonymous namespace)::W::run(int)", "(anonymous namespace)|W|run"},
+		{"f(int) const::{lambda(int)#1}::operator()(int) const",
+		 "f|{lambda(int)#1}|operator()"},
+		{"A::operator<<(int)", "A|operator<<"},
+		{"A::operator->() const", "A|operator->"},
+		{"A::operator bool() const", "A|operator bool"},
+		{"std::ostream& operator<< <char>(int)", "operator<< <char>"},
+		{"operator new[](unsigned long)", "operator new[]"},
+		{"std::__cxx11::f[abi:cxx11](int)", "std|__cxx11|f[abi:cxx11]"},
+		{"f [clone .part.0]", "f"},
+		{"<T as core::Trait>::call", "<T as core::Trait>|call"},
+		{"f<a(", NULL},
+		{"a::", NULL},
+		{"::", NULL},
+		{"", NULL},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct cxx_name name;
+		char text[256] = "";
+		bool is_split = cxx_name_split(&name, cases[i].name);
+		for (size_t part = 0; part < name.part_count; part++) {
+			strcat(text, part ? "|" : "");
+			strncat(text, name.parts[part].text, name.parts[part].length);
+		}
+		if (is_split != (cases[i].parts != NULL) ||
+		    (is_split && strcmp(text, cases[i].parts) != 0))
+			fail_msg("%s: %s", cases[i].name, text);
+	}
 }
 
 static void inner_names_of_glibc_match_by_their_public_ones(void **state)
@@ -313,6 +402,9 @@ int main(void)
 		cmocka_unit_test(lsan_patterns_look_at_function_file_and_module_of_every_frame),
 		cmocka_unit_test(valgrind_frames_match_from_the_innermost_on),
 		cmocka_unit_test(valgrind_frames_of_operator_new_are_one),
+		cmocka_unit_test(mangled_patterns_mean_the_names_they_have_in_order),
+		cmocka_unit_test(inlined_functions_match_by_their_own_names),
+		cmocka_unit_test(names_are_split_where_their_parts_end),
 		cmocka_unit_test(inner_names_of_glibc_match_by_their_public_ones),
 		cmocka_unit_test(kinds_narrow_an_entry_down),
 		cmocka_unit_test(entries_for_other_errors_are_read_over),
