@@ -20,6 +20,7 @@
 #include "cmd/record_program.h"
 #include "reader/name_cache.h"
 #include "reader/symbol_update.h"
+#include "reporters/text.h"
 
 enum option_key { OPTION_NO_CHILDREN = 512, OPTION_NO_SCRUB, OPTION_REPORT, OPTION_WAIT };
 
@@ -145,27 +146,43 @@ static void remove_log(const struct check_options *options)
 	(void)rmdir(options->directory);
 }
 
-/* The stream of the report, opened when it is known that there is one. */
+/* A report for a file or stdout is put together first: it must not be lost with its place. */
 struct report_output {
 	const struct check_options *options;
-	struct output_file file;
-	bool has_file;
-	struct mt_error error;
+	FILE *draft; /* NULL: there is none */
+	char *text;  /* [size_bytes] */
+	size_t size_bytes;
 };
 
 static FILE *open_report(void *context, enum leak_outcome outcome)
 {
 	struct report_output *output = context;
-	const struct check_options *options = output->options;
-	if (options->report_path && strcmp(options->report_path, "-") == 0)
-		return stdout;
-	if (options->report_path) {
-		output->has_file = output_file_open(&output->file, options->report_path,
-						    options->launch.overwrites,
-						    &output->error) == MT_OK;
-		return output->has_file ? output->file.stream : NULL;
+	if (output->options->report_path) {
+		output->draft = open_memstream(&output->text, &output->size_bytes);
+		return output->draft ? output->draft : stderr;
 	}
-	return options->launch.is_quiet && outcome == LEAKS_PASSED ? NULL : stderr;
+	return output->options->launch.is_quiet && outcome == LEAKS_PASSED ? NULL : stderr;
+}
+
+static enum mt_status write_report(const struct report_output *output, FILE *stream,
+				   struct mt_error *error)
+{
+	(void)fwrite(output->text, 1, output->size_bytes, stream); /* check_output sees errors */
+	return check_output(stream, error);
+}
+
+static enum mt_status deliver_report(const struct report_output *output, struct mt_error *error)
+{
+	struct output_file file;
+	const struct check_options *options = output->options;
+	if (strcmp(options->report_path, "-") == 0)
+		return write_report(output, stdout, error);
+	enum mt_status status = output_file_open(&file, options->report_path,
+						 options->launch.overwrites, error);
+	if (status != MT_OK)
+		return status;
+	status = write_report(output, file.stream, error);
+	return output_file_close(&file, status, error);
 }
 
 static enum mt_status judge_log(struct leak_judge *judge, const struct check_options *options,
@@ -173,14 +190,19 @@ static enum mt_status judge_log(struct leak_judge *judge, const struct check_opt
 				struct mt_error *error)
 {
 	struct report_output output = {.options = options};
+	struct mt_error unused;
 	enum mt_status status = leak_judge_log(judge, log_path, 0, open_report, &output,
 					       ret_outcome, error);
-	if (output.has_file)
-		status = output_file_close(&output.file, status, error);
-	if (status == MT_OK && output.error.status != MT_OK) {
-		*error = output.error;
-		status = error->status;
+	if (!output.draft)
+		return status;
+	if (fclose(output.draft) != 0 && status == MT_OK)
+		status = mt_error_set(error, MT_ERR_NO_MEMORY, "no memory for the report");
+	if (status == MT_OK) {
+		status = deliver_report(&output, error);
+		if (status != MT_OK)
+			(void)!write_report(&output, stderr, &unused); /* the last resort */
 	}
+	free(output.text);
 	return status;
 }
 
@@ -230,9 +252,9 @@ static int check(struct leak_judge *judge, struct check_options *options)
 	if (judge_log(judge, options, result.log_path, &outcome, &error) == MT_OK) {
 		status = status_of(options, outcome);
 	} else {
-		/* The program has run: what it said stands. */
+		/* The program has run: what it said stands, and so does a limit that it passed. */
 		print_error("%s", error.message);
-		status = EXIT_NO_VERDICT;
+		status = outcome == LEAKS_FAILED ? status_of(options, outcome) : EXIT_NO_VERDICT;
 	}
 	bool goes_on = result.news.event == RECORDING_GOES_ON;
 	bool is_kept = status != EXIT_SUCCESS || goes_on;

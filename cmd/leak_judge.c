@@ -19,6 +19,8 @@ enum mt_status leak_judge_init(struct leak_judge *judge, const struct leak_optio
 					   error);
 	if (status == MT_OK && options->baseline_path && !options->writes_baseline)
 		status = leak_baseline_read(&judge->baseline, options->baseline_path, error);
+	if (status == MT_OK && options->baseline_path && options->writes_baseline)
+		status = output_file_check(options->baseline_path, true, error);
 	if (status != MT_OK)
 		leak_judge_release(judge);
 	return status;

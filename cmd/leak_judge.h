@@ -18,7 +18,8 @@ struct leak_judge {
 };
 
 /*
- * Reads suppressions and baseline, so that a mistake in them shows before anything else happens.
+ * Reads suppressions and baseline, or looks whether it can be written, so that a mistake in them
+ * shows before anything else happens.
  *
  * options  borrowed
  * returns  MT_ERR_IO, MT_ERR_USAGE (malformed), MT_ERR_LIMIT, MT_ERR_NO_MEMORY

@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,11 +22,30 @@ static mode_t umask_of_process(void)
 	return mask;
 }
 
+/* Whether the file can be put in its place. returns 0 or an errno */
+static int try_place(const char *path)
+{
+	char directory[PATH_MAX] = ".";
+	const char *slash = strrchr(path, '/');
+	struct stat target;
+	if (stat(path, &target) == 0 && S_ISDIR(target.st_mode))
+		return EISDIR;
+	if (is_special_file(path))
+		return access(path, W_OK) == 0 ? 0 : errno;
+	if (slash && (size_t)(slash - path) >= sizeof(directory))
+		return ENAMETOOLONG;
+	if (slash)
+		(void)snprintf(directory, sizeof(directory), "%.*s",
+			       slash > path ? (int)(slash - path) : 1, path);
+	return access(directory, W_OK | X_OK) == 0 ? 0 : errno;
+}
+
 enum mt_status output_file_check(const char *path, bool overwrites, struct mt_error *error)
 {
 	if (!overwrites && !is_special_file(path) && access(path, F_OK) == 0)
 		return mt_error_set(error, MT_ERR_IO, "%s exists: use -f to overwrite it", path);
-	return MT_OK;
+	int problem = try_place(path);
+	return problem ? mt_error_set_errno(error, problem, "cannot write %s", path) : MT_OK;
 }
 
 enum mt_status output_file_open(struct output_file *file, const char *path, bool overwrites,

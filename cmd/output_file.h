@@ -18,7 +18,8 @@ struct output_file {
 	bool is_special;
 };
 
-/* returns  MT_ERR_IO if the file exists and may not be overwritten; else MT_OK */
+/* returns  MT_ERR_IO if the file exists and may not be overwritten, or its place can't be written
+ *          to; else MT_OK */
 enum mt_status output_file_check(const char *path, bool overwrites,
 				 struct mt_error *error) MT_MUST_CHECK;
 

@@ -143,6 +143,11 @@ class ExitStatuses(CheckTest):
             ("--error-exitcode=256",): "256",
             ("--wait=soon",): "soon",
             ("--report=there",): "use -f",
+            ("--report=no/report",): "cannot write no/report",
+            ("--report=/no/report", "-f"): "cannot write /no/report",
+            ("--report=tmp", "-f"): "cannot write tmp",
+            ("--baseline=no/b.json", "--write-baseline"): "cannot write no/b.json",
+            ("--baseline=tmp", "--write-baseline"): "cannot write tmp",
             ("-o", "there"): "use -f",
         }
         for options, says in cases.items():
@@ -486,6 +491,17 @@ class Formats(CheckTest):
         to_stdout = self.check("definite:1", options=["--json", "--report=-"])
         self.assertEqual(json.loads(to_stdout.stdout)["verdict"]["outcome"], "failed")
         self.assertEqual(to_stdout.stderr, b"")
+
+    def test_a_report_that_cannot_be_written_in_the_end_goes_to_stderr(self):
+        done = self.check("definite:1", options=["--report=/dev/full"])
+        self.assertEqual(done.returncode, 23)
+        self.assertIn(b"cannot be written: No space left", done.stderr)
+        self.assertIn(b"FAILED: leaked 1 B", done.stderr)
+        self.assertEqual(self.status("allocate:1", options=["--report=/dev/full"]), 3)
+        with open("/dev/full", "wb") as full:
+            done = self.check("definite:1", options=["--report=-"], stdout=full)
+        self.assertEqual(done.returncode, 23)
+        self.assertIn(b"FAILED: leaked 1 B", done.stderr)
 
     @unittest.skipUnless((VALIDATOR.parent / "node_modules").exists(), "tools/setup --tests was not run")
     @needs("node")
