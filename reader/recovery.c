@@ -190,6 +190,26 @@ static bool restore_image(struct recovery *recovery, uint32_t index)
 	return restore_modules(image, logged) && restore_encoder(recovery, index, image);
 }
 
+/* A parent that has ended is in the log alone. */
+static void find_ended_parent(const struct recovery *recovery, struct recorded_image *image)
+{
+	const struct log_info *info = &recovery->log->info;
+	for (uint32_t i = 0; i < info->image_count; i++) {
+		const struct log_image *logged = &info->images[i];
+		if (logged->serial != image->parent_serial || !logged->has_ended)
+			continue;
+		const struct recorded_image parent = {
+			.index = i,
+			.pid = logged->pid,
+			.path = logged->path,
+			.command = logged->arguments,
+			.command_bytes = logged->arguments_bytes,
+		};
+		recording_take_after(image, &parent);
+		return;
+	}
+}
+
 /* Images that are in the segment's slots and not in the log: forks since the last commit. */
 static bool find_new_images(struct recovery *recovery)
 {
@@ -207,6 +227,7 @@ static bool find_new_images(struct recovery *recovery)
 			return false;
 		recording_image_forked(image, parent, atomic_load(&slot->pid),
 				       atomic_load(&recovery->header->elapsed_us));
+		find_ended_parent(recovery, image);
 	}
 	return true;
 }

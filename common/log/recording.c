@@ -439,10 +439,22 @@ static void write_slack(struct recording *recording, struct recorded_image *imag
 	recording_add_block(recording, image, LOG_BLOCK_SLACK, now_us);
 }
 
+/* Children that have said nothing yet, like those of a daemon's double fork, find no parent later.
+ */
+static void leave_children(struct recording *recording, const struct recorded_image *parent)
+{
+	for (size_t i = 0; i < recording->image_slots; i++) {
+		struct recorded_image *image = recording->images[i];
+		if (image->parent_serial == parent->serial && !image->is_announced)
+			recording_take_after(image, parent);
+	}
+}
+
 void recording_end_image(struct recording *recording, struct recorded_image *image, uint64_t now_us,
 			 const struct image_end *end)
 {
 	recording_announce_image(recording, image);
+	leave_children(recording, image);
 	write_events(recording, image);
 	write_mappings(recording, image);
 	write_threads(recording, image);

@@ -36,6 +36,7 @@ struct ignored_block {
 struct recorded_image {
 	uint64_t serial;
 	uint64_t parent_serial; /* image that it was forked from; 0: started by exec */
+	uint32_t parent_place;  /* that image's index in the log + 1; 0: not known */
 	uint32_t index;         /* in the log */
 	uint32_t pid;           /* as the collector sees it */
 	uint32_t own_pid;       /* as the process sees it */
@@ -109,6 +110,10 @@ struct recorded_image *recording_next_image(struct recording *recording,
 /* Says that the image is a fork's child of a known one, so it has no note of its own. */
 void recording_image_forked(struct recorded_image *image, uint64_t parent_serial, uint32_t pid,
 			    uint64_t now_us);
+
+/* A fork's child runs the program of its parent, which is in the log. Whoever knows the parent from
+ * elsewhere than the recording says so before the child's first event. */
+void recording_take_after(struct recorded_image *image, const struct recorded_image *parent);
 
 /*
  * words    [word_count] borrowed until they are decoded (recording_decoded_position)

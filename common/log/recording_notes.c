@@ -62,8 +62,7 @@ void recording_add_block(struct recording *recording, const struct recorded_imag
 	log_writer_add(recording->writer, &block, &recording->scratch);
 }
 
-static void write_image(struct recording *recording, struct recorded_image *image,
-			const struct recorded_image *parent)
+static void write_image(struct recording *recording, struct recorded_image *image)
 {
 	struct buffer *fields = &recording->scratch;
 	const char *path = image->path ? image->path : "";
@@ -76,17 +75,17 @@ static void write_image(struct recording *recording, struct recorded_image *imag
 	buffer_varint(fields, image->parent_pid);
 	/* 0: started by exec; else the forked image's index + 1, or only that there was one. */
 	buffer_varint(fields, image->parent_serial == 0 ? 0
-			      : parent                  ? parent->index + 1ull
+			      : image->parent_place     ? image->parent_place
 							: UINT32_MAX);
 	buffer_string(fields, path, strlen(path));
 	buffer_string(fields, image->command, image->command_bytes);
 	recording_add_block(recording, image, LOG_BLOCK_IMAGE, image->start_us);
 }
 
-/* A fork's child runs its parent's program. */
-static void take_after_parent(struct recorded_image *image, const struct recorded_image *parent)
+void recording_take_after(struct recorded_image *image, const struct recorded_image *parent)
 {
 	image->parent_pid = parent->pid;
+	image->parent_place = parent->index + 1;
 	if (image->path)
 		return;
 	image->path = parent->path ? strdup(parent->path) : NULL;
@@ -96,35 +95,35 @@ static void take_after_parent(struct recorded_image *image, const struct recorde
 }
 
 /* The parent comes first. Parents of parents: as deep as forks without an event are nested. */
-static struct recorded_image *announce_parents(struct recording *recording,
-					       const struct recorded_image *image)
+static void announce_parents(struct recording *recording, const struct recorded_image *image)
 {
 	struct recorded_image *line[16];
 	size_t count = 0;
 	struct recorded_image *parent = recording_find_image(recording, image->parent_serial);
-	struct recorded_image *nearest = parent;
 	for (; parent && !parent->is_announced && count < 16; count++) {
 		line[count] = parent;
 		parent = recording_find_image(recording, parent->parent_serial);
 	}
 	while (count-- > 0) {
 		if (parent)
-			take_after_parent(line[count], parent);
-		write_image(recording, line[count], parent);
+			recording_take_after(line[count], parent);
+		write_image(recording, line[count]);
 		parent = line[count];
 	}
-	return nearest;
 }
 
 void recording_announce_image(struct recording *recording, struct recorded_image *image)
 {
 	if (image->is_announced)
 		return;
-	struct recorded_image *parent = image->parent_serial ? announce_parents(recording, image)
-							     : NULL;
-	if (parent)
-		take_after_parent(image, parent);
-	write_image(recording, image, parent);
+	if (image->parent_serial) {
+		announce_parents(recording, image);
+		const struct recorded_image *parent = recording_find_image(recording,
+									   image->parent_serial);
+		if (parent)
+			recording_take_after(image, parent);
+	}
+	write_image(recording, image);
 }
 
 void recording_image_forked(struct recorded_image *image, uint64_t parent_serial, uint32_t pid,

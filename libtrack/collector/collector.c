@@ -411,8 +411,11 @@ static enum mt_status end_dead_images(struct collector *collector, struct mt_err
 	bool has_more = false;
 	if (!process_table_find_dead(table, collector->now_us))
 		return MT_OK;
+	/* A child on its way is still to take after its parent. */
 	for (size_t i = 0; i < table->count; i++)
-		table->images[i].is_silent = table->images[i].is_dead;
+		table->images[i].is_silent = table->images[i].is_dead &&
+					     process_table_may_forget(table, &table->images[i],
+								      collector->now_us);
 	(void)drain_rings(&collector->drain, collector->now_us, &has_more);
 	if (has_more)
 		return MT_OK; /* the spool is full: in the next round */
@@ -456,8 +459,7 @@ static enum mt_status end_dead_images(struct collector *collector, struct mt_err
 			continue;
 		drain_release_rings(&collector->drain, watched->slot);
 		address_pages_give_back(&collector->pages, watched->serial);
-		if (process_table_may_forget(table, watched, collector->now_us))
-			process_table_forget(table, i);
+		process_table_forget(table, i);
 	}
 	return status;
 }

@@ -151,6 +151,17 @@ class Processes(HazardTest):
         self.assertTrue(self.summary()["complete"])
         self.assertEqual(self.kept(), {5071: 12})
 
+    def test_a_daemon_that_allocates_long_after_its_parent_has_ended(self):
+        self.survives(hazard("late_daemon"), keeps={5075: 3})
+        images = self.summary()["processes"]
+        self.assertEqual(len(images), 3)
+        last = max(images, key=lambda image: image["allocations"])
+        self.assertEqual([image["command"] for image in images], [hazard("late_daemon")] * 3)
+        self.assertIn(last["parent_pid"], [image["pid"] for image in images if image != last])
+        leaks = self.leaks("--pid", last["pid"])["leaks"]
+        kept = [leak for leak in leaks if leak["bytes"] == 3 * 5075]
+        self.assertEqual([frame["function"] for frame in kept[0]["stack"]][:3], ["keep", "keep_late", "main"])
+
     def test_an_environment_that_is_emptied_or_replaced(self):
         self.survives(hazard("replaces_environment"), keeps={5201: 24}, env={"PATH": os.environ["PATH"]})
 

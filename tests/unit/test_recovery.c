@@ -235,6 +235,88 @@ static void a_child_forked_since_the_last_commit_has_its_parents_command(void **
 	recording_rig_release(&rig);
 }
 
+/* A process that forks and ends before its child has said anything. */
+static void start_parent(struct recording_rig *rig, struct ring_builder *ring)
+{
+	recording_rig_init(rig, 1);
+	begin(ring, 1, 100);
+	put_blocks(ring, 0, 1);
+	recording_rig_publish(rig, 0, 0, ring);
+	(void)recording_rig_round(rig, 1);
+}
+
+static void finish_parent(struct recording_rig *rig)
+{
+	struct recorded_image *parent = recording_image(rig->recording, 1);
+	assert_non_null(parent);
+	drain_finish_rings(&rig->drain, 0);
+	recording_end_image(rig->recording, parent, 2, &(struct image_end){0});
+	recording_rig_commit(rig);
+	drain_release_rings(&rig->drain, 0);
+	recording_rig_commit(rig); /* its memory goes */
+}
+
+static void check_family(const struct recording_rig *rig, uint32_t count)
+{
+	struct loaded_log log;
+	read_log(&log, rig, NULL);
+	assert_int_equal(log.info.image_count, count);
+	for (uint32_t i = 1; i < count; i++) {
+		assert_int_equal(log.info.images[i].origin, IMAGE_FORK);
+		assert_int_equal(log.info.images[i].parent, i - 1);
+		assert_int_equal(log.info.images[i].parent_pid, 99 + i);
+		assert_string_equal(log.info.images[i].command, log.info.images[0].command);
+		assert_string_equal(log.info.images[i].path, "/bin/prog");
+	}
+	loaded_log_release(&log);
+}
+
+static void a_child_that_outlives_its_parents_in_silence_has_their_command(void **state)
+{
+	struct recording_rig rig;
+	struct ring_builder ring = {0};
+	(void)state;
+	start_parent(&rig, &ring);
+	struct recorded_image *child = recording_image(rig.recording, 2);
+	assert_non_null(child);
+	recording_image_forked(child, 1, 101, 2);
+	struct recorded_image *grandchild = recording_image(rig.recording, 3);
+	assert_non_null(grandchild);
+	recording_image_forked(grandchild, 2, 102, 2);
+	finish_parent(&rig);
+	recording_end_image(rig.recording, child, 3, &(struct image_end){0});
+	recording_rig_commit(&rig);
+	ring.count = 0;
+	ring_builder_thread(&ring, 3, false, 102);
+	put_blocks(&ring, 0, 3);
+	recording_rig_publish(&rig, 1, 1, &ring);
+	(void)recording_rig_round(&rig, 4);
+	recording_rig_commit(&rig);
+	check_family(&rig, 3);
+	ring_builder_release(&ring);
+	recording_rig_release(&rig);
+}
+
+static void a_child_that_recovery_finds_has_the_command_of_a_parent_that_has_ended(void **state)
+{
+	struct recording_rig rig;
+	struct ring_builder ring = {0};
+	(void)state;
+	start_parent(&rig, &ring);
+	finish_parent(&rig);
+	struct image_slot *slot = &rig.segment.header->images[1];
+	atomic_store(&slot->pid, 101);
+	atomic_store(&slot->parent_serial, 1);
+	atomic_store(&slot->serial, 2);
+	ring.count = 0;
+	ring_builder_thread(&ring, 2, false, 101);
+	put_blocks(&ring, 0, 3);
+	recording_rig_publish(&rig, 1, 1, &ring);
+	check_family(&rig, 2);
+	ring_builder_release(&ring);
+	recording_rig_release(&rig);
+}
+
 /* One process has written over its ring: the other's events are all there. */
 static void one_damaged_ring_costs_only_itself(void **state)
 {
@@ -352,6 +434,9 @@ int main(void)
 		cmocka_unit_test(killed_at_any_point_nothing_published_is_lost),
 		cmocka_unit_test(one_process_of_several_can_be_asked_for),
 		cmocka_unit_test(a_child_forked_since_the_last_commit_has_its_parents_command),
+		cmocka_unit_test(a_child_that_outlives_its_parents_in_silence_has_their_command),
+		cmocka_unit_test(
+			a_child_that_recovery_finds_has_the_command_of_a_parent_that_has_ended),
 		cmocka_unit_test(one_damaged_ring_costs_only_itself),
 		cmocka_unit_test(another_recordings_segment_is_not_used),
 		cmocka_unit_test(spool_offsets_at_the_end_of_numbers_end),
