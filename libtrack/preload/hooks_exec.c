@@ -8,11 +8,13 @@
  * the tracker's state is changed but the parent's ring.
  */
 #include <errno.h>
+#include <linux/capability.h>
 #include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -162,11 +164,30 @@ static bool is_reachable(const char *path, int flags)
 	return fd != -ENOENT && fd != -ENOTDIR && fd != -EACCES && fd != -EPERM;
 }
 
+/*
+ * Somebody else than root who has kept root's capabilities, as under setpriv, loses them in the
+ * exec: what could be opened with them can't be any more. faccessat asks for the real user and
+ * group, without capabilities; where these are not those that the program will have, or where the
+ * capability outlives the exec, opening has told.
+ */
+static bool stays_reachable(const char *path, int mode)
+{
+	if (sys_call6(SYS_faccessat, AT_FDCWD, (long)path, mode, 0, 0, 0) != -EACCES)
+		return true;
+	long user = sys_call6(SYS_getuid, 0, 0, 0, 0, 0, 0);
+	return user == 0 || user != sys_call6(SYS_geteuid, 0, 0, 0, 0, 0, 0) ||
+	       sys_call6(SYS_getgid, 0, 0, 0, 0, 0, 0) !=
+		       sys_call6(SYS_getegid, 0, 0, 0, 0, 0, 0) ||
+	       sys_call6(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, CAP_DAC_OVERRIDE, 0, 0,
+			 0) == 1;
+}
+
 static const char *find_unreachable(void)
 {
-	if (!is_reachable(tracker.library, O_RDONLY))
+	if (!is_reachable(tracker.library, O_RDONLY) || !stays_reachable(tracker.library, R_OK))
 		return "memtrace's library is out of its reach";
-	if (!is_reachable(tracker.session, O_RDWR))
+	if (!is_reachable(tracker.session, O_RDWR) ||
+	    !stays_reachable(tracker.session, R_OK | W_OK))
 		return "the recording is out of its reach";
 	return NULL;
 }

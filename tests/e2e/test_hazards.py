@@ -14,7 +14,7 @@ import subprocess
 import time
 import unittest
 
-from support import MEMTRACE, MemtraceTest, program, run, shell_status
+from support import MEMTRACE, MemtraceTest, needs, program, run, shell_status
 
 IS_ROOT = os.geteuid() == 0
 NO_ROOM = ("a thread or process could not be recorded: there were too many at a time, or no room on the disk "
@@ -199,6 +199,24 @@ class Processes(HazardTest):
         summary = self.survives(copy, "setuid", copy,
                                 keeps={5091: 200, 5093: 1, 5097: 4})
         self.assertEqual(len([p["reason"] for p in summary["processes"] if not p["traced"]]), 1)
+
+    @needs("setpriv")
+    @unittest.skipUnless(IS_ROOT, "only root can become somebody else")
+    def test_another_user_with_the_capabilities_of_root(self):
+        """They are gone after the exec, and with them the way to the segment."""
+        for groups in ("--clear-groups", "--keep-groups"):
+            with self.subTest(groups=groups):
+                summary = self.assert_same_behaviour("setpriv", "--reuid=65534", "--regid=65534", groups, "/bin/true")
+                self.assertEqual([p["traced"] for p in summary["processes"]], [True, False])
+                self.assertIn("out of its reach", summary["processes"][1]["reason"])
+
+    @needs("setpriv")
+    @unittest.skipUnless(IS_ROOT, "only root can give capabilities")
+    def test_a_capability_that_outlives_the_exec(self):
+        summary = self.assert_same_behaviour(
+            "setpriv", "--reuid=65534", "--clear-groups", "--inh-caps=+dac_override", "--ambient-caps=+dac_override",
+            "/bin/true")
+        self.assertEqual([p["traced"] for p in summary["processes"]], [True, True])
 
 
 # A root directory that is no mount point, as of a chroot, can't have a /proc mounted in a namespace.
