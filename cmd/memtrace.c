@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cmd/command.h"
+#include "cmd/main_stack.h"
 #include "cmd/report.h"
 
 /* Beside the reports, which are commands of their own: reporters/registry.c. */
@@ -69,7 +70,7 @@ static int dispatch(const char *word, int argument_count, char **arguments)
 	return -1;
 }
 
-int main(int argument_count, char **arguments)
+static int run_command(int argument_count, char **arguments)
 {
 	if (argument_count < 2) {
 		(void)print_help(stderr);
@@ -87,4 +88,9 @@ int main(int argument_count, char **arguments)
 		return status;
 	print_error("'%s' is not a command: see 'memtrace --help'", word);
 	return EXIT_USAGE;
+}
+
+int main(int argument_count, char **arguments)
+{
+	return main_stack_call(run_command, argument_count, arguments);
 }

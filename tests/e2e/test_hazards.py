@@ -295,6 +295,20 @@ class Limits(HazardTest):
             with self.subTest(what=what):
                 self.survives(hazard("limits_itself"), what, keeps={5111: 200, 5113: 1})
 
+    def test_small_stacks(self):
+        """The limit is the program's: memtrace gets along with any that the program gets along with."""
+        for kibibytes in (1024, 128, 64):
+            with self.subTest(kibibytes=kibibytes):
+                options = {"cwd": self.directory, "preexec_fn": lambda: resource.setrlimit(
+                    resource.RLIMIT_STACK, (kibibytes << 10, kibibytes << 10))}
+                self.survives(hazard("early_and_late"), keeps={5001: 3, 5003: 4, 5005: 5, 5007: 6}, **options)
+                done = run(MEMTRACE, "check", "--", hazard("early_and_late"), **options,
+                           env={**os.environ, "TMPDIR": str(self.directory)})
+                self.assertEqual(done.returncode, 3)  # the program's own
+                self.assertIn(b"FAILED: leaked", done.stderr)
+                for report in ("dump", "leaks", "summary", "symbolize"):
+                    self.assertEqual(run(MEMTRACE, report, self.log, **options).returncode, 0, report)
+
     def test_no_more_processes(self):
         """Root may have as many as it likes."""
         options = {"user": 65534, "group": 65534} if IS_ROOT else {}
