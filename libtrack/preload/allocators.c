@@ -362,9 +362,18 @@ static bool is_of_cxx_library(const char *name)
 	       (strstr(module->l_name, "libstdc++") || strstr(module->l_name, "libc++"));
 }
 
+/* dlsym makes a message, with the program's malloc, for each name that it doesn't find. */
+static bool is_anywhere(const char *name)
+{
+	for (const struct link_map *module = program_module(); module; module = module->l_next)
+		if (rebind_may_define(module, name))
+			return true;
+	return false;
+}
+
 static bool has(const char *name)
 {
-	if (!dlsym(RTLD_DEFAULT, name))
+	if (!is_anywhere(name) || !dlsym(RTLD_DEFAULT, name))
 		return false;
 	return strncmp(name, "_Zn", 3) != 0 || !is_of_cxx_library(name);
 }
@@ -387,7 +396,7 @@ static bool find_all(void)
 #define NEW ENTRY
 #define DELETE ENTRY
 #include "libtrack/preload/allocators.def"
-	if (is_any_present)
+	if (is_any_present && is_anywhere("mi_heap_visit_blocks"))
 		visit_blocks = (bool (*)(const void *, bool, block_visitor *, void *))dlsym(
 			RTLD_DEFAULT, "mi_heap_visit_blocks");
 	/* The message of the failed look-ups must not reach the program. */

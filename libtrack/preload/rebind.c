@@ -35,6 +35,9 @@ struct module {
 	uintptr_t end;
 	const ElfW(Sym) * symbols;
 	const char *names;
+	const uint32_t *gnu_hash; /* NULL: it has none */
+	const uint32_t *hash;     /* the older kind */
+	const ElfW(Half) * versions;
 	struct relocations tables[2]; /* of data, of the PLT */
 	bool is_symbolic;             /* its own definitions are looked up before others */
 	uintptr_t readonly_start;     /* after relocation */
@@ -117,6 +120,15 @@ static bool read_module(const struct link_map *map, struct module *module)
 			break;
 		case DT_STRTAB:
 			module->names = (const char *)value;
+			break;
+		case DT_GNU_HASH:
+			module->gnu_hash = (const uint32_t *)value;
+			break;
+		case DT_HASH:
+			module->hash = (const uint32_t *)value;
+			break;
+		case DT_VERSYM:
+			module->versions = (const ElfW(Half) *)value;
 			break;
 		case DT_RELA:
 			module->tables[0].items = (const ElfW(Rela) *)value;
@@ -237,5 +249,57 @@ bool rebind_is_imported(const struct link_map *map, const char *name)
 				return true;
 		}
 	}
+	return false;
+}
+
+/* Only those that were linked long ago find a symbol of a version that is hidden. */
+static bool is_hidden(const struct module *module, uint32_t index)
+{
+	ElfW(Half) version = module->versions ? module->versions[index] : VER_NDX_GLOBAL;
+	return (version & 0x8000) && (version & 0x7fff) > VER_NDX_GLOBAL;
+}
+
+static bool is_definition(const struct module *module, uint32_t index, const char *name)
+{
+	const ElfW(Sym) *symbol = &module->symbols[index];
+	return symbol->st_shndx != SHN_UNDEF && !is_hidden(module, index) &&
+	       strcmp(module->names + symbol->st_name, name) == 0;
+}
+
+/* Number of buckets, first symbol, words and shift of the filter; filter, buckets, hashes. */
+static bool is_in_gnu_hash(const struct module *module, const char *name)
+{
+	const uint32_t *table = module->gnu_hash;
+	uint32_t bucket_count = table[0];
+	uint32_t first = table[1];
+	const uint32_t *buckets = table + 4 + table[2] * (sizeof(ElfW(Addr)) / sizeof(uint32_t));
+	const uint32_t *hashes = buckets + bucket_count;
+	uint32_t hash = 5381;
+	for (const char *at = name; *at; at++)
+		hash = hash * 33 + (uint8_t)*at;
+	uint32_t index = bucket_count ? buckets[hash % bucket_count] : 0;
+	if (index < first)
+		return false;
+	for (;; index++) {
+		uint32_t found = hashes[index - first]; /* its lowest bit ends the chain */
+		if ((found | 1) == (hash | 1) && is_definition(module, index, name))
+			return true;
+		if (found & 1)
+			return false;
+	}
+}
+
+bool rebind_may_define(const struct link_map *map, const char *name)
+{
+	struct module module;
+	if (!read_module(map, &module))
+		return false;
+	if (module.gnu_hash)
+		return is_in_gnu_hash(&module, name);
+	if (!module.hash)
+		return true;
+	for (uint32_t i = 1; i < module.hash[1]; i++)
+		if (is_definition(&module, i, name))
+			return true;
 	return false;
 }

@@ -26,6 +26,10 @@ struct binding {
 void rebind_module(const struct link_map *module, const struct binding *bindings, size_t count,
 		   bool takes_unresolved);
 
+/* dlsym would find the symbol in the module, without asking for a version; also said where the
+ * module's tables don't tell. */
+bool rebind_may_define(const struct link_map *module, const char *name);
+
 /* The module refers to a function that it does not define itself. */
 bool rebind_is_imported(const struct link_map *module, const char *name);
 

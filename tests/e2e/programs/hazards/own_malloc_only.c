@@ -6,6 +6,9 @@
 static _Alignas(16) char memory[100000];
 static size_t used;
 
+/* The build hides symbols. */
+#pragma GCC visibility push(default)
+
 void *malloc(size_t size_bytes)
 {
 	void *block = memory + used;
@@ -17,6 +20,8 @@ void free(void *block)
 {
 	(void)block;
 }
+
+#pragma GCC visibility pop
 
 int main(void)
 {
