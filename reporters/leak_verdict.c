@@ -136,7 +136,10 @@ static const char *why_unscanned(const struct loaded_log *log, const struct log_
 	if (image->loss)
 		return "some of its events were lost";
 	if (image->has_leak_marks && (image->leak_marks.flags & LEAK_SCAN_INCOMPLETE))
-		return "the scan could not read its memory";
+		return image->leak_marks.flags & LEAK_SCAN_NO_PROC
+			       ? "it could not open /proc for the scan: no free descriptor, "
+				 "or no /proc in its root directory"
+			       : "the scan could not read its memory";
 	if (!image->has_ended)
 		return log->is_live ? "it still runs" : "it still ran when the recording ended";
 	if (is_program && info->exit_signal) {

@@ -373,6 +373,8 @@ static void *work(void *context)
 	if (!examine(scan, &roots, &memory)) {
 		leak_marks_release(&scan->marks);
 		scan->marks.flags = LEAK_SCAN_INCOMPLETE;
+		if (roots.area.flags & LEAK_SCAN_AREA_UNREADABLE)
+			scan->marks.flags |= LEAK_SCAN_NO_PROC;
 	}
 	leak_roots_release(&roots);
 	atomic_store(&scan->is_over, true);

@@ -69,6 +69,11 @@ class ExitStatuses(CheckTest):
         self.assertEqual({site["function"] for site in summary["top"]},
                          {"allocate_times", "lose_definite"})
 
+    def test_a_process_without_a_free_descriptor_has_no_verdict_and_the_report_says_why(self):
+        done = self.check(command=(program("leak_cases"), "takes-all-descriptors"))
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertIn(b"it could not open /proc for the scan: no free descriptor", done.stderr)
+
     def test_another_exit_status_for_a_passed_limit(self):
         self.assertEqual(self.status("definite:100", options=["--error-exitcode=42"]), 42)
         self.assertEqual(self.status("definite:100", options=["--error-exitcode=0"]), 0)

@@ -671,6 +671,15 @@ static void closes_all(void)
 	lose(7418);
 }
 
+static void takes_all_descriptors(void)
+{
+	struct rlimit few = {64, 64};
+	(void)setrlimit(RLIMIT_NOFILE, &few);
+	lose(7437);
+	while (dup(2) >= 0) {
+	}
+}
+
 /* No longer its own master: /proc/self belongs to root then. */
 static void drops_rights(void)
 {
@@ -997,6 +1006,7 @@ static const struct {
 	{"becomes-daemon", becomes_daemon},
 	{"becomes-no-daemon", becomes_no_daemon},
 	{"closes-all", closes_all},
+	{"takes-all-descriptors", takes_all_descriptors},
 	{"drops-rights", drops_rights},
 	{"big-hole", big_hole},
 	{"coroutine", coroutine},
