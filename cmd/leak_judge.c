@@ -3,11 +3,19 @@
 
 #include <limits.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cmd/command.h"
 #include "cmd/output_file.h"
 #include "reporters/growth_report.h"
+
+/* Whether there is a file that would be written anew: some of its entries may have to stay. */
+static bool has_text(const char *path)
+{
+	struct stat file;
+	return stat(path, &file) == 0 && S_ISREG(file.st_mode) && file.st_size > 0;
+}
 
 enum mt_status leak_judge_init(struct leak_judge *judge, const struct leak_options *options,
 			       struct mt_error *error)
@@ -17,10 +25,11 @@ enum mt_status leak_judge_init(struct leak_judge *judge, const struct leak_optio
 	for (size_t i = 0; i < options->suppression_count && status == MT_OK; i++)
 		status = suppressions_read(&judge->suppressions, options->suppression_paths[i],
 					   error);
-	if (status == MT_OK && options->baseline_path && !options->writes_baseline)
-		status = leak_baseline_read(&judge->baseline, options->baseline_path, error);
-	if (status == MT_OK && options->baseline_path && options->writes_baseline)
+	if (status == MT_OK && options->writes_baseline)
 		status = output_file_check(options->baseline_path, true, error);
+	if (status == MT_OK && options->baseline_path &&
+	    (!options->writes_baseline || has_text(options->baseline_path)))
+		status = leak_baseline_read(&judge->baseline, options->baseline_path, error);
 	if (status != MT_OK)
 		leak_judge_release(judge);
 	return status;
@@ -39,7 +48,8 @@ static enum mt_status write_baseline(const struct leak_judge *judge, const struc
 	enum mt_status status = output_file_open(&file, judge->options->baseline_path, true, error);
 	if (status != MT_OK)
 		return status;
-	status = leak_baseline_write(list, &judge->options->limits, file.stream, error);
+	status = leak_baseline_write(&judge->baseline, list, &judge->options->limits, file.stream,
+				     error);
 	return output_file_close(&file, status, error);
 }
 
@@ -71,6 +81,7 @@ static enum mt_status renew_baseline(const struct leak_judge *judge, struct leak
 		if (leak_counts(leak, &judge->options->limits)) {
 			leak->novelty = LEAK_KNOWN;
 			leak->known_bytes = leak->bytes;
+			leak->known_blocks = leak->blocks;
 		}
 	}
 	leak_verdict_release(verdict);

@@ -46,6 +46,7 @@ struct leak {
 	const struct suppression *suppressed_by; /* NULL: by none */
 	enum leak_novelty novelty;
 	uint64_t known_bytes; /* of the baseline */
+	uint64_t known_blocks;
 };
 
 struct leak_sum {

@@ -205,6 +205,11 @@ static void release_candidates(struct candidates *candidates)
 	free(candidates->items);
 }
 
+static bool is_asked_for(const struct leak_limits *limits, enum leak_kind kind)
+{
+	return limits->fail_on & 1u << kind;
+}
+
 static bool gather(struct candidates *candidates, const struct leak_list *list,
 		   const struct leak_limits *limits)
 {
@@ -215,7 +220,7 @@ static bool gather(struct candidates *candidates, const struct leak_list *list,
 	for (size_t i = 0; i < list->count; i++) {
 		struct leak *leak = &list->items[i];
 		if (leak->kind == LEAK_UNCLASSIFIED || !leak_is_listed(leak) ||
-		    !(limits->fail_on & 1u << leak->kind))
+		    !is_asked_for(limits, leak->kind))
 			continue;
 		struct candidate *candidate = &candidates->items[candidates->count];
 		candidate->leak = leak;
@@ -244,6 +249,7 @@ static void match(struct candidate *candidate, struct baseline_entry *entry)
 			 candidate->entry.blocks > entry->blocks;
 	candidate->leak->novelty = has_grown ? LEAK_GROWN : LEAK_KNOWN;
 	candidate->leak->known_bytes = entry->bytes;
+	candidate->leak->known_blocks = entry->blocks;
 	candidate->is_matched = true;
 	entry->is_used = true;
 }
@@ -317,7 +323,8 @@ enum mt_status leak_baseline_compare(struct leak_baseline *baseline, struct leak
 		known = known_end;
 	}
 	for (size_t i = 0; i < baseline->count; i++)
-		gone_count += !baseline->entries[i].is_used;
+		gone_count += !baseline->entries[i].is_used &&
+			      is_asked_for(limits, baseline->entries[i].kind);
 	*ret_gone_count = gone_count;
 	release_candidates(&candidates);
 	return MT_OK;
@@ -336,11 +343,34 @@ static cJSON *stack_of(const char *key)
 	return stack;
 }
 
-enum mt_status leak_baseline_write(const struct leak_list *list, const struct leak_limits *limits,
-				   FILE *output, struct mt_error *error)
+/* Adds the entries of which nobody asked now. returns false: no memory */
+static bool keep_others(struct candidates *candidates, const struct leak_baseline *before,
+			const struct leak_limits *limits)
+{
+	struct candidate *grown = realloc(candidates->items,
+					  (candidates->count + before->count + 1) * sizeof(*grown));
+	if (!grown)
+		return false;
+	candidates->items = grown;
+	for (size_t i = 0; i < before->count; i++) {
+		if (is_asked_for(limits, before->entries[i].kind))
+			continue;
+		struct candidate kept = {.entry = before->entries[i]};
+		kept.entry.key = strdup(kept.entry.key);
+		if (!kept.entry.key)
+			return false;
+		grown[candidates->count++] = kept;
+	}
+	qsort(grown, candidates->count, sizeof(*grown), by_entry);
+	return true;
+}
+
+enum mt_status leak_baseline_write(const struct leak_baseline *before, const struct leak_list *list,
+				   const struct leak_limits *limits, FILE *output,
+				   struct mt_error *error)
 {
 	struct candidates candidates;
-	if (!gather(&candidates, list, limits)) {
+	if (!gather(&candidates, list, limits) || !keep_others(&candidates, before, limits)) {
 		release_candidates(&candidates);
 		return no_memory(error);
 	}

@@ -47,15 +47,19 @@ void leak_baseline_release(struct leak_baseline *baseline);
 /*
  * Says of each group that counts whether it is new, grown or known.
  *
- * ret_gone_count  entries that no group stands for any more
+ * ret_gone_count  entries of kinds that count that no group stands for any more
  * returns         MT_ERR_NO_MEMORY
  */
 enum mt_status leak_baseline_compare(struct leak_baseline *baseline, struct leak_list *list,
 				     const struct leak_limits *limits, size_t *ret_gone_count,
 				     struct mt_error *error) MT_MUST_CHECK;
 
-/* Writes the groups that count, known ones too. returns MT_ERR_NO_MEMORY, MT_ERR_IO */
-enum mt_status leak_baseline_write(const struct leak_list *list, const struct leak_limits *limits,
-				   FILE *output, struct mt_error *error) MT_MUST_CHECK;
+/*
+ * Writes the groups that count, known ones too, and the entries of `before` of kinds that do not
+ * count now. returns MT_ERR_NO_MEMORY, MT_ERR_IO
+ */
+enum mt_status leak_baseline_write(const struct leak_baseline *before, const struct leak_list *list,
+				   const struct leak_limits *limits, FILE *output,
+				   struct mt_error *error) MT_MUST_CHECK;
 
 #endif

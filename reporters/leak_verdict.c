@@ -52,9 +52,20 @@ add_finding(struct leak_verdict *verdict, enum leak_outcome outcome, const char 
 	return true;
 }
 
+/* A group can have grown in one respect and shrunk in the other. */
 static uint64_t counted_bytes(const struct leak *leak)
 {
-	return leak->novelty == LEAK_GROWN ? leak->bytes - leak->known_bytes : leak->bytes;
+	if (leak->novelty != LEAK_GROWN)
+		return leak->bytes;
+	return leak->bytes > leak->known_bytes ? leak->bytes - leak->known_bytes : 0;
+}
+
+/* The additional bytes are in one block at least. */
+static uint64_t counted_blocks(const struct leak *leak)
+{
+	if (leak->novelty != LEAK_GROWN)
+		return leak->blocks;
+	return leak->blocks > leak->known_blocks ? leak->blocks - leak->known_blocks : 1;
 }
 
 static bool judge_leaks(struct leak_verdict *verdict, const struct leak_list *list,
@@ -67,7 +78,7 @@ static bool judge_leaks(struct leak_verdict *verdict, const struct leak_list *li
 		if (!leak_counts(leak, limits))
 			continue;
 		verdict->failed_bytes += counted_bytes(leak);
-		verdict->failed_blocks += leak->blocks;
+		verdict->failed_blocks += counted_blocks(leak);
 		verdict->failed_groups++;
 	}
 	bool is_over = limits->has_max_leaked ? verdict->failed_bytes > limits->max_leaked_bytes

@@ -472,6 +472,17 @@ class Baselines(CheckTest):
         self.assertEqual(self.status("other:7", options=[self.option, "--write-baseline"]), 0)
         self.assertEqual([leak["bytes"] for leak in json.loads(self.baseline.read_text())["leaks"]], [7])
 
+    def test_other_kinds_are_left_alone(self):
+        both = self.option, "--fail-on=definite,reachable"
+        actions = "definite:100", "other:30", "reachable:20"
+        self.assertEqual(self.status(*actions, options=[*both, "--write-baseline"]), 0)
+        before = self.baseline.read_bytes()
+        done = self.check(*actions, options=[self.option])
+        self.assertEqual(done.returncode, 0)
+        self.assertNotIn(b"did not happen", done.stderr)
+        self.assertEqual(self.status(*actions, options=[self.option, "--write-baseline"]), 0)
+        self.assertEqual(self.baseline.read_bytes(), before)
+
     def test_writing_it_again_changes_no_byte(self):
         before = self.baseline.read_bytes()
         self.assertEqual(self.status("definite:100", "other:30", options=[self.option, "--write-baseline"]), 0)

@@ -56,7 +56,7 @@ static void unmake(struct made *made)
 	leak_sample_release(&made->sample);
 }
 
-static char *write_baseline(const struct case_leak *leaks)
+static char *write_over(const struct leak_baseline *before, const struct case_leak *leaks)
 {
 	struct made made;
 	struct mt_error error;
@@ -65,10 +65,15 @@ static char *write_baseline(const struct case_leak *leaks)
 	FILE *output = open_memstream(&text, &size);
 	assert_non_null(output);
 	make(&made, leaks);
-	assert_int_equal(leak_baseline_write(&made.list, &limits, output, &error), MT_OK);
+	assert_int_equal(leak_baseline_write(before, &made.list, &limits, output, &error), MT_OK);
 	assert_int_equal(fclose(output), 0);
 	unmake(&made);
 	return text;
+}
+
+static char *write_baseline(const struct case_leak *leaks)
+{
+	return write_over(&(const struct leak_baseline){0}, leaks);
 }
 
 /* The novelties of the leaks of now, the largest leak first: 'n', 'g', 'k', '-'. */
@@ -165,6 +170,36 @@ static void kinds_that_do_not_count_are_neither_written_nor_compared(void **stat
 	compare(leaks, leaks, "--", 0);
 }
 
+static void entries_of_kinds_that_do_not_count_are_not_gone_and_stay(void **state)
+{
+	static const char text[] =
+		"{\"memtrace_baseline\": 1, \"leaks\": ["
+		"{\"kind\": \"definite\", \"bytes\": 7, \"blocks\": 1, \"stack\": [\"gone\"]},"
+		"{\"kind\": \"reachable\", \"bytes\": 9, \"blocks\": 2, \"stack\": [\"kept\"]}]}";
+	const struct case_leak now[] = {{other, LEAK_DEFINITE, 50, 1}, {0}};
+	struct leak_baseline baseline;
+	struct made made;
+	struct mt_error error;
+	size_t gone = 0;
+	(void)state;
+	assert_int_equal(leak_baseline_parse(&baseline, text, strlen(text), "file", &error), MT_OK);
+	make(&made, now);
+	assert_int_equal(leak_baseline_compare(&baseline, &made.list, &limits, &gone, &error),
+			 MT_OK);
+	assert_int_equal(gone, 1);
+	unmake(&made);
+	char *written = write_over(&baseline, now);
+	assert_null(strstr(written, "gone"));
+	assert_non_null(strstr(written, "kept"));
+	assert_non_null(strstr(written, "store"));
+	leak_baseline_release(&baseline);
+	assert_int_equal(leak_baseline_parse(&baseline, written, strlen(written), "file", &error),
+			 MT_OK);
+	assert_int_equal(baseline.count, 2);
+	leak_baseline_release(&baseline);
+	free(written);
+}
+
 static void mistakes_are_refused(void **state)
 {
 	static const struct {
@@ -207,6 +242,7 @@ int main(void)
 		cmocka_unit_test(places_of_one_function_are_compared_together),
 		cmocka_unit_test(what_does_not_leak_any_more_is_gone),
 		cmocka_unit_test(kinds_that_do_not_count_are_neither_written_nor_compared),
+		cmocka_unit_test(entries_of_kinds_that_do_not_count_are_not_gone_and_stay),
 		cmocka_unit_test(mistakes_are_refused),
 	};
 	return cmocka_run_group_tests_name("leak_baseline", tests, NULL, NULL);

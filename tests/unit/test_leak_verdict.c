@@ -81,6 +81,36 @@ static void a_leak_of_no_bytes_fails_too(void **state)
 			 LEAKS_FAILED);
 }
 
+static void of_a_leak_that_has_grown_only_the_growth_counts(void **state)
+{
+	static const struct {
+		uint64_t known_bytes;
+		uint64_t known_blocks;
+		const char *says;
+	} cases[] = {
+		{200, 2, "leaked 100 B in 1 block from"},
+		{299, 3, "leaked 1 B in 1 block from"}, /* one of the blocks is larger */
+		{400, 1, "leaked 0 B in 2 blocks from"},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct made made;
+		struct mt_error error;
+		begin(&made, DEFINITE);
+		leak_sample_mark(&made.sample, leak_sample_stack(&made.sample, load), LEAK_DEFINITE,
+				 300, 3);
+		assert_int_equal(leak_list_gather(&made.list, &made.sample.profile, &error), MT_OK);
+		made.list.items[0].novelty = LEAK_GROWN;
+		made.list.items[0].known_bytes = cases[i].known_bytes;
+		made.list.items[0].known_blocks = cases[i].known_blocks;
+		assert_int_equal(leak_verdict_make(&made.verdict, &made.list, &made.limits, &error),
+				 MT_OK);
+		if (!strstr(made.verdict.findings[0].text, cases[i].says))
+			fail_msg("%s", made.verdict.findings[0].text);
+		unmake(&made);
+	}
+}
+
 static void up_to_max_leaked_passes(void **state)
 {
 	struct leak_limits limits = {
@@ -410,6 +440,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_the_kinds_that_were_named_fail),
 		cmocka_unit_test(a_leak_of_no_bytes_fails_too),
+		cmocka_unit_test(of_a_leak_that_has_grown_only_the_growth_counts),
 		cmocka_unit_test(up_to_max_leaked_passes),
 		cmocka_unit_test(unclassified_blocks_allow_no_verdict),
 		cmocka_unit_test(a_passed_limit_counts_more_than_a_missing_verdict),
