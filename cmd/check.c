@@ -262,7 +262,8 @@ static int check(struct leak_judge *judge, struct check_options *options)
 		complete_names(result.log_path);
 	if (!is_kept)
 		remove_log(options);
-	else if (*options->directory && options->shared.format == &leak_formats[0])
+	else if (*options->directory && options->shared.format == &leak_formats[0] &&
+		 !options->shared.prints_suppressions)
 		print_error("the log is kept: %s", result.log_path);
 	return result.exit_status ? result.exit_status : status;
 }

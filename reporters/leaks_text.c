@@ -6,6 +6,9 @@
 #include "reporters/leak_report.h"
 #include "reporters/text.h"
 
+/* So many frames of one call after the other are printed all; of more, the first one. */
+#define SAME_FRAMES 3
+
 static void print_sum(const char *words, struct leak_sum sum, FILE *output)
 {
 	char amount[LEAK_AMOUNT_BYTES];
@@ -130,10 +133,32 @@ static void print_holder(const struct leak_report *report, const struct profile_
 	}
 }
 
+/* The frames of a stack trace, one a line; of a deep recursion only the first ones. */
+static void print_stack(const struct profile *profile, uint32_t innermost, FILE *output)
+{
+	uint32_t next;
+	char count[TEXT_FIGURE_BYTES];
+	for (uint32_t node = innermost; node != 0; node = next) {
+		const uint32_t frame = profile->nodes[node].frame;
+		uint64_t run = 0;
+		for (next = node; next != 0 && profile->nodes[next].frame == frame; run++)
+			next = profile->nodes[next].parent;
+		for (uint64_t i = 0; i < (run > SAME_FRAMES ? 1 : run); i++) {
+			(void)fputs("    ", output);
+			print_frame(profile, &profile->frames[frame], output);
+			(void)fputc('\n', output);
+		}
+		if (run > SAME_FRAMES)
+			(void)fprintf(output, "    ... (%s more of it)\n",
+				      text_of_count(run - 1, count));
+	}
+	if (innermost == 0)
+		(void)fputs("    (no stack trace)\n", output);
+}
+
 static void print_leak(const struct leak_report *report, const struct leak *leak, FILE *output)
 {
 	char headline[LEAK_HEADLINE_BYTES];
-	const struct profile *profile = report->list->profile;
 	(void)fprintf(output, "\n%s%s\n", leak_headline(leak, headline),
 		      leak->novelty == LEAK_KNOWN ? " (in the baseline)" : "");
 	print_times(leak, output);
@@ -141,13 +166,7 @@ static void print_leak(const struct leak_report *report, const struct leak *leak
 	print_origin(report, leak, output);
 	if (leak->held && (leak->kind == LEAK_POSSIBLE || report->shows_holders))
 		print_holder(report, leak->held, output);
-	for (uint32_t node = leak->node; node != 0; node = profile->nodes[node].parent) {
-		(void)fputs("    ", output);
-		print_frame(profile, &profile->frames[profile->nodes[node].frame], output);
-		(void)fputc('\n', output);
-	}
-	if (leak->node == 0)
-		(void)fputs("    (no stack trace)\n", output);
+	print_stack(report->list->profile, leak->node, output);
 }
 
 /* Still reachable blocks are shown when they are asked for. */

@@ -329,6 +329,10 @@ class Suppressions(CheckTest):
             self.assertEqual(done.returncode, 0, printed + done.stdout.decode())
             self.assertNotIn(b"unused", done.stdout)
 
+    def test_printed_suppressions_are_all_that_is_printed(self):
+        done = self.check("definite:100", options=["--print-suppressions=lsan"])
+        self.assertEqual(done.stderr, b"leak:^lose_definite$\n")
+
     @needs("valgrind")
     def test_entries_that_valgrind_prints_and_reads(self):
         valgrind = ("valgrind", "-q", "--leak-check=full", "--error-exitcode=9")

@@ -317,6 +317,37 @@ static void text_names_kinds_and_the_verdict(void **state)
 				     "!Passed", NULL});
 }
 
+static void text_folds_a_deep_recursion(void **state)
+{
+	static const struct sample_frame step = {"step", "/src/a.c", 2, NULL};
+	struct made made;
+	(void)state;
+	for (uint32_t depth = 3; depth <= 5; depth++) {
+		begin(&made, DEFINITE);
+		uint32_t node = leak_sample_stack(
+			&made.sample, (const struct sample_frame[]){step, load[1], {0}});
+		uint32_t frame = made.sample.nodes[node].frame;
+		for (uint32_t i = 1; i < depth; i++) {
+			made.sample.nodes[made.sample.profile.node_count] = (struct profile_node){
+				node, frame};
+			node = made.sample.profile.node_count++;
+		}
+		leak_sample_mark(&made.sample, node, LEAK_DEFINITE, 10, 1);
+		judge(&made);
+		char *text = print(&made, "text", "/");
+		static const char *const expected[] = {
+			"    step (/src/a.c:2)\n    step (/src/a.c:2)\n    step (/src/a.c:2)\n    "
+			"main",
+			"    step (/src/a.c:2)\n    ... (3 more of it)\n    main",
+			"    step (/src/a.c:2)\n    ... (4 more of it)\n    main",
+		};
+		if (!strstr(text, expected[depth - 3]))
+			fail_msg("%s", text);
+		free(text);
+		unmake(&made);
+	}
+}
+
 static void annotations_are_escaped_and_point_at_file_and_line(void **state)
 {
 	(void)state;
@@ -452,6 +483,7 @@ int main(void)
 		cmocka_unit_test(no_printed_entry_hides_other_leaks),
 		cmocka_unit_test(entries_for_cxx_functions_keep_their_names),
 		cmocka_unit_test(text_names_kinds_and_the_verdict),
+		cmocka_unit_test(text_folds_a_deep_recursion),
 		cmocka_unit_test(annotations_are_escaped_and_point_at_file_and_line),
 		cmocka_unit_test(junit_is_escaped_and_counts),
 		cmocka_unit_test(sarif_has_a_result_for_each_leak_that_matters),
