@@ -20,6 +20,7 @@
 #define TOP_COLUMNS (LINE_COLUMNS - 25u)
 #define PROCESSES_TEXT 10u
 #define UNTRACED_TEXT 5u
+#define SLACK_MEASURED_MIN 100u
 #define TEMPORARY_WINDOW_MAX 65536u
 
 struct summary_options {
@@ -233,7 +234,8 @@ static void print_stack_checks(const struct profile *profile, FILE *output)
 			      text_of_count(sums.guessed_stacks, guessed));
 }
 
-/* returns false: there is no figure. From samples there is none, and not for a part of a run. */
+/* returns false: there is no figure. From samples there is none, and not for a part of a run; and
+ * few measured allocations, of which each may stand for 64, say nothing of all. */
 static bool sum_slack(const struct profile *profile, struct log_image *ret_sums)
 {
 	const struct log_info *info = &profile->log->info;
@@ -246,7 +248,8 @@ static bool sum_slack(const struct profile *profile, struct log_image *ret_sums)
 		ret_sums->slack_requested_bytes += image->slack_requested_bytes;
 		ret_sums->slack_usable_bytes += image->slack_usable_bytes;
 	}
-	return !profile->errors && ret_sums->slack_requested_bytes > 0 &&
+	return !profile->errors && ret_sums->slack_measured >= SLACK_MEASURED_MIN &&
+	       ret_sums->slack_requested_bytes > 0 &&
 	       ret_sums->slack_usable_bytes >= ret_sums->slack_requested_bytes;
 }
 
@@ -263,8 +266,8 @@ static void add_slack(cJSON *report, const struct profile *profile)
 		return;
 	cJSON *slack = cJSON_AddObjectToObject(report, "slack");
 	json_add_count(slack, "measured_allocations", sums.slack_measured);
-	json_add_count(slack, "requested_bytes", sums.slack_requested_bytes);
-	json_add_count(slack, "usable_bytes", sums.slack_usable_bytes);
+	json_add_count(slack, "estimated_requested_bytes", sums.slack_requested_bytes);
+	json_add_count(slack, "estimated_usable_bytes", sums.slack_usable_bytes);
 	(void)cJSON_AddNumberToObject(slack, "percent", slack_percent(&sums));
 }
 
