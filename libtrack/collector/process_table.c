@@ -191,13 +191,25 @@ static uint64_t resident_bytes(int statm_fd)
 	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+/* returns  how many images have resident memory: an ending process has given up its own, while it
+ * is still there. */
+static uint64_t measure_resident(struct process_table *table)
+{
+	uint64_t count = 0;
+	for (size_t i = 0; i < table->count; i++) {
+		struct watched_image *watched = &table->images[i];
+		bool is_in_log = !watched->is_dead && watched->image->is_announced;
+		watched->resident_bytes = is_in_log ? resident_bytes(watched->statm_fd) : 0;
+		count += watched->resident_bytes > 0;
+	}
+	return count;
+}
+
 void process_table_sample(struct process_table *table, uint64_t now_us)
 {
 	struct buffer *rows = &table->samples;
 	uint64_t tree_bytes = 0;
-	uint64_t living = 0;
-	for (size_t i = 0; i < table->count; i++)
-		living += !table->images[i].is_dead && table->images[i].image->is_announced;
+	uint64_t living = measure_resident(table);
 	if (living == 0)
 		return;
 	if (rows->size_bytes == 0) {
@@ -210,9 +222,9 @@ void process_table_sample(struct process_table *table, uint64_t now_us)
 	for (size_t i = 0; i < table->count; i++) {
 		const struct watched_image *watched = &table->images[i];
 		const struct image_slot *slot = slot_of(table, watched);
-		if (watched->is_dead || !watched->image->is_announced)
+		uint64_t resident = watched->resident_bytes;
+		if (resident == 0)
 			continue;
-		uint64_t resident = resident_bytes(watched->statm_fd);
 		uint64_t own = atomic_load(&slot->tracker_bytes) + atomic_load(&slot->shared_bytes);
 		own = own < resident ? own : resident;
 		buffer_varint(rows, watched->image->index);

@@ -18,10 +18,11 @@ struct watched_image {
 	struct recorded_image *image;
 	uint64_t serial;
 	uint32_t slot;
-	int pidfd;           /* -1: the process was gone before we looked */
-	int statm_fd;        /* -1: not readable */
-	bool has_ended;      /* its IMAGE_END is written: `image` is gone, or soon will be */
-	bool is_dead;        /* the process ended, or runs another program now */
+	int pidfd;               /* -1: the process was gone before we looked */
+	int statm_fd;            /* -1: not readable */
+	uint64_t resident_bytes; /* at the sample being taken; 0: it has none, or none any more */
+	bool has_ended;          /* its IMAGE_END is written: `image` is gone, or soon will be */
+	bool is_dead;            /* the process ended, or runs another program now */
 	bool is_silent;      /* was dead before the rings were drained: has nothing more to say */
 	uint64_t dead_us;    /* since when */
 	uint64_t leaving_us; /* since when an exec is under way; 0: none is */

@@ -206,6 +206,36 @@ static void resident_memory_is_sampled_without_the_trackers_share(void **state)
 	tear_down(&rig, &table);
 }
 
+/* Its memory goes before its process does: it is not to look as if it had given it back. */
+static void a_process_that_is_ending_has_no_sample(void **state)
+{
+	struct recording_rig rig;
+	struct process_table table;
+	siginfo_t ended;
+	(void)state;
+	set_up(&rig, &table);
+	pid_t pid = start_child();
+	show(&rig, 0, take_number(&rig, 0, pid, 0));
+	assert_true(process_table_find_new(&table, 10));
+	table.images[0].image->is_announced = true;
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOWAIT), 0);
+	process_table_sample(&table, 20);
+	assert_int_equal(table.samples.size_bytes, 0);
+	/* Beside another one: */
+	show(&rig, 1, take_number(&rig, 1, getpid(), 0));
+	assert_true(process_table_find_new(&table, 30));
+	table.images[1].image->is_announced = true;
+	table.images[1].image->index = 7;
+	process_table_sample(&table, 40);
+	struct byte_reader row = byte_reader_over(table.samples.bytes, table.samples.size_bytes);
+	assert_int_equal(byte_reader_varint(&row), 0);
+	assert_int_equal(byte_reader_varint(&row), 1);
+	assert_int_equal(byte_reader_varint(&row), 7);
+	end_child(pid);
+	tear_down(&rig, &table);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -214,6 +244,7 @@ int main(void)
 		cmocka_unit_test(a_number_that_nobody_shows_is_given_up),
 		cmocka_unit_test(an_exec_ends_the_image_before),
 		cmocka_unit_test(a_forked_child_knows_its_parent),
+		cmocka_unit_test(a_process_that_is_ending_has_no_sample),
 		cmocka_unit_test(a_dead_image_is_kept_while_a_fork_is_under_way),
 		cmocka_unit_test(resident_memory_is_sampled_without_the_trackers_share),
 	};
