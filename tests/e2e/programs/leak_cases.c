@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,9 +84,18 @@ static void kinds(void)
 
 /* --- roots --- */
 
+static atomic_int threads_ready;
+
+static void await_threads(int count)
+{
+	while (atomic_load(&threads_ready) < count)
+		(void)usleep(1000);
+}
+
 static void *in_thread_stack(void *unused)
 {
 	void *volatile mine = make(7105);
+	atomic_fetch_add(&threads_ready, 1);
 	(void)unused;
 	for (;;)
 		pause();
@@ -952,6 +962,7 @@ static void serves(void)
 	pthread_t thread;
 	char byte;
 	(void)pthread_create(&thread, NULL, in_thread_stack, NULL);
+	await_threads(1);
 	held = make(7707);
 	lose(7708);
 	(void)puts("ready");
