@@ -333,6 +333,14 @@ class Suppressions(CheckTest):
         done = self.check("definite:100", options=["--print-suppressions=lsan"])
         self.assertEqual(done.stderr, b"leak:^lose_definite$\n")
 
+    def test_printed_entries_for_cxx_suppress_and_name_every_function(self):
+        self.check(options=["-o", self.log], command=[program("leak_cases_cxx"), "leave"])
+        printed = self.report("leaks", "--print-suppressions=valgrind", "--fail-on=all", check=False).stdout.decode()
+        self.assertNotIn("fun:*", printed)
+        done = self.report("leaks", self.write(printed), "--fail-on=all", check=False)
+        self.assertEqual(done.returncode, 0, printed + done.stdout.decode())
+        self.assertNotIn(b"unused", done.stdout)
+
     @needs("valgrind")
     def test_entries_that_valgrind_prints_and_reads(self):
         valgrind = ("valgrind", "-q", "--leak-check=full", "--error-exitcode=9")
