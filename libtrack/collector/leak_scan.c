@@ -270,6 +270,8 @@ static bool make_marks(struct leak_scan *scan, const struct leak_roots *roots)
 struct table_search {
 	struct process_memory *memory;
 	const struct leak_maps *maps;
+	struct leak_range *dead; /* [dead_count] what is below the pointers of alternate stacks */
+	size_t dead_count;
 	uint64_t known[64]; /* by hash: address | 1 if it is one; 0: not known */
 };
 
@@ -309,11 +311,59 @@ static bool is_vtable(void *context, uint64_t address)
 	return *known & 1;
 }
 
+/* Alternate stacks may lie in blocks. returns false: no memory */
+static bool list_dead_stacks(struct table_search *search, const struct leak_roots *roots)
+{
+	search->dead = malloc((roots->thread_count + 1) * sizeof(*search->dead));
+	for (size_t i = 0; search->dead && i < roots->thread_count; i++) {
+		const struct leak_scan_thread *thread = &roots->threads[i];
+		uint64_t low = (thread->alternate_low + 7) & ~7ull;
+		uint64_t pointer = thread->stack_pointer & ~7ull;
+		if (thread->is_parked && pointer > low && pointer < thread->alternate_high)
+			search->dead[search->dead_count++] = (struct leak_range){low,
+										 pointer - low};
+	}
+	return search->dead != NULL;
+}
+
+/* Words on their way to `give`, of which those of dead stacks are cleared. */
+struct living_words {
+	const struct table_search *search;
+	leak_words_function *give;
+	void *give_context;
+};
+
+static void give_living(void *context, size_t range, uint64_t address, const uint64_t *words,
+			size_t word_count)
+{
+	const struct living_words *living = context;
+	uint64_t end = address + word_count * 8;
+	uint64_t *cleared = NULL;
+	for (size_t i = 0; i < living->search->dead_count; i++) {
+		const struct leak_range *dead = &living->search->dead[i];
+		uint64_t dead_end = dead->address + dead->size_bytes;
+		uint64_t first = dead->address > address ? dead->address : address;
+		uint64_t stop = (dead_end < end ? dead_end : end) & ~7ull;
+		if (stop <= first)
+			continue;
+		if (!cleared && (cleared = malloc(word_count * 8)))
+			memcpy(cleared, words, word_count * 8);
+		if (cleared)
+			memset(cleared + (first - address) / 8, 0, stop - first);
+	}
+	living->give(living->give_context, range, address, cleared ? cleared : words, word_count);
+	free(cleared);
+}
+
 static void read_words(void *context, const struct leak_range *ranges, size_t count,
 		       leak_words_function *give, void *give_context)
 {
 	struct table_search *search = context;
-	process_memory_read(search->memory, ranges, count, give, give_context);
+	struct living_words living = {search, give, give_context};
+	if (search->dead_count > 0)
+		process_memory_read(search->memory, ranges, count, give_living, &living);
+	else
+		process_memory_read(search->memory, ranges, count, give, give_context);
 }
 
 /* The program has said so of all its blocks. */
@@ -349,8 +399,11 @@ static bool examine(struct leak_scan *scan, struct leak_roots *roots, struct pro
 		return false;
 	if (roots->area.flags & LEAK_SCAN_AREA_TURNED_OFF)
 		ignore_all(&scan->graph);
-	if (!leak_roots_visit(roots, memory, &scan->graph) ||
-	    !leak_graph_classify(&scan->graph, &blocks) || memory->is_failed)
+	bool is_good = leak_roots_visit(roots, memory, &scan->graph) &&
+		       list_dead_stacks(&search, roots) &&
+		       leak_graph_classify(&scan->graph, &blocks) && !memory->is_failed;
+	free(search.dead);
+	if (!is_good)
 		return false;
 	if (!take_suppressions(scan, roots, memory))
 		return false;

@@ -130,6 +130,9 @@ class Traps(LeakScanTest):
     def test_what_lies_below_the_stack_pointer_is_dead(self):
         self.assertEqual(self.case("dead-stack"), {7201: "definite"})
 
+    def test_what_lies_below_the_pointer_of_an_alternate_stack_in_a_block_is_dead(self):
+        self.assertEqual(self.case("alternate-in-block"), {7201: "definite"})
+
     def test_stacks_of_ended_threads_are_dead(self):
         self.assertEqual(self.case("ended-thread"), {7202: "definite"})
 

@@ -243,6 +243,22 @@ static NOINLINE void descend(int depth)
 	(void)mine;
 }
 
+static void end_over_dead_words(int number)
+{
+	descend(60);
+	exit(number == 0);
+}
+
+/* The alternate stack is a block: what is below its stack pointer is dead there too. */
+static void alternate_in_block(void)
+{
+	stack_t stack = {.ss_sp = make(65536), .ss_size = 65536};
+	struct sigaction action = {.sa_handler = end_over_dead_words, .sa_flags = SA_ONSTACK};
+	(void)sigaltstack(&stack, NULL);
+	(void)sigaction(SIGUSR1, &action, NULL);
+	(void)raise(SIGUSR1);
+}
+
 /* Far below the stack pointer. */
 static void dead_stack(void)
 {
@@ -985,6 +1001,7 @@ static const struct {
 	{"library", library},
 	{"alternate", alternate},
 	{"idle-alternate", idle_alternate},
+	{"alternate-in-block", alternate_in_block},
 	{"dead-stack", dead_stack},
 	{"ended-thread", ended_thread},
 	{"bins", bins},
