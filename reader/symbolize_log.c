@@ -338,6 +338,12 @@ static uint32_t quality_of(const struct look_up *look_up)
 				     : look_up->cache.symbols.objects[0].quality;
 }
 
+/* Where answers go to: a pipe; or, without another process, memory. */
+struct sink {
+	int fd;
+	struct buffer *kept; /* NULL: fd */
+};
+
 static bool send_all(int fd, const void *bytes, size_t size_bytes)
 {
 	for (size_t sent = 0; sent < size_bytes;) {
@@ -351,9 +357,17 @@ static bool send_all(int fd, const void *bytes, size_t size_bytes)
 	return true;
 }
 
+static bool answer(const struct sink *sink, const void *bytes, size_t size_bytes)
+{
+	if (!sink->kept)
+		return send_all(sink->fd, bytes, size_bytes);
+	buffer_append(sink->kept, bytes, size_bytes);
+	return !sink->kept->failed;
+}
+
 /* Looks up one chunk and sends the answer: object, length, symbols with one object. */
 static bool answer_chunk(const struct job *job, struct look_up *look_up, size_t first, size_t end,
-			 int fd)
+			 const struct sink *sink)
 {
 	struct symbols found;
 	struct buffer fields = {0};
@@ -366,8 +380,8 @@ static bool answer_chunk(const struct job *job, struct look_up *look_up, size_t 
 		symbols_encode(&found, &fields);
 		put_u32(head, job->wanted[first].object);
 		put_u32(head + 4, (uint32_t)fields.size_bytes);
-		is_good = !fields.failed && send_all(fd, head, sizeof(head)) &&
-			  send_all(fd, fields.bytes, fields.size_bytes);
+		is_good = !fields.failed && answer(sink, head, sizeof(head)) &&
+			  answer(sink, fields.bytes, fields.size_bytes);
 	}
 	symbols_release(&found);
 	buffer_release(&fields);
@@ -403,12 +417,12 @@ static struct symbolizer *open_object(const struct job *job, uint32_t index,
 }
 
 static bool answer_chunks(const struct job *job, struct look_up *look_up, const struct share *share,
-			  int fd)
+			  const struct sink *sink)
 {
 	for (size_t first = share->first; first < share->end;) {
 		size_t left = share->end - first;
 		size_t end = first + (left < CHUNK_ADDRESSES ? left : CHUNK_ADDRESSES);
-		if (!answer_chunk(job, look_up, first, end, fd))
+		if (!answer_chunk(job, look_up, first, end, sink))
 			return false;
 		first = end;
 	}
@@ -446,7 +460,7 @@ static void close_cache(struct look_up *look_up, bool is_good)
 }
 
 /* Looks up a share, and sends the answers. returns false: no memory, or nobody listens */
-static bool answer_share(const struct job *job, const struct share *share, int fd)
+static bool answer_share(const struct job *job, const struct share *share, const struct sink *sink)
 {
 	uint32_t object = job->wanted[share->first].object;
 	struct look_up look_up = {.started_ns = cpu_ns()};
@@ -454,7 +468,7 @@ static bool answer_share(const struct job *job, const struct share *share, int f
 	if (!look_up.symbolizer)
 		return false;
 	open_cache(job, &look_up, object);
-	bool is_good = answer_chunks(job, &look_up, share, fd);
+	bool is_good = answer_chunks(job, &look_up, share, sink);
 	close_cache(&look_up, is_good);
 	symbolizer_free(look_up.symbolizer);
 	return is_good;
@@ -463,10 +477,11 @@ static bool answer_share(const struct job *job, const struct share *share, int f
 /* A worker's life. */
 static void work(const struct job *job, unsigned worker, int fd)
 {
+	const struct sink sink = {.fd = fd};
 	bool is_good = true;
 	for (size_t i = 0; i < job->share_count && is_good; i++)
 		if (job->shares[i].worker == worker)
-			is_good = answer_share(job, &job->shares[i], fd);
+			is_good = answer_share(job, &job->shares[i], &sink);
 }
 
 static bool start_worker(const struct job *job, struct worker *worker, unsigned number)
@@ -632,6 +647,25 @@ static void end_workers(struct worker *workers, unsigned count)
 	}
 }
 
+/* Where workers from number `first` on can't be started: their work, one share after the other. */
+static enum mt_status work_alone(struct job *job, unsigned first, struct mt_error *error)
+{
+	struct worker self = {.fd = -1};
+	const struct sink sink = {.fd = -1, .kept = &self.received};
+	bool has_memory = true;
+	for (size_t i = 0; i < job->share_count && has_memory && left_ms(job) > 0; i++) {
+		if (job->shares[i].worker < first)
+			continue;
+		/* What can't be opened has no names, as in a worker. */
+		(void)answer_share(job, &job->shares[i], &sink);
+		has_memory = !self.received.failed && take_answers(job, &self);
+		if (job->options->progress)
+			job->options->progress(job->options->context, job->done, job->count);
+	}
+	buffer_release(&self.received);
+	return has_memory ? MT_OK : mt_error_set(error, MT_ERR_NO_MEMORY, "no memory for names");
+}
+
 static unsigned choose_worker_count(const struct job *job)
 {
 	long processors = sysconf(_SC_NPROCESSORS_ONLN);
@@ -640,11 +674,10 @@ static unsigned choose_worker_count(const struct job *job)
 	return job->share_count < count ? (unsigned)job->share_count : count;
 }
 
-/* Looks up what is wanted, in several processes. */
+/* Looks up what is wanted, in several processes as far as they can be had. */
 static enum mt_status look_up(struct job *job, struct mt_error *error)
 {
 	struct worker workers[WORKERS_MAX];
-	enum mt_status status = MT_OK;
 	if (!gather(job) || !prepare_objects(job) || !make_shares(job))
 		return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory for names");
 	unsigned count = choose_worker_count(job);
@@ -656,12 +689,10 @@ static enum mt_status look_up(struct job *job, struct mt_error *error)
 		if (!start_worker(job, &workers[started], started))
 			break;
 	}
-	if (started < count)
-		status = mt_error_set_errno(error, errno,
-					    "cannot start a process to look up names");
-	else
-		status = supervise(job, workers, count, error);
+	enum mt_status status = supervise(job, workers, started, error);
 	end_workers(workers, started);
+	if (status == MT_OK && started < count)
+		status = work_alone(job, started, error);
 	settle_objects(job);
 	return status;
 }

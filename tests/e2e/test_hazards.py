@@ -295,6 +295,15 @@ class Limits(HazardTest):
             with self.subTest(what=what):
                 self.survives(hazard("limits_itself"), what, keeps={5111: 200, 5113: 1})
 
+    def test_few_descriptors(self):
+        """Names are looked up without processes where no pipes to them can be had."""
+        for count in (7, 8, 9, 10):
+            with self.subTest(count=count):
+                self.survives(hazard("early_and_late"), keeps={5001: 3, 5003: 4, 5005: 5, 5007: 6},
+                              preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (count, count)))
+                frames = [frame["function"] for leak in self.leaks()["leaks"] for frame in leak["stack"]]
+                self.assertIn("before_everything", frames)
+
     def test_small_stacks(self):
         """The limit is the program's: memtrace gets along with any that the program gets along with."""
         for kibibytes in (1024, 128, 64):
