@@ -88,11 +88,8 @@ static inline bool release(enum allocation_kind kind, void *block)
 
 void recorded_free(void *block)
 {
-	if (!release(ALLOCATION_MALLOC, block))
-		return;
-	real.free(block);
-	if (scrubs() && block && scrub_is_learning())
-		scrub_learn(block);
+	if (release(ALLOCATION_MALLOC, block))
+		real.free(block);
 }
 
 void *recorded_calloc(size_t count, size_t size_bytes)

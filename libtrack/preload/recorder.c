@@ -39,14 +39,15 @@ static bool is_stamping(const struct thread_block *block)
  * `busy` comes first, also if there is no stamp because no other thread is known yet: this group
  * may be under way when one comes, whose events must not overtake it.
  */
-static inline void set_busy(struct thread_block *block, uint32_t busy)
+static inline void busy_begin(struct thread_block *block)
 {
-	if (!busy) {
-		atomic_store_explicit(&block->ring->busy, 0, memory_order_release);
-		return;
-	}
 	atomic_store_explicit(&block->ring->busy, 1, memory_order_relaxed);
 	atomic_signal_fence(memory_order_seq_cst);
+}
+
+static inline void busy_end(struct thread_block *block)
+{
+	atomic_store_explicit(&block->ring->busy, 0, memory_order_release);
 }
 
 static inline void put_stamp(struct thread_block *block)
@@ -77,13 +78,13 @@ static inline void group_begin(struct thread_block *block, uint64_t address, boo
 {
 	uint64_t now_us = elapsed_us();
 	block->group = NO_STAMP;
-	set_busy(block, 1);
+	busy_begin(block);
 	if (is_stamping(block)) {
 		if (must_stamp(block, address, is_stamped || now_us != block->epoch_us)) {
 			page_owners_claim(address, block->ring_index);
 			put_stamp(block);
 		} else {
-			set_busy(block, 0);
+			busy_end(block);
 		}
 	}
 	put_time(block, now_us);
@@ -93,20 +94,25 @@ static inline void group_begin(struct thread_block *block, uint64_t address, boo
 static void group_begin_note(struct thread_block *block)
 {
 	block->group = NO_STAMP;
-	set_busy(block, 1);
+	busy_begin(block);
 	if (is_stamping(block))
 		put_stamp(block);
 	put_time(block, elapsed_us());
 }
 
-static inline void group_end(struct thread_block *block)
+static void put_stamp_value(struct thread_block *block)
 {
 	bool uses_clock = tracker.segment->session_flags & SESSION_CLOCK_STAMPS;
+	block->words[block->group & (RING_WORDS - 1)] = RING_STAMP | counter_read(true, uses_clock)
+									     << 4;
+}
+
+static inline void group_end(struct thread_block *block)
+{
 	if (block->group != NO_STAMP)
-		block->words[block->group & (RING_WORDS - 1)] = RING_STAMP |
-								counter_read(true, uses_clock) << 4;
+		put_stamp_value(block);
 	atomic_store_explicit(&block->ring->head, block->head, memory_order_release);
-	set_busy(block, 0);
+	busy_end(block);
 }
 
 static inline void put_event(struct thread_block *block, enum ring_record type, unsigned kind,

@@ -19,7 +19,7 @@
 #define GLIBC_HEADER_BYTES 8u
 #define GLIBC_CHUNK_MIN 32u
 #define GLIBC_CACHED_MAX 1040u /* the largest chunks that are kept by thread */
-#define LEARNT_FROM_MAX 128u
+#define PROBE_BYTES 24u        /* of the smallest chunks */
 
 /* Goes back to the kernel when it is freed: nobody gets its contents. */
 static bool has_own_mapping(const void *block)
@@ -29,26 +29,32 @@ static bool has_own_mapping(const void *block)
 
 /*
  * What glibc puts into the second word of a small block that is free, and tells by it that a block
- * is freed twice. 0: not known yet
+ * is freed twice. 0: not known
  */
 static _Atomic size_t free_key;
-static _Atomic size_t seen_key; /* once: another word than the key may stand there too */
 
-bool scrub_is_learning(void)
+/* The word in a block that was freed just now, and is made again by the next malloc of its size. */
+static size_t key_of_freed(void **block)
 {
-	return real.is_glibc && atomic_load_explicit(&free_key, memory_order_relaxed) == 0;
+	real.free(*block);
+	size_t key = ((const size_t *)*block)[1];
+	*block = real.malloc(PROBE_BYTES);
+	return key;
 }
 
-void scrub_learn(const void *freed)
+void scrub_start(void)
 {
-	/* Of such a size a block stays where it is, whatever glibc does with it. */
-	size_t size_bytes = ((const size_t *)freed)[-1];
-	if (size_bytes < GLIBC_CHUNK_MIN || size_bytes > LEARNT_FROM_MAX)
+	if (!real.is_glibc)
 		return;
-	size_t key = ((const size_t *)freed)[1];
-	if (key && key == atomic_load_explicit(&seen_key, memory_order_relaxed))
+	void *block = real.malloc(PROBE_BYTES);
+	void *above = real.malloc(PROBE_BYTES); /* keeps the block's page in the heap */
+	void *first = block;
+	size_t key = block && above ? key_of_freed(&block) : 0;
+	/* Once, another word than the key might stand there. */
+	if (key && block == first && key_of_freed(&block) == key)
 		atomic_store_explicit(&free_key, key, memory_order_relaxed);
-	atomic_store_explicit(&seen_key, key, memory_order_relaxed);
+	real.free(block);
+	real.free(above);
 }
 
 /* The end of the heap that grows by brk, as it was when it was asked for last. */

@@ -8,7 +8,6 @@
 #ifndef MEMTRACE_PRELOAD_SCRUB_H
 #define MEMTRACE_PRELOAD_SCRUB_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -28,12 +27,10 @@ static inline void scrub_fresh(void *block, size_t size_bytes)
 }
 
 /*
- * A block that was freed already is left alone, so that glibc sees that and says so. How glibc
- * marks free blocks is learnt from the first ones that are freed: while scrub_is_learning, `freed`
- * is what was given to free just now.
+ * Finds out how glibc marks free blocks, from two of its own. A block that the program frees for
+ * the second time is left alone from then on, so that glibc sees that and says so.
  */
-bool scrub_is_learning(void);
-void scrub_learn(const void *freed);
+void scrub_start(void);
 
 /*
  * realloc that leaves nothing behind: a tail that is cut off is zeroed, a

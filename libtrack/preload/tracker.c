@@ -14,6 +14,7 @@
 #include "libtrack/preload/modules.h"
 #include "libtrack/preload/patience.h"
 #include "libtrack/preload/real.h"
+#include "libtrack/preload/scrub.h"
 #include "libtrack/preload/thread.h"
 #include "libtrack/preload/unwind.h"
 
@@ -259,7 +260,10 @@ static bool start(void)
 	tracker.pid = (uint32_t)sys_call6(SYS_getpid, 0, 0, 0, 0, 0, 0);
 	find_pid_namespace();
 	identify();
-	atomic_store(&tracker.scrubs, (tracker.segment->session_flags & SESSION_SCRUB) != 0);
+	if (tracker.segment->session_flags & SESSION_SCRUB) {
+		scrub_start();
+		atomic_store(&tracker.scrubs, 1);
+	}
 	return claim_image(0);
 }
 

@@ -287,6 +287,9 @@ class OnRequest(LeakScanTest):
         images = self.scan(program("leak_cases"), "returns")
         self.assertEqual(images[0], {7730: {"definite": 64}})
 
+    def test_a_first_release_that_unmaps_the_block(self):
+        self.assertEqual(self.case("frees-large-first"), {7732: "definite"})
+
     def test_a_pointer_in_a_register_of_what_called_exit(self):
         self.assertEqual(self.case("exits-with-register"), {7731: "reachable"})
 

@@ -828,6 +828,13 @@ static void leave_in_frame(void *volatile *frame, size_t count)
 	clear_stack();
 }
 
+/* The first block that is freed goes back to the kernel at once. */
+static void frees_large_first(void)
+{
+	free(make(1 << 20));
+	lose(7732);
+}
+
 /* A block that only a register holds, which is exit's caller's until the process ends. */
 static NOINLINE void exits_with_register(void)
 {
@@ -1041,6 +1048,7 @@ static const struct {
 	{"asks-for-mercy", asks_for_mercy},
 	{"by-header", by_header},
 	{"in-registers", in_registers},
+	{"frees-large-first", frees_large_first},
 	{"exits-with-register", exits_with_register},
 	{"exits-over-stale-words", exits_over_stale_words},
 	{"quick-exits-over-stale-words", quick_exits_over_stale_words},
