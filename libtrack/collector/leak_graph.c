@@ -442,17 +442,17 @@ void leak_graph_mark(struct leak_graph *graph, uint32_t node, uint32_t root)
 
 static bool add_edge(struct leak_graph *graph, uint32_t from, uint32_t to, uint64_t offset)
 {
-	size_t first = graph->starts[from];
 	uint32_t code = to | (offset ? EDGE_IS_INSIDE : 0);
 	uint32_t inside = offset < UINT32_MAX ? (uint32_t)offset : UINT32_MAX;
-	size_t last = graph->edge_count - (offset ? 2 : 1);
+	size_t last = graph->newest_edge;
 	/* Arrays of one pointer need one edge. */
-	if (graph->edge_count >= first + (offset ? 2 : 1) && graph->edges[last] == code &&
+	if (graph->edge_count > graph->starts[from] && graph->edges[last] == code &&
 	    (!offset || graph->edges[last + 1] == inside))
 		return true;
 	if (!grow((void **)&graph->edges, graph->edge_count + 1, &graph->edge_capacity,
 		  sizeof(*graph->edges)))
 		return false;
+	graph->newest_edge = graph->edge_count;
 	graph->edges[graph->edge_count++] = code;
 	if (offset)
 		graph->edges[graph->edge_count++] = inside;

@@ -95,6 +95,7 @@ struct leak_graph {
 	size_t *starts;  /* [count + 1] where the edges of each node begin */
 	uint32_t *edges; /* [edge_count] */
 	size_t edge_count;
+	size_t newest_edge; /* where the last one begins */
 	size_t edge_capacity;
 	uint32_t leader;  /* whose clique is being gathered */
 	uint8_t reaching; /* enum leak_kind that the flood gives: reachable or possible */

@@ -135,6 +135,26 @@ static void a_pointer_behind_the_end_is_none(void **state)
 	heap_free(heap);
 }
 
+/* An offset that is also the number of the block which the next pointer leads to. */
+static void pointers_in_a_row_are_all_followed(void **state)
+{
+	(void)state;
+	struct heap *heap = heap_new();
+	uint64_t first = block(heap, 0, 64);
+	uint64_t others[40];
+	for (uint32_t i = 1; i < 40; i++)
+		others[i] = block(heap, 0x1000 + i * 0x100, 64);
+	store(heap, first, others[1] + 16);
+	store(heap, first + 8, others[16]);
+	store(heap, first + 16, others[16] + 8);
+	store(heap, first + 24, others[8]);
+	classify(heap, (uint64_t[]){first}, 1);
+	assert_kind(heap, others[1], LEAK_POSSIBLE);
+	assert_kind(heap, others[16], LEAK_REACHABLE);
+	assert_kind(heap, others[8], LEAK_REACHABLE);
+	heap_free(heap);
+}
+
 static void a_beginning_wins_over_an_inside(void **state)
 {
 	(void)state;
@@ -306,6 +326,7 @@ int main(void)
 		cmocka_unit_test(a_chain_of_beginnings_is_reachable),
 		cmocka_unit_test(what_an_inside_leads_to_is_possible),
 		cmocka_unit_test(a_pointer_behind_the_end_is_none),
+		cmocka_unit_test(pointers_in_a_row_are_all_followed),
 		cmocka_unit_test(a_beginning_wins_over_an_inside),
 		cmocka_unit_test(one_of_a_cycle_is_definite),
 		cmocka_unit_test(a_later_leader_takes_over_an_earlier_one),
