@@ -18,6 +18,7 @@
 #include "cmd/leak_judge.h"
 #include "cmd/output_file.h"
 #include "cmd/record_program.h"
+#include "reader/leaked_stacks.h"
 #include "reader/name_cache.h"
 #include "reader/symbol_update.h"
 #include "reporters/text.h"
@@ -285,6 +286,26 @@ static int prepare(struct leak_judge *judge, struct check_options *options, char
 	return record_find_program(options->launch.arguments[0], program_path, capacity);
 }
 
+/* Nobody asks for the log, or for what can only be counted with the blocks that are freed again. */
+static bool needs_unfreed_only(const struct check_options *options)
+{
+	const struct leak_limits *limits = &options->shared.limits;
+	return !options->launch.log_path && !limits->has_max_peak && !limits->has_max_allocations &&
+	       strcmp(options->shared.format->name, "json") != 0;
+}
+
+/* The kinds of leaks whose functions the report may name. */
+static uint32_t reported_kinds(const struct check_options *options)
+{
+	const struct leak_options *shared = &options->shared;
+	bool names_all = shared->shows_holders || shared->prints_suppressions ||
+			 shared->baseline_path || shared->suppression_count > 0 ||
+			 shared->format != &leak_formats[0];
+	return names_all ? LEAKED_STACKS_ALL
+			 : shared->limits.fail_on | 1u << LEAK_DEFINITE | 1u << LEAK_INDIRECT |
+				   1u << LEAK_POSSIBLE;
+}
+
 static int run(int argument_count, char **arguments)
 {
 	char program_path[PATH_MAX];
@@ -302,7 +323,8 @@ static int run(int argument_count, char **arguments)
 	int status = prepare(&judge, &options, program_path, sizeof(program_path));
 	judge.unclassified_limit = UNCLASSIFIED_LISTED;
 	options.launch.program_path = program_path;
-	options.launch.only_leak_symbols = options.launch.log_path == NULL;
+	options.launch.only_leak_symbols = options.launch.log_path ? 0 : reported_kinds(&options);
+	options.launch.only_unfreed = needs_unfreed_only(&options);
 	if (status == 0 && !options.launch.log_path &&
 	    !make_directory(&options, log_path, sizeof(log_path)))
 		status = EXIT_TRACER_FAILED;

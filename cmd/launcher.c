@@ -161,6 +161,7 @@ static bool fork_collector(struct launcher *launcher, const char *log_path, fini
 			.no_children = options->no_children,
 			.leak_check = options->leak_check,
 			.scrub = options->leak_check && !options->no_scrub,
+			.only_unfreed = options->only_unfreed,
 			.sampling = options->sampling,
 			.arguments = (const char *const *)options->arguments,
 			.argument_count = count_arguments(options->arguments),

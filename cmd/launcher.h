@@ -20,10 +20,11 @@ struct launch_options {
 	bool no_children;
 	bool leak_check; /* see struct collector_options */
 	bool no_scrub;
+	bool only_unfreed;
 	struct sampling_options sampling;
 	bool no_symbols;
-	bool only_leak_symbols; /* names for a leak check's report only */
-	unsigned tree_wait_s;   /* how long to wait for processes that the program leaves behind */
+	uint32_t only_leak_symbols; /* names for a report on leaks of these kinds; 0: all names */
+	unsigned tree_wait_s; /* how long to wait for processes that the program leaves behind */
 };
 
 struct launch_result {

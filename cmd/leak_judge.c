@@ -171,7 +171,7 @@ enum mt_status leak_judge_log(struct leak_judge *judge, const char *log_path, ui
 	}
 	if (status != MT_OK)
 		return status;
-	const char *reason = loaded_log_incomplete_reason(&log);
+	const char *reason = loaded_log_loss_reason(&log);
 	if (reason && judge->tells_incomplete)
 		print_error("%s: the report is incomplete: %s", log_path, reason);
 	status = profile_new(&log, &profile, error);

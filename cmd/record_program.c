@@ -144,7 +144,8 @@ static void finish_recording(const struct launch_options *launch_options, const 
 		.is_recorder = true,
 		.has_no_symbols = launch_options->no_symbols,
 		.symbolize.limit_ms = SYMBOLS_LIMIT_MS,
-		.symbolize.only_leaks = launch_options->only_leak_symbols && is_awaited(control_fd),
+		.symbolize.only_leaks = is_awaited(control_fd) ? launch_options->only_leak_symbols
+							       : 0,
 		.symbolize.find_file = find_file,
 		.symbolize.progress = tell_progress,
 		.symbolize.context = &place,

@@ -27,6 +27,7 @@ enum option_key {
 	OPTION_MAX_OVERHEAD,
 	OPTION_NO_CHILDREN,
 	OPTION_NO_SCRUB,
+	OPTION_ONLY_UNFREED,
 	OPTION_NO_SYMBOLS,
 	OPTION_SAMPLE,
 	OPTION_UNWINDER,
@@ -58,6 +59,8 @@ static const struct argp_option option_rows[] = {
 	 "Find out at the end of each process which blocks can't be reached any more (implies "
 	 "--exact)",
 	 0},
+	{"only-unfreed", OPTION_ONLY_UNFREED, NULL, 0,
+	 "With --leak-check: record what is not freed, little of the rest; costs less", 0},
 	{"no-scrub", OPTION_NO_SCRUB, NULL, 0,
 	 "With --leak-check: don't zero blocks before they are freed; stale pointers may hide "
 	 "leaks",
@@ -124,6 +127,8 @@ static void check_leak_check(struct run_options *options, const struct argp_stat
 {
 	if (!options->launch.leak_check && options->launch.no_scrub)
 		argp_error(state, "--no-scrub goes with --leak-check");
+	if (!options->launch.leak_check && options->launch.only_unfreed)
+		argp_error(state, "--only-unfreed goes with --leak-check");
 	if (!options->launch.leak_check)
 		return;
 	if (options->is_sampled || options->has_max_log || options->has_max_overhead)
@@ -173,6 +178,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 		return 0;
 	case OPTION_LEAK_CHECK:
 		launch_options->leak_check = true;
+		return 0;
+	case OPTION_ONLY_UNFREED:
+		launch_options->only_unfreed = true;
 		return 0;
 	case OPTION_NO_SCRUB:
 		launch_options->no_scrub = true;

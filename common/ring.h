@@ -22,6 +22,8 @@
  *   STAMP           | time-stamp counter << 4 | type |  of the records up to the next STAMP
  *   EPOCH           | microseconds << 4 | type |        time of the records that follow
  *   NOTE            | word_count << 32 | subtype << 4 | type |  then word_count words
+ *   DEFERRED        | addr >> 3 |       |      |type|   w1 = a slot of common/deferred.h: an
+ *                    allocation that was not told of when it was made
  *   WIDE            | record type << 4 | type |         the next record has its address in a word
  *                    of its own, in front of the other words, because it does not fit
  *
@@ -52,6 +54,7 @@ enum ring_record {
 	RING_NOTE = 8,
 	RING_WIDE = 9,
 	RING_MOVE_END = 10,
+	RING_DEFERRED = 11,
 };
 
 enum ring_note {
@@ -67,6 +70,9 @@ enum ring_note {
 	RING_NOTE_RESTORE = 10, /* and was not: the thread's last UNMAP failed */
 	RING_NOTE_MARKER = 11,  /* the program wants this time to be known */
 	RING_NOTE_IGNORE = 12,  /* the block at this address is no leak */
+	RING_NOTE_PREVIOUS =
+		13,            /* the next STACK says what it shares with the trace of this slot */
+	RING_NOTE_NUMBER = 14, /* the trace of a slot has this number in common/deferred.h */
 };
 
 enum ring_marker {
@@ -119,6 +125,8 @@ enum ring_marker {
  *   RESTORE   nothing
  *   MARKER    enum ring_marker, TEXT
  *   IGNORE    address
+ *   PREVIOUS  slot
+ *   NUMBER    slot, number
  */
 
 /* Two cache lines: the producer writes the first, the consumer the second. */

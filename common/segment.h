@@ -95,6 +95,7 @@ struct segment_header {
 	uint64_t start_monotonic_ns;
 	uint64_t spool_offset;
 	uint64_t spool_bytes;
+	char deferred_path[64]; /* of the file of common/deferred.h; "": there is none */
 	_Atomic uint64_t chunk_offset[SEGMENT_CHUNKS];
 	_Atomic uint64_t extent_offset[SEGMENT_EXTENTS];
 

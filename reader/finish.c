@@ -227,7 +227,7 @@ static void fill_result(const struct loaded_log *log, struct finish_result *resu
 	result->totals.peak_us = log->replay.peak_us;
 	result->process_count = log->info.image_count;
 	result->untraced_count = (uint32_t)log->info.untraced_count;
-	result->is_complete = loaded_log_incomplete_reason(log) == NULL;
+	result->is_complete = loaded_log_loss_reason(log) == NULL;
 }
 
 static enum mt_status finish_loaded(struct loaded_log *log, const struct finish_options *options,

@@ -29,13 +29,14 @@ bool leaked_stacks_are_scanned(const struct loaded_log *log, uint32_t process)
 	return true;
 }
 
-void leaked_stacks_mark(const struct loaded_log *log, uint32_t process, bool *used)
+void leaked_stacks_mark(const struct loaded_log *log, uint32_t process, uint32_t kinds, bool *used)
 {
 	const struct replay_image *image = log->replay.images[process];
 	const struct leak_marks *marks = &log->info.images[process].leak_marks;
 	if (leaked_stacks_are_scanned(log, process)) {
 		for (size_t i = 0; i < marks->count; i++)
-			mark_leak(&image->trie, &marks->items[i], used);
+			if (kinds & 1u << marks->items[i].leak_kind || marks->suppressions)
+				mark_leak(&image->trie, &marks->items[i], used);
 		return;
 	}
 	for (uint32_t i = 0; i < image->costs.count; i++) {

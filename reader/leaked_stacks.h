@@ -17,7 +17,14 @@
  */
 bool leaked_stacks_are_scanned(const struct loaded_log *log, uint32_t process);
 
-/* Marks the nodes of these stack traces. `used` is [node_count] of the process's trie. */
-void leaked_stacks_mark(const struct loaded_log *log, uint32_t process, bool *used);
+#define LEAKED_STACKS_ALL UINT32_MAX
+
+/*
+ * Marks the nodes of these stack traces.
+ *
+ * kinds  bits 1 << enum leak_kind: others are left out, where a scan told of kinds
+ * used   [node_count] of the process's trie
+ */
+void leaked_stacks_mark(const struct loaded_log *log, uint32_t process, uint32_t kinds, bool *used);
 
 #endif

@@ -373,7 +373,7 @@ void loaded_log_release(struct loaded_log *log)
 	*log = (struct loaded_log){0};
 }
 
-const char *loaded_log_incomplete_reason(const struct loaded_log *log)
+const char *loaded_log_loss_reason(const struct loaded_log *log)
 {
 	const struct log_info *info = &log->info;
 	uint32_t loss = info->loss;
@@ -405,4 +405,13 @@ const char *loaded_log_incomplete_reason(const struct loaded_log *log)
 					    "what was under way then, are here"
 					  : "the log is cut off";
 	return NULL;
+}
+
+const char *loaded_log_incomplete_reason(const struct loaded_log *log)
+{
+	const char *reason = loaded_log_loss_reason(log);
+	if (!reason && log->info.run.only_unfreed)
+		return "it was recorded for a leak check: most blocks that were freed are not in "
+		       "it";
+	return reason;
 }

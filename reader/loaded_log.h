@@ -85,7 +85,10 @@ void loaded_log_release(struct loaded_log *log);
 enum mt_status loaded_log_read_more(struct loaded_log *log, const struct buffer *blocks,
 				    struct mt_error *error) MT_MUST_CHECK;
 
-/* Why the log is not complete, as a sentence part; NULL if it is. */
+/* Why events are missing from the log, or may be, as a sentence part; NULL: they aren't. */
+const char *loaded_log_loss_reason(const struct loaded_log *log);
+
+/* The same, and why the log was never meant to be complete. */
 const char *loaded_log_incomplete_reason(const struct loaded_log *log);
 
 #endif

@@ -94,6 +94,7 @@ static int add_run(struct log_info *info, struct byte_reader *payload, struct mt
 	run->host = take_text(payload);
 	run->directory = take_text(payload);
 	run->version = take_text(payload);
+	run->only_unfreed = byte_reader_left(payload) > 0 && byte_reader_varint(payload) == 1;
 	return payload->failed ? corrupt(error, "RUN") : 1;
 }
 

@@ -24,7 +24,8 @@ struct log_run {
 	char *command; /* arguments joined by spaces, quoted where they need it */
 	char *host;
 	char *directory;
-	char *version; /* of the recorder */
+	char *version;     /* of the recorder */
+	bool only_unfreed; /* blocks that were freed are in it by chance only */
 };
 
 struct log_module {

@@ -174,7 +174,7 @@ static bool add_image(struct profile *profile, struct call_tree *tree, uint32_t 
 		mark_used(image, &image->costs, used);
 		if (mappings)
 			mark_used(image, &mappings->costs, used);
-		leaked_stacks_mark(profile->log, index, used);
+		leaked_stacks_mark(profile->log, index, LEAKED_STACKS_ALL, used);
 		has_memory = call_tree_add_image(tree, index, used, nodes);
 	}
 	if (has_memory) {

@@ -173,6 +173,13 @@ static const char *file_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
+/* Short names are parts of the whole: what a pattern begins with must be in there. */
+static bool may_match_short_name(const char *pattern, const char *function)
+{
+	size_t length = strcspn(pattern, "*?<");
+	return strpbrk(function, ":(<") && memmem(function, strlen(function), pattern, length);
+}
+
 /*
  * valgrind calls an inlined C++ function by its own name alone, "make_shared<Cyc>", and mangled
  * names have no return types. A pattern of only wildcards has matched already.
@@ -182,7 +189,7 @@ static bool matches_short_name(const char *pattern, const struct profile_frame *
 {
 	struct cxx_name name;
 	char own[256];
-	if (!strpbrk(function, ":(<") || !cxx_name_split(&name, function))
+	if (!may_match_short_name(pattern, function) || !cxx_name_split(&name, function))
 		return false;
 	if (name.qualified != function && suppression_globs(pattern, name.qualified))
 		return true;

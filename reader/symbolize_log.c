@@ -141,7 +141,7 @@ static bool want_image(struct job *job, uint32_t index)
 	bool *used = job->options->only_leaks ? calloc(trie->node_count, sizeof(*used)) : NULL;
 	bool has_memory = objects != NULL && (used || !job->options->only_leaks);
 	if (used && has_memory)
-		leaked_stacks_mark(job->log, index, used);
+		leaked_stacks_mark(job->log, index, job->options->only_leaks, used);
 	for (uint32_t m = 0; m < logged->module_count && has_memory; m++) {
 		const struct log_module *module = &logged->modules[m];
 		objects[m + 1] = symbols_object(&job->log->symbols, module->path, module->build_id,

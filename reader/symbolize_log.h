@@ -19,8 +19,8 @@
 
 struct symbolize_options {
 	struct symbolizer_options symbolizer;
-	uint64_t limit_ms; /* 0: none */
-	bool only_leaks;   /* only addresses of leaked_stacks.h */
+	uint64_t limit_ms;   /* 0: none */
+	uint32_t only_leaks; /* only addresses of leaked_stacks.h, of these kinds; 0: all */
 	bool improves; /* look up again what is not known with file and line; what is better counts
 			*/
 	int cache_fd;  /* see name_cache_open_directory; used if has_cache, borrowed */

@@ -236,7 +236,7 @@ static bool question_leaks(struct leak_verdict *verdict, const struct leak_list 
 static bool question_recording(struct leak_verdict *verdict, const struct profile *profile,
 			       const struct leak_limits *limits)
 {
-	const char *reason = loaded_log_incomplete_reason(profile->log);
+	const char *reason = loaded_log_loss_reason(profile->log);
 	if (profile->log->is_live) /* else so far is what is asked for */
 		reason = limits->expects_scans ? "a process that the program left behind still runs"
 					       : NULL;
@@ -245,6 +245,12 @@ static bool question_recording(struct leak_verdict *verdict, const struct profil
 		return false;
 	if (profile->log->info.image_count == 0 &&
 	    !add_finding(verdict, LEAKS_UNJUDGED, "recording", "no process was recorded"))
+		return false;
+	if (profile->log->info.run.only_unfreed &&
+	    (limits->has_max_peak || limits->has_max_allocations) &&
+	    !add_finding(verdict, LEAKS_UNJUDGED, "recording",
+			 "the log has only what was not freed: it tells neither the peak nor the "
+			 "number of allocations"))
 		return false;
 	return strcmp(profile_mode(profile), "exact") == 0 ||
 	       add_finding(verdict, LEAKS_UNJUDGED, "recording",

@@ -173,7 +173,7 @@ enum mt_status leaks_print_json(const struct leak_report *report, FILE *output,
 {
 	const struct leak_list *list = report->list;
 	const struct replay_totals *totals = &list->profile->totals;
-	const char *reason = loaded_log_incomplete_reason(list->profile->log);
+	const char *reason = loaded_log_loss_reason(list->profile->log);
 	cJSON *object = cJSON_CreateObject();
 	(void)cJSON_AddBoolToObject(object, "complete", reason == NULL);
 	add_text_or_null(object, "incomplete_reason", reason);
@@ -184,8 +184,13 @@ enum mt_status leaks_print_json(const struct leak_report *report, FILE *output,
 		add_sum(kinds, leak_kind_name((enum leak_kind)kind),
 			leak_list_sum(list, (enum leak_kind)kind));
 	add_sum(object, "suppressed", leak_list_suppressed(list));
-	json_add_count(object, "peak_bytes", totals->peak_bytes);
-	json_add_count(object, "allocations", totals->allocations);
+	if (list->profile->log->info.run.only_unfreed) {
+		(void)cJSON_AddNullToObject(object, "peak_bytes");
+		(void)cJSON_AddNullToObject(object, "allocations");
+	} else {
+		json_add_count(object, "peak_bytes", totals->peak_bytes);
+		json_add_count(object, "allocations", totals->allocations);
+	}
 	add_suppressions(object, report->suppressions);
 	if (report->has_baseline)
 		json_add_count(object, "baseline_gone", report->gone_count);

@@ -246,7 +246,7 @@ enum mt_status leaks_print_text(const struct leak_report *report, FILE *output,
 				struct mt_error *error)
 {
 	const struct leak_list *list = report->list;
-	const char *reason = loaded_log_incomplete_reason(list->profile->log);
+	const char *reason = loaded_log_loss_reason(list->profile->log);
 	if (reason)
 		(void)fprintf(output, "Incomplete: %s.\n", reason);
 	print_sums(report, output);

@@ -35,6 +35,7 @@ static void image_free(struct recorded_image *image)
 	event_encoder_release(&image->encoder);
 	mapping_batch_release(&image->mappings);
 	free(image->ignored);
+	free(image->numbered);
 	free(image);
 }
 

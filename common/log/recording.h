@@ -33,6 +33,18 @@ struct ignored_block {
 	uint64_t event;
 };
 
+/* What a number of common/deferred.h stands for. */
+struct numbered_stack {
+	uint32_t node; /* of the image's trie */
+	uint32_t thread;
+};
+
+/* An allocation that was not told of when it was made. */
+struct deferred_block {
+	uint64_t address;
+	uint64_t slot; /* as in common/deferred.h */
+};
+
 struct recorded_image {
 	uint64_t serial;
 	uint64_t parent_serial; /* image that it was forked from; 0: started by exec */
@@ -63,6 +75,8 @@ struct recorded_image {
 	struct ignored_block *ignored; /* [ignored_count] if births are kept */
 	size_t ignored_count;
 	size_t ignored_capacity;
+	struct numbered_stack *numbered; /* [numbered_count] by number */
+	uint32_t numbered_count;
 	uint64_t first_us; /* times of the batch's events */
 	uint64_t last_us;
 	uint64_t event_count; /* of all batches */
@@ -138,6 +152,17 @@ enum mt_status recording_decode(struct recording *recording, bool takes_all,
 
 /* Writes what is new. returns MT_ERR_IO, MT_ERR_NO_MEMORY */
 enum mt_status recording_commit(struct recording *recording, struct mt_error *error) MT_MUST_CHECK;
+
+/*
+ * Takes down allocations of an image that were deferred, in blocks of the log of their own, with
+ * their own times: those may be long past.
+ *
+ * blocks   [count] by ascending time
+ * returns  as recording_commit
+ */
+enum mt_status recording_add_deferred(struct recording *recording, struct recorded_image *image,
+				      const struct deferred_block *blocks, size_t count,
+				      struct mt_error *error) MT_MUST_CHECK;
 
 /* Events decoded and not committed. */
 uint64_t recording_uncommitted_events(const struct recording *recording);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/deferred.h"
 #include "common/log/recording.h"
 #include "common/log/recording_state.h"
 
@@ -381,6 +382,40 @@ static bool note_ignore(struct recorded_image *image, struct note_reader *note)
 	return true;
 }
 
+/* The next trace is defined by what it shares with that of a slot. */
+static bool note_previous(struct ring_decoder *decoder, struct note_reader *note)
+{
+	uint64_t slot = next_word(note);
+	if (note->failed || slot >= RING_SLOTS)
+		return false;
+	decoder->previous_stack = decoder->slots[slot];
+	return true;
+}
+
+static bool note_number(struct recorded_image *image, const struct ring_decoder *decoder,
+			struct note_reader *note)
+{
+	uint64_t slot = next_word(note);
+	uint64_t number = next_word(note);
+	if (note->failed || slot >= RING_SLOTS || number > DEFERRED_STACKS_MAX)
+		return false;
+	if (number >= image->numbered_count) {
+		uint32_t count = (uint32_t)number * 2 + 256;
+		struct numbered_stack *grown = realloc(image->numbered, count * sizeof(*grown));
+		if (!grown)
+			return false;
+		memset(grown + image->numbered_count, 0,
+		       (count - image->numbered_count) * sizeof(*grown));
+		image->numbered = grown;
+		image->numbered_count = count;
+	}
+	image->numbered[number] = (struct numbered_stack){
+		.node = decoder->slots[slot],
+		.thread = decoder->thread,
+	};
+	return true;
+}
+
 bool recording_note(struct recording *recording, struct recorded_image *image,
 		    struct ring_decoder *decoder, enum ring_note note, const uint64_t *words,
 		    size_t word_count)
@@ -412,6 +447,10 @@ bool recording_note(struct recording *recording, struct recorded_image *image,
 		return note_marker(recording, image, decoder, &reader);
 	case RING_NOTE_IGNORE:
 		return note_ignore(image, &reader);
+	case RING_NOTE_PREVIOUS:
+		return note_previous(decoder, &reader);
+	case RING_NOTE_NUMBER:
+		return note_number(image, decoder, &reader);
 	}
 	return false;
 }

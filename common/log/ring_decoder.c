@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "common/log/ring_decoder.h"
 
+#include "common/deferred.h"
 #include "common/log/recording.h"
 
 /* Words are trusted as little as a file's: a traced program may have scribbled over the ring. */
@@ -71,6 +72,32 @@ add_event(struct cursor *cursor, enum event_operation operation, uint64_t word, 
 		cursor->decoder->previous_stack = stack;
 	}
 	batch->event_count++;
+	return true;
+}
+
+/* The trace that a deferred allocation's number stands for; the root: it is not known. */
+static struct numbered_stack numbered_stack(const struct recorded_image *image, uint64_t slot)
+{
+	uint32_t number = deferred_slot_stack(slot);
+	struct numbered_stack unknown = {.node = STACK_ROOT};
+	return number < image->numbered_count ? image->numbered[number] : unknown;
+}
+
+static __attribute__((noinline)) bool decode_deferred(struct cursor *cursor, uint64_t word)
+{
+	struct event_batch *batch = &cursor->image->batch;
+	if (!has_words(cursor, 1))
+		return false;
+	uint64_t address = ring_word_address(word);
+	uint64_t slot = cursor->words[cursor->at++];
+	unsigned kind = deferred_slot_kind(slot);
+	if (kind >= ALLOCATION_KIND_COUNT || address == 0 ||
+	    (!cursor->is_settled && !note_changes(cursor)))
+		return false;
+	batch->codes[batch->event_count] = EVENT_CODE(EVENT_ALLOCATE, kind);
+	batch->addresses[batch->event_count++] = address;
+	batch->sizes[batch->block_count] = deferred_slot_size(slot);
+	batch->stacks[batch->block_count++] = numbered_stack(cursor->image, slot).node;
 	return true;
 }
 
@@ -160,6 +187,8 @@ static inline bool decode_record(struct cursor *cursor)
 		return decode_note(cursor, word);
 	case RING_WIDE:
 		return decode_wide(cursor, word);
+	case RING_DEFERRED:
+		return decode_deferred(cursor, word);
 	}
 	return false;
 }
@@ -201,6 +230,7 @@ size_t ring_record_words(uint64_t word)
 	switch (word & RING_TYPE_MASK) {
 	case RING_ALLOCATE:
 	case RING_MOVE_END:
+	case RING_DEFERRED:
 		return 2;
 	case RING_RELEASE:
 	case RING_MOVE_BEGIN:

@@ -22,6 +22,7 @@
 #include "common/log/recording_state.h"
 #include "common/sys.h"
 #include "libtrack/collector/address_pages.h"
+#include "libtrack/collector/deferred_file.h"
 #include "libtrack/collector/drain.h"
 #include "libtrack/collector/leak_scans.h"
 #include "libtrack/collector/module_files.h"
@@ -52,6 +53,7 @@ struct collector {
 	struct drain drain;
 	struct process_table processes;
 	struct sampling_control sampling;
+	struct deferred_file deferred;
 	struct leak_scans leak_scans;
 	struct module_files *module_files;
 	bool launcher_left;
@@ -208,6 +210,8 @@ static void write_run(struct collector *collector)
 	buffer_string(&fields, host, strlen(host));
 	buffer_string(&fields, directory, strlen(directory));
 	buffer_string(&fields, MEMTRACE_VERSION, strlen(MEMTRACE_VERSION));
+	if (options->only_unfreed)
+		buffer_varint(&fields, 1);
 	struct log_block block = {.kind = LOG_BLOCK_RUN, .image = LOG_NO_IMAGE};
 	log_writer_add(&collector->writer, &block, &fields);
 	buffer_release(&command);
@@ -301,8 +305,11 @@ static enum mt_status set_up(struct collector *collector, struct mt_error *error
 		.segment = &collector->segment,
 		.recording = collector->recording,
 	};
+	if (collector->options->only_unfreed)
+		deferred_file_create(&collector->deferred, header);
 	collector->leak_scans = (struct leak_scans){
 		.segment = &collector->segment,
+		.deferred = &collector->deferred,
 		.recording = collector->recording,
 		.processes = &collector->processes,
 	};
@@ -448,6 +455,10 @@ static enum mt_status end_dead_images(struct collector *collector, struct mt_err
 			.slack_usable_bytes = atomic_load(&slot->slack_usable_bytes),
 		};
 		collector->loss |= end.loss;
+		status = deferred_file_collect(&collector->deferred, collector->recording,
+					       watched->image, error);
+		if (status != MT_OK)
+			break;
 		recording_end_image(collector->recording, watched->image, collector->now_us, &end);
 		is_any_over = true;
 	}
@@ -459,6 +470,7 @@ static enum mt_status end_dead_images(struct collector *collector, struct mt_err
 			continue;
 		drain_release_rings(&collector->drain, watched->slot);
 		address_pages_give_back(&collector->pages, watched->serial);
+		deferred_file_give_back(&collector->deferred, watched->serial);
 		process_table_forget(table, i);
 	}
 	return status;
@@ -659,6 +671,7 @@ static void release(struct collector *collector, bool removes_log)
 	recording_free(collector->recording);
 	log_writer_release(&collector->writer);
 	address_pages_release(&collector->pages);
+	deferred_file_release(&collector->deferred);
 	segment_file_release(&collector->segment, true);
 	free(collector->new_path);
 }
@@ -666,8 +679,11 @@ static void release(struct collector *collector, bool removes_log)
 enum mt_status collector_run(const struct collector_options *options, int control_fd,
 			     struct collector_result *ret_result, struct mt_error *error)
 {
-	struct collector collector = {
-		.options = options, .control_fd = control_fd, .log_fd = -1, .segment.fd = -1};
+	struct collector collector = {.options = options,
+				      .control_fd = control_fd,
+				      .log_fd = -1,
+				      .segment.fd = -1,
+				      .deferred.fd = -1};
 	struct mt_error failure = {0};
 	*ret_result = (struct collector_result){.log_fd = -1, .segment_fd = -1};
 	detach(control_fd);

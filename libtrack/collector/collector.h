@@ -29,8 +29,9 @@ struct collector_options {
 	bool overwrites; /* an existing log */
 	enum unwinder_kind unwinder;
 	bool no_children;
-	bool leak_check; /* scan every process for leaks when it ends; with exact sampling only */
-	bool scrub;      /* with leak_check: zero blocks before they are freed */
+	bool leak_check;   /* scan every process for leaks when it ends; with exact sampling only */
+	bool scrub;        /* with leak_check: zero blocks before they are freed */
+	bool only_unfreed; /* with leak_check: of what is freed again the log need not know */
 	struct sampling_options sampling;
 	const char *const *arguments; /* [argument_count] of the program, for the log */
 	size_t argument_count;

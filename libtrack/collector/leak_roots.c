@@ -119,7 +119,7 @@ static bool is_segment(const struct leak_mapping *mapping)
 {
 	return mapping->is_shared && (has_suffix(mapping->path, SEGMENT_SUFFIX) ||
 				      has_suffix(mapping->path, SEGMENT_SUFFIX " (deleted)") ||
-				      strncmp(mapping->path, "/memfd:memtrace-segment", 23) == 0);
+				      strncmp(mapping->path, "/memfd:memtrace-", 16) == 0);
 }
 
 /* Reading these may have effects. */

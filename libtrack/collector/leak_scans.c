@@ -6,6 +6,7 @@
 #include "common/leak_protocol.h"
 #include "common/log/recording_state.h"
 #include "common/sys.h"
+#include "libtrack/collector/deferred_file.h"
 #include "libtrack/collector/leak_scan.h"
 
 /* Threads that could not be parked may keep a ring from being decoded in full. */
@@ -81,10 +82,12 @@ static uint64_t *carrier(const struct leak_scans *scans, uint32_t slot)
 }
 
 static enum mt_status start(struct leak_scans *scans, struct running_scan *running,
-			    const struct recorded_image *image, struct mt_error *error)
+			    struct recorded_image *image, struct mt_error *error)
 {
 	/* Releases are matched with their allocations when events are encoded. */
 	enum mt_status status = recording_commit(scans->recording, error);
+	if (status == MT_OK)
+		status = deferred_file_collect(scans->deferred, scans->recording, image, error);
 	uint64_t *words = carrier(scans, running->slot);
 	if (status == MT_OK && words)
 		running->scan = leak_scan_start(image, slot_of(scans, running->slot), words);

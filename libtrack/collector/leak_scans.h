@@ -10,10 +10,12 @@
 #include "common/status.h"
 #include "libtrack/collector/process_table.h"
 
+struct deferred_file;
 struct running_scan;
 
 struct leak_scans {
 	struct segment_file *segment;
+	struct deferred_file *deferred;
 	struct recording *recording;
 	const struct process_table *processes;
 	struct running_scan *items; /* [count] */

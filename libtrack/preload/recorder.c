@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/counter.h"
+#include "libtrack/preload/deferred_blocks.h"
 #include "libtrack/preload/foreign_blocks.h"
 #include "libtrack/preload/page_owners.h"
 #include "libtrack/preload/recorded_map.h"
@@ -127,10 +128,22 @@ static inline void put_event(struct thread_block *block, enum ring_record type, 
 	thread_put(block, ring_word(type, kind, slot, 0));
 }
 
+/* Words of the definition of a new name, for which there must be room. */
+static uint64_t stack_words(const struct thread_block *block, struct stack_name name)
+{
+	return name.is_new ? 3u + block->names.depth - name.kept : 0;
+}
+
 static void put_stack(struct thread_block *block, struct stack_name name)
 {
-	const struct stack_names *names = &block->names;
+	struct stack_names *names = &block->names;
 	uint64_t count = names->depth - name.kept;
+	if (tracker.defers) {
+		/* The trace before may have come with no event. */
+		thread_put(block, ring_note_word(RING_NOTE_PREVIOUS, 1));
+		thread_put(block, name.previous);
+		names->numbers[name.slot] = 0;
+	}
 	thread_put(block, RING_STACK | (uint64_t)name.slot << RING_STACK_SLOT_SHIFT |
 				  count << RING_STACK_COUNT_SHIFT |
 				  (uint64_t)name.kept << RING_STACK_KEPT_SHIFT);
@@ -154,13 +167,10 @@ struct allocation {
 	uint64_t interval_bytes;
 };
 
-static inline void record_allocation(struct thread_block *block,
-				     const struct allocation *allocation,
-				     const struct unwind_start *start)
+static inline void record_named(struct thread_block *block, const struct allocation *allocation,
+				struct stack_name name)
 {
-	struct stack_name name = stack_capture(block, start);
-	uint64_t stack_words = name.is_new ? 1u + block->names.depth - name.kept : 0;
-	if (!thread_reserve(block, GROUP_OVERHEAD_WORDS + stack_words + EVENT_WORDS))
+	if (!thread_reserve(block, GROUP_OVERHEAD_WORDS + stack_words(block, name) + EVENT_WORDS))
 		return;
 	/* Frames may be in modules that another thread has announced. */
 	group_begin(block, (uint64_t)allocation->address, name.is_new);
@@ -172,6 +182,54 @@ static inline void record_allocation(struct thread_block *block,
 		  (uint64_t)allocation->address);
 	thread_put(block, allocation->size_bytes);
 	group_end(block);
+}
+
+/* Tells the number of a stack trace, and the trace if it is new. returns 0: it can't have one */
+static __attribute__((noinline)) uint32_t number_stack(struct thread_block *block,
+						       struct stack_name name)
+{
+	uint32_t number = deferred_blocks_number_stack();
+	if (!number || !thread_reserve(block, GROUP_OVERHEAD_WORDS + stack_words(block, name) + 3))
+		return 0;
+	group_begin_note(block);
+	if (name.is_new)
+		put_stack(block, name);
+	thread_put(block, ring_note_word(RING_NOTE_NUMBER, 2));
+	thread_put(block, name.slot);
+	thread_put(block, number);
+	group_end(block);
+	block->names.numbers[name.slot] = number;
+	return number;
+}
+
+/* Puts the allocation down where only a scan looks. returns false: it is to be told of */
+static inline bool defer(struct thread_block *block, const struct allocation *allocation,
+			 struct stack_name name)
+{
+	if (allocation->type != RING_ALLOCATE || allocation->size_bytes > DEFERRED_SIZE_MAX ||
+	    allocation->kind == ALLOCATION_POOL || block->is_side || thread_self.ignoring)
+		return false;
+	_Atomic uint64_t *slot = deferred_blocks_make((uintptr_t)allocation->address);
+	if (!slot)
+		return false;
+	uint32_t number = name.is_new ? 0 : block->names.numbers[name.slot];
+	if (!number && !(number = number_stack(block, name)))
+		return false;
+	thread_self.deferred = ~(uintptr_t)allocation->address;
+	atomic_store_explicit(slot,
+			      deferred_slot_make(deferred_time_encode(elapsed_us()),
+						 allocation->size_bytes, allocation->kind, number),
+			      memory_order_relaxed);
+	return true;
+}
+
+static inline void record_allocation(struct thread_block *block,
+				     const struct allocation *allocation,
+				     const struct unwind_start *start)
+{
+	struct stack_name name = stack_capture(block, start);
+	if (!tracker.defers || !defer(block, allocation, name))
+		record_named(block, allocation, name);
 }
 
 /* By the program (api.c). Releases are recorded all the same. */
@@ -245,14 +303,18 @@ void recorder_allocated(enum allocation_kind kind, const void *address, size_t s
 void recorder_moved(const void *address, size_t size_bytes, uint64_t interval_bytes,
 		    const struct unwind_start *start)
 {
-	const struct allocation allocation = {RING_MOVE_END, ALLOCATION_REALLOC, address,
-					      size_bytes, interval_bytes};
+	/* The collector does not know of a block that had been deferred. */
+	bool is_known = !thread_self.moving;
+	const struct allocation allocation = {is_known ? RING_MOVE_END : RING_ALLOCATE,
+					      ALLOCATION_REALLOC, address, size_bytes,
+					      interval_bytes};
 	record(&allocation, start);
 }
 
 struct recorder_position recorder_position(void)
 {
-	const struct thread_self *self = &thread_self;
+	struct thread_self *self = &thread_self;
+	self->deferred = 0;
 	return (struct recorder_position){
 		.countdown = self->countdown,
 		.head = self->block ? self->block->head : 0,
@@ -263,7 +325,7 @@ bool recorder_has_seen(const struct recorder_position *before, const void *addre
 {
 	const struct thread_self *self = &thread_self;
 	const struct thread_block *block = self->block;
-	if (self->countdown != before->countdown)
+	if (self->countdown != before->countdown || self->deferred == ~(uintptr_t)address)
 		return true;
 	if (!block || block->head == before->head)
 		return false;
@@ -328,18 +390,26 @@ void recorder_released(enum allocation_kind kind, const void *address)
 {
 	if (__builtin_expect(thread_self.releasing == address, 0))
 		return;
-	if (take_from_log(address))
+	if (!deferred_blocks_take(address) && take_from_log(address))
 		(void)record_address(RING_RELEASE, kind, address); /* else: recording is over */
 }
 
 bool recorder_move_begins(const void *address)
 {
+	thread_self.moving = deferred_blocks_take(address);
+	if (thread_self.moving)
+		return true;
 	return take_from_log(address) &&
 	       record_address(RING_MOVE_BEGIN, ALLOCATION_REALLOC, address);
 }
 
 void recorder_move_failed(const void *address)
 {
+	if (thread_self.moving) {
+		atomic_store_explicit(deferred_blocks_make((uintptr_t)address), thread_self.moving,
+				      memory_order_relaxed);
+		return;
+	}
 	if (!tracker.marks_blocks || recorded_map_add(address))
 		(void)record_address(RING_MOVE_FAILED, ALLOCATION_REALLOC, address);
 }
@@ -366,8 +436,7 @@ void recorder_mapped(enum mapping_source source, const void *address, size_t siz
 	if (!block)
 		return;
 	struct stack_name name = stack_capture(block, start);
-	uint64_t stack_words = name.is_new ? 1u + block->names.depth - name.kept : 0;
-	if (thread_reserve(block, GROUP_OVERHEAD_WORDS + stack_words + 4)) {
+	if (thread_reserve(block, GROUP_OVERHEAD_WORDS + stack_words(block, name) + 4)) {
 		group_begin_note(block);
 		if (name.is_new)
 			put_stack(block, name);
@@ -468,6 +537,13 @@ bool recorder_note_module(struct thread_block *block, const struct module_note *
 
 void recorder_note_ignore(struct thread_block *block, const void *address)
 {
+	uint64_t deferred = deferred_blocks_take(address);
+	if (deferred && thread_reserve(block, GROUP_OVERHEAD_WORDS + 2)) {
+		group_begin_note(block);
+		thread_put(block, ring_word(RING_DEFERRED, 0, 0, (uint64_t)address));
+		thread_put(block, deferred);
+		group_end(block);
+	}
 	if (!note_begin(block, RING_NOTE_IGNORE, 1))
 		return;
 	thread_put(block, (uint64_t)address);

@@ -24,14 +24,17 @@ struct stack_names {
 	uint64_t slot_hash[RING_SLOTS];         /* 0 = empty */
 	uint8_t newer[RING_SLOTS / 2];          /* of a pair: the one that was defined last */
 	uint32_t depth;                         /* of the previous trace */
+	uint32_t last_slot;                     /* and its name */
+	uint32_t numbers[RING_SLOTS];           /* of deferred_blocks.h, by slot; 0: none */
 	uint64_t previous[LIMIT_FRAMES + 1];    /* outermost first */
 	uint64_t prefix_hash[LIMIT_FRAMES + 1]; /* [n]: of the n + 1 outermost frames */
 };
 
 struct stack_name {
 	uint32_t slot;
-	uint32_t kept; /* outermost frames shared with the trace before */
-	bool is_new;   /* to be defined with the frames of names->previous from `kept` on */
+	uint32_t previous; /* slot of the trace before */
+	uint32_t kept;     /* outermost frames shared with the trace before */
+	bool is_new;       /* to be defined with the frames of names->previous from `kept` on */
 };
 
 static const uint64_t stack_names_seed = 0x51ed270b8d2f4a35u;
@@ -55,7 +58,10 @@ static inline struct stack_name stack_names_find(struct stack_names *names, uint
 		slot = pair * 2 + names->newer[pair];
 		names->slot_hash[slot] = hash;
 	}
-	return (struct stack_name){.slot = slot, .kept = kept, .is_new = is_new};
+	uint32_t previous = names->last_slot;
+	names->last_slot = slot;
+	return (struct stack_name){
+		.slot = slot, .previous = previous, .kept = kept, .is_new = is_new};
 }
 
 /* Forgets all names: the next trace is defined from its first frame. */

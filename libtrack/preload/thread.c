@@ -330,13 +330,18 @@ static bool is_abandoned(const struct thread_block *block, uintptr_t entry, uint
 	return stack_bounds_contain(bounds, entry);
 }
 
+static void forget_stacks(struct thread_block *block)
+{
+	stack_names_clear(&block->names);
+	unwind_forget(&block->unwind);
+}
+
 /* Drops a record that was begun, and what the ring's reader may not have been told of. */
 static void give_up_record(struct thread_block *block)
 {
 	block->head = atomic_load_explicit(&block->ring->head, memory_order_relaxed);
 	block->epoch_us = UINT64_MAX;
-	stack_names_clear(&block->names);
-	unwind_forget(&block->unwind);
+	forget_stacks(block);
 	atomic_store_explicit(&block->ring->busy, 0, memory_order_relaxed);
 	atomic_fetch_add_explicit(&own_image()->skipped_events, 1, memory_order_relaxed);
 }
@@ -427,10 +432,14 @@ static struct thread_block *attach(struct thread_self *self)
 		return NULL;
 	uint32_t loss = 0;
 	struct thread_block *block = idle_pop();
-	if (block)
+	if (block) {
 		stack_bounds_init(&block->unwind.bounds);
-	else
+		/* A number stands for a thread too. */
+		if (tracker.defers)
+			forget_stacks(block);
+	} else {
 		block = block_new(&loss);
+	}
 	if (!block && is_filtered() && atomic_load(&threads.side)) {
 		self->has_left = 1; /* it shares the side ring from the start */
 		return enter_side(self, false);

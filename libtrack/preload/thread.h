@@ -61,6 +61,8 @@ struct thread_self {
 	uint32_t is_moving;     /* in a realloc: must not be parked (leak_park.h) ... */
 	uint32_t park_wanted;   /* ... though it was asked to */
 	uint32_t ignoring;      /* what it allocates is no leak: depth of such scopes */
+	uint64_t moving;        /* what was deferred of the block that a realloc has released */
+	uintptr_t deferred;     /* ~ address of the last block that was: no pointer to it */
 	uint32_t until_slack;   /* allocations up to the next one that is measured (slack.h) */
 	uintptr_t exit_stack;   /* where the stack was of whoever called exit; 0: nobody has */
 	uintptr_t daemon_stack; /* the same for daemon, as long as that runs */

@@ -9,6 +9,7 @@
 #include "common/leak_protocol.h"
 #include "common/sys.h"
 #include "libtrack/preload/allocators.h"
+#include "libtrack/preload/deferred_blocks.h"
 #include "libtrack/preload/environment.h"
 #include "libtrack/preload/leak_check.h"
 #include "libtrack/preload/modules.h"
@@ -241,6 +242,7 @@ void tracker_enter_child(uint32_t pid)
 		return;
 	}
 	modules_reset();
+	deferred_blocks_enter_child();
 	atomic_store(&tracker.stamping, 0);
 	thread_start_process(true);
 	tracker.alive = mark_alive();
@@ -264,6 +266,7 @@ static bool start(void)
 		scrub_start();
 		atomic_store(&tracker.scrubs, 1);
 	}
+	deferred_blocks_start();
 	return claim_image(0);
 }
 

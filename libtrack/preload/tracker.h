@@ -42,6 +42,7 @@ struct tracker {
 	struct segment_header *segment;
 	bool marks_blocks; /* some allocations may not be recorded (recorded_map.h) */
 	bool measures_overhead;
+	bool defers; /* the collector is told of blocks that live on only (deferred_blocks.h) */
 	const uint32_t *alive; /* 0 in a fork's child that no fork handler told us of */
 	_Atomic(void *) chunks[SEGMENT_CHUNKS]; /* mapped chunks of the segment */
 	char session[4096];                     /* value of ENV_SESSION */

@@ -11,16 +11,17 @@ import unittest
 
 from support import MEMTRACE, PROGRAMS, MemtraceTest, program, run
 
-SCRUBBED = ("--leak-check",)
 THREAD_NOT_PARKED = 1
 INCOMPLETE = 2
 
 
 class LeakScanTest(MemtraceTest):
-    def scan(self, *command, options=SCRUBBED, status=0, **run_options):
+    check = ("--leak-check",)  # how to record with a leak check
+
+    def scan(self, *command, options=None, status=0, **run_options):
         """Records with a leak check; returns the kinds by block size, for each image."""
         self.log.unlink(missing_ok=True)
-        done = self.record(*command, options=options, **run_options)
+        done = self.record(*command, options=self.check if options is None else options, **run_options)
         self.assertEqual(done.returncode, status, done.stderr.decode(errors="replace"))
         return self.marks()
 
@@ -145,7 +146,7 @@ class Traps(LeakScanTest):
         self.assertEqual(images[0], {7204: {"definite": 100}})
 
     def test_without_scrubbing_stale_words_hide_leaks(self):
-        images = self.scan(program("leak_cases"), "stale", options=("--leak-check", "--no-scrub"))
+        images = self.scan(program("leak_cases"), "stale", options=(*self.check, "--no-scrub"))
         self.assertGreater(images[0][7204].get("reachable", 0), 50)
 
     def test_stale_words_that_a_realloc_leaves_behind(self):
@@ -220,7 +221,7 @@ class Ends(LeakScanTest):
                               ("last-twice", b"double free"), ("damaged-header", b"corruption")):
             with self.subTest(name):
                 self.log.unlink(missing_ok=True)
-                done = self.record(program("leak_cases"), name, options=SCRUBBED)
+                done = self.record(program("leak_cases"), name, options=self.check)
                 self.assertEqual(done.returncode, 128 + signal.SIGABRT, done.stderr)
                 self.assertIn(message, done.stderr)
                 self.assertEqual(self.marks(), {})
@@ -265,6 +266,10 @@ class Ends(LeakScanTest):
 
 
 class OnRequest(LeakScanTest):
+    def test_what_a_child_frees_is_its_own_copy(self):
+        images = self.scan(program("leak_cases"), "child-frees")
+        self.assertEqual(images, {0: {7421: {"definite": 1}}, 1: {7423: {"definite": 1}}})
+
     def test_ignored_blocks_and_what_they_hold(self):
         images = self.scan(program("leak_cases"), "asks-for-mercy")
         self.assertEqual(images[0], {
@@ -319,7 +324,7 @@ class OnRequest(LeakScanTest):
         return server, pid
 
     def test_a_running_process_again_and_again(self):
-        server, pid = self.start_server("--leak-check")
+        server, pid = self.start_server(*self.check)
         for lost in range(3):
             done = run(MEMTRACE, "leak-check", "--json", pid)
             self.assertEqual(done.returncode, 23, done.stderr.decode(errors="replace"))

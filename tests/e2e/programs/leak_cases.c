@@ -663,6 +663,30 @@ static void forks(void)
 	lose(7417);
 }
 
+/* A child frees what it has from its parent, which loses it. */
+static void child_frees(void)
+{
+	void *inherited = make(7421);
+	pid_t child = fork();
+	if (child == 0) {
+		lose(7423);
+		free(inherited);
+		free(make(7422));
+		exit(0);
+	}
+	inherited = NULL;
+	(void)waitpid(child, NULL, 0);
+	clear_stack();
+}
+
+static void loses_over_time(void)
+{
+	for (int i = 0; i < 4; i++) {
+		lose(7424);
+		(void)usleep(20000);
+	}
+}
+
 static void becomes_daemon(void)
 {
 	held = make(7431);
@@ -1038,6 +1062,8 @@ static const struct {
 	{"signal", by_signal},
 	{"kill", by_kill},
 	{"forks", forks},
+	{"child-frees", child_frees},
+	{"over-time", loses_over_time},
 	{"becomes-daemon", becomes_daemon},
 	{"becomes-no-daemon", becomes_no_daemon},
 	{"closes-all", closes_all},

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "libtrack/collector/deferred_file.h"
+
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define SORT_BITS 9u /* two rounds for the 17 bits of a time, rounded up */
+#define SORT_BUCKETS (1u << SORT_BITS)
+
+void deferred_file_create(struct deferred_file *deferred, struct segment_header *segment)
+{
+	struct deferred_header *header = MAP_FAILED;
+	deferred->fd = memfd_create("memtrace-deferred", MFD_CLOEXEC);
+	if (deferred->fd >= 0 && ftruncate(deferred->fd, (off_t)DEFERRED_FILE_BYTES) == 0 &&
+	    posix_fallocate(deferred->fd, 0, (off_t)DEFERRED_HEADER_BYTES) == 0)
+		header = mmap(NULL, DEFERRED_HEADER_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
+			      deferred->fd, 0);
+	if (header == MAP_FAILED) {
+		deferred_file_release(deferred);
+		return;
+	}
+	deferred->header = header;
+	memcpy(header->magic, DEFERRED_MAGIC, sizeof(header->magic));
+	header->start_monotonic_ns = segment->start_monotonic_ns;
+	for (uint32_t i = 0; i < DEFERRED_REGIONS; i++)
+		header->owners[i].first_address = DEFERRED_NO_ADDRESS;
+	(void)snprintf(segment->deferred_path, sizeof(segment->deferred_path), "/proc/%d/fd/%d",
+		       (int)getpid(), deferred->fd);
+}
+
+void deferred_file_release(struct deferred_file *deferred)
+{
+	if (deferred->header)
+		(void)munmap(deferred->header, DEFERRED_HEADER_BYTES);
+	if (deferred->fd >= 0)
+		(void)close(deferred->fd);
+	*deferred = (struct deferred_file){.fd = -1};
+}
+
+struct found {
+	struct deferred_block *items; /* [count] */
+	size_t count;
+	size_t capacity;
+};
+
+/* returns  false: no memory */
+static bool add(struct found *found, uint64_t address, uint64_t slot)
+{
+	if (found->count == found->capacity) {
+		size_t capacity = found->capacity ? found->capacity * 2 : 4096;
+		struct deferred_block *grown = realloc(found->items, capacity * sizeof(*grown));
+		if (!grown)
+			return false;
+		found->items = grown;
+		found->capacity = capacity;
+	}
+	found->items[found->count++] = (struct deferred_block){address, slot};
+	return true;
+}
+
+static bool take_page(struct found *found, struct deferred_region *region, uint32_t page,
+		      uint64_t first_address)
+{
+	uint32_t first = page * DEFERRED_PAGE_SLOTS;
+	for (uint32_t slot = first; slot < first + DEFERRED_PAGE_SLOTS; slot++) {
+		if (atomic_load_explicit(&region->slots[slot], memory_order_relaxed) == 0)
+			continue;
+		uint64_t value = atomic_exchange(&region->slots[slot], 0);
+		if (value && !add(found, first_address + (uint64_t)slot * DEFERRED_GRANULE, value))
+			return false;
+	}
+	return true;
+}
+
+static bool take_region(struct found *found, const struct deferred_file *deferred, uint32_t index)
+{
+	uint64_t first_address = atomic_load(&deferred->header->owners[index].first_address);
+	if (first_address == DEFERRED_NO_ADDRESS)
+		return true; /* it is being made: nothing is there yet */
+	struct deferred_region *region = mmap(NULL, sizeof(*region), PROT_READ | PROT_WRITE,
+					      MAP_SHARED, deferred->fd,
+					      (off_t)DEFERRED_REGION_OFFSET(index));
+	if (region == MAP_FAILED)
+		return false;
+	bool is_good = true;
+	for (uint32_t page = 0; page < DEFERRED_REGION_PAGES && is_good; page++)
+		if (deferred_page_is_ready(region, page * DEFERRED_PAGE_SLOTS))
+			is_good = take_page(found, region, page, first_address);
+	(void)munmap(region, sizeof(*region));
+	return is_good;
+}
+
+static void sort_by(const struct deferred_block *from, struct deferred_block *to, size_t count,
+		    unsigned shift)
+{
+	size_t starts[SORT_BUCKETS + 1] = {0};
+	for (size_t i = 0; i < count; i++)
+		starts[(from[i].slot >> shift) % SORT_BUCKETS + 1]++;
+	for (size_t i = 0; i < SORT_BUCKETS; i++)
+		starts[i + 1] += starts[i];
+	for (size_t i = 0; i < count; i++)
+		to[starts[(from[i].slot >> shift) % SORT_BUCKETS]++] = from[i];
+}
+
+/* By time; of one time by address. returns false: no memory */
+static bool sort(struct found *found)
+{
+	struct deferred_block *other = malloc((found->count + 1) * sizeof(*other));
+	if (!other)
+		return false;
+	sort_by(found->items, other, found->count, DEFERRED_TIME_SHIFT);
+	sort_by(other, found->items, found->count, DEFERRED_TIME_SHIFT + SORT_BITS);
+	free(other);
+	return true;
+}
+
+enum mt_status deferred_file_collect(struct deferred_file *deferred, struct recording *recording,
+				     struct recorded_image *image, struct mt_error *error)
+{
+	struct found found = {0};
+	bool is_good = true;
+	if (!deferred->header)
+		return MT_OK;
+	for (uint32_t i = 0; i < DEFERRED_REGIONS && is_good; i++)
+		if (atomic_load(&deferred->header->owners[i].image_serial) == image->serial)
+			is_good = take_region(&found, deferred, i);
+	enum mt_status status =
+		is_good && sort(&found)
+			? recording_add_deferred(recording, image, found.items, found.count, error)
+			: mt_error_set(error, MT_ERR_NO_MEMORY, "no memory to record with");
+	free(found.items);
+	return status;
+}
+
+void deferred_file_give_back(struct deferred_file *deferred, uint64_t image_serial)
+{
+	for (uint32_t i = 0; deferred->header && i < DEFERRED_REGIONS; i++) {
+		struct deferred_owner *owner = &deferred->header->owners[i];
+		if (atomic_load(&owner->image_serial) != image_serial)
+			continue;
+		/* A hole reads as zeros: a region without pages. */
+		if (fallocate(deferred->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			      (off_t)DEFERRED_REGION_OFFSET(i),
+			      (off_t)sizeof(struct deferred_region)) != 0)
+			continue; /* it stays the dead image's */
+		atomic_store(&owner->first_address, DEFERRED_NO_ADDRESS);
+		atomic_store(&owner->image_serial, 0);
+	}
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The collector's side of common/deferred.h: makes the file, and reads what processes have left in
+ * it.
+ */
+#ifndef MEMTRACE_COLLECTOR_DEFERRED_FILE_H
+#define MEMTRACE_COLLECTOR_DEFERRED_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/deferred.h"
+#include "common/log/recording.h"
+#include "common/segment.h"
+#include "common/status.h"
+
+struct deferred_file {
+	int fd; /* -1: there is none */
+	struct deferred_header *header;
+};
+
+/*
+ * Makes the file and says in the segment where it is. Where that can't be, processes tell of every
+ * event, as they do without it.
+ */
+void deferred_file_create(struct deferred_file *deferred, struct segment_header *segment);
+void deferred_file_release(struct deferred_file *deferred);
+
+/*
+ * Takes what an image has deferred into the recording. The image's threads are parked, or gone;
+ * what it has published is decoded.
+ *
+ * returns  MT_ERR_IO, MT_ERR_NO_MEMORY: the log can't be written
+ */
+enum mt_status deferred_file_collect(struct deferred_file *deferred, struct recording *recording,
+				     struct recorded_image *image,
+				     struct mt_error *error) MT_MUST_CHECK;
+
+/* The image is gone: its regions are somebody else's. */
+void deferred_file_give_back(struct deferred_file *deferred, uint64_t image_serial);
+
+#endif
