@@ -17,7 +17,7 @@
  *   MOVE_BEGIN      | addr >> 3 |       | kind |type|   a realloc releases this block ...
  *   MOVE_END        | addr >> 3 |  slot | kind |type|   w1 = size: ... and has made this one
  *   MOVE_FAILED     | addr >> 3 |       | kind |type|   ... and did not: it is live as before
- *   STACK           | kept << 32 | count << 20 | slot << 7 | type |
+ *   STACK           | base << 44 | kept << 32 | count << 20 | slot << 7 | type |
  *                    then `count` words, the new frames, outermost first
  *   STAMP           | time-stamp counter << 4 | type |  of the records up to the next STAMP
  *   EPOCH           | microseconds << 4 | type |        time of the records that follow
@@ -28,7 +28,7 @@
  *                    of its own, in front of the other words, because it does not fit
  *
  * An allocation names its stack trace by a slot of the thread's table. STACK fills a slot: `kept`
- * outermost frames of the thread's previous stack trace, then the new ones. A frame is a return
+ * outermost frames of the stack trace in slot `base`, then the new ones. A frame is a return
  * address with flags in its top bits (RING_FRAME_*). A MOVE_BEGIN without an end is a realloc
  * that freed.
  */
@@ -72,7 +72,7 @@ enum ring_note {
 	RING_NOTE_IGNORE = 12,  /* the block at this address is no leak */
 	RING_NOTE_PREVIOUS =
 		13,            /* the next STACK says what it shares with the trace of this slot */
-	RING_NOTE_NUMBER = 14, /* the trace of a slot has this number in common/deferred.h */
+	RING_NOTE_NUMBER = 13, /* the trace of a slot has this number in common/deferred.h */
 };
 
 enum ring_marker {
@@ -104,6 +104,7 @@ enum ring_marker {
 #define RING_STACK_SLOT_SHIFT 7
 #define RING_STACK_COUNT_SHIFT 20
 #define RING_STACK_KEPT_SHIFT 32
+#define RING_STACK_BASE_SHIFT 44
 
 #define RING_FRAME_EXACT (1ull << 63)     /* the instruction itself, not a return address */
 #define RING_FRAME_GUESSED (1ull << 62)   /* found without an unwind table */
@@ -125,7 +126,6 @@ enum ring_marker {
  *   RESTORE   nothing
  *   MARKER    enum ring_marker, TEXT
  *   IGNORE    address
- *   PREVIOUS  slot
  *   NUMBER    slot, number
  */
 

@@ -126,7 +126,6 @@ static void forget_owner(struct ring_source *source)
 {
 	source->image = NULL;
 	source->decoder.image_serial = 0;
-	source->decoder.previous_stack = STACK_ROOT;
 	source->decoder.key = 0;
 	source->decoder.interval_bytes = 0;
 	source->frontier = 0;

@@ -328,8 +328,6 @@ static bool note_mapping(struct recorded_image *image, struct ring_decoder *deco
 		uint64_t word = next_word(note);
 		event.stack = decoder->slots[word % RING_SLOTS];
 		event.source = (enum mapping_source)(word >> 16 & 0xff);
-		/* As with an allocation: the next trace is told by what it shares with this one. */
-		decoder->previous_stack = event.stack;
 	}
 	if (operation != MAPPING_RESTORE) {
 		event.address = next_word(note);
@@ -379,16 +377,6 @@ static bool note_ignore(struct recorded_image *image, struct note_reader *note)
 		.address = address,
 		.event = image->encoder.encoded_events + image->batch.event_count,
 	};
-	return true;
-}
-
-/* The next trace is defined by what it shares with that of a slot. */
-static bool note_previous(struct ring_decoder *decoder, struct note_reader *note)
-{
-	uint64_t slot = next_word(note);
-	if (note->failed || slot >= RING_SLOTS)
-		return false;
-	decoder->previous_stack = decoder->slots[slot];
 	return true;
 }
 
@@ -447,8 +435,6 @@ bool recording_note(struct recording *recording, struct recorded_image *image,
 		return note_marker(recording, image, decoder, &reader);
 	case RING_NOTE_IGNORE:
 		return note_ignore(image, &reader);
-	case RING_NOTE_PREVIOUS:
-		return note_previous(decoder, &reader);
 	case RING_NOTE_NUMBER:
 		return note_number(image, decoder, &reader);
 	}

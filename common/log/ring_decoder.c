@@ -69,7 +69,6 @@ add_event(struct cursor *cursor, enum event_operation operation, uint64_t word, 
 			return false;
 		batch->sizes[batch->block_count] = cursor->words[cursor->at++];
 		batch->stacks[batch->block_count++] = stack;
-		cursor->decoder->previous_stack = stack;
 	}
 	batch->event_count++;
 	return true;
@@ -124,13 +123,13 @@ static __attribute__((noinline)) bool decode_stack(struct cursor *cursor, uint64
 	struct ring_decoder *decoder = cursor->decoder;
 	struct recorded_image *image = cursor->image;
 	size_t count = (size_t)(word >> RING_STACK_COUNT_SHIFT) % (1u << 12);
-	uint32_t kept = (uint32_t)(word >> RING_STACK_KEPT_SHIFT);
+	uint32_t kept = (uint32_t)(word >> RING_STACK_KEPT_SHIFT) % (1u << 12);
+	uint32_t base = decoder->slots[(word >> RING_STACK_BASE_SHIFT) % RING_SLOTS];
 	unsigned slot = (unsigned)(word >> RING_STACK_SLOT_SHIFT) % RING_SLOTS;
-	if (!has_words(cursor, count) || decoder->previous_stack >= image->trie.node_count ||
-	    image->trie.nodes[decoder->previous_stack].depth < kept ||
-	    kept + count > LIMIT_FRAMES + 1)
+	if (!has_words(cursor, count) || base >= image->trie.node_count ||
+	    image->trie.nodes[base].depth < kept || kept + count > LIMIT_FRAMES + 1)
 		return false;
-	uint32_t node = stack_trie_ancestor(&image->trie, decoder->previous_stack, kept);
+	uint32_t node = stack_trie_ancestor(&image->trie, base, kept);
 	for (size_t i = 0; i < count; i++) {
 		uint64_t frame = cursor->words[cursor->at++];
 		uint64_t address = RING_FRAME_ADDRESS(frame);

@@ -25,7 +25,6 @@ struct ring_decoder {
 	uint64_t time_us;
 	uint64_t interval_bytes;
 	uint32_t thread;            /* index in the image */
-	uint32_t previous_stack;    /* node of the last allocation's stack trace */
 	uint32_t slots[RING_SLOTS]; /* node that a slot names */
 };
 static_assert(sizeof(struct ring_decoder) + 8 <= SEGMENT_SNAPSHOT_BYTES, "a snapshot has its room");

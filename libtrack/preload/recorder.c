@@ -131,22 +131,19 @@ static inline void put_event(struct thread_block *block, enum ring_record type, 
 /* Words of the definition of a new name, for which there must be room. */
 static uint64_t stack_words(const struct thread_block *block, struct stack_name name)
 {
-	return name.is_new ? 3u + block->names.depth - name.kept : 0;
+	return name.is_new ? 1u + block->names.depth - name.kept : 0;
 }
 
 static void put_stack(struct thread_block *block, struct stack_name name)
 {
 	struct stack_names *names = &block->names;
 	uint64_t count = names->depth - name.kept;
-	if (tracker.defers) {
-		/* The trace before may have come with no event. */
-		thread_put(block, ring_note_word(RING_NOTE_PREVIOUS, 1));
-		thread_put(block, name.previous);
+	if (tracker.defers)
 		names->numbers[name.slot] = 0;
-	}
 	thread_put(block, RING_STACK | (uint64_t)name.slot << RING_STACK_SLOT_SHIFT |
 				  count << RING_STACK_COUNT_SHIFT |
-				  (uint64_t)name.kept << RING_STACK_KEPT_SHIFT);
+				  (uint64_t)name.kept << RING_STACK_KEPT_SHIFT |
+				  (uint64_t)name.base << RING_STACK_BASE_SHIFT);
 	for (uint32_t i = name.kept; i < names->depth; i++)
 		thread_put(block, names->previous[i]);
 }

@@ -9,16 +9,27 @@
 #include "libtrack/preload/stack_check.h"
 #include "libtrack/preload/tracker.h"
 
+static bool is_fast(void)
+{
+#ifdef MEMTRACE_HAS_FAST_UNWINDER
+	return __builtin_expect(tracker.segment->unwinder == UNWINDER_FAST, 1);
+#else
+	return false;
+#endif
+}
+
 static struct stack_name capture(struct thread_block *block, const struct unwind_start *start)
 {
-	bool is_truncated;
 #ifdef MEMTRACE_HAS_FAST_UNWINDER
-	if (__builtin_expect(tracker.segment->unwinder == UNWINDER_FAST, 1)) {
+	if (is_fast()) {
 		uint64_t hash;
 		uint32_t kept = unwind_fast(&block->unwind, start, &block->names, &hash);
-		return stack_names_find(&block->names, hash, kept);
+		struct stack_name name = stack_names_find(&block->names, hash, kept);
+		unwind_remember(&block->unwind, start, &block->names, name.slot);
+		return name;
 	}
 #endif
+	bool is_truncated;
 	size_t count = unwind_capture(start, block->frames, &is_truncated);
 	return stack_names_name(&block->names, block->frames, count, is_truncated);
 }
@@ -31,7 +42,13 @@ static __attribute__((noinline)) void forget(struct thread_block *block, uint32_
 	block->generation = generation;
 }
 
-struct stack_name stack_capture(struct thread_block *block, const struct unwind_start *start)
+static bool checks(void)
+{
+	return __builtin_expect(tracker.segment->session_flags & SESSION_CROSS_CHECK, 0);
+}
+
+static __attribute__((noinline)) struct stack_name walk(struct thread_block *block,
+							const struct unwind_start *start)
 {
 	for (;;) {
 		uint32_t generation = atomic_load_explicit(&tracker.generation,
@@ -39,8 +56,8 @@ struct stack_name stack_capture(struct thread_block *block, const struct unwind_
 		if (__builtin_expect(block->generation != generation, 0))
 			forget(block, generation);
 		struct stack_name name = capture(block, start);
-		if (__builtin_expect(tracker.segment->session_flags & SESSION_CROSS_CHECK, 0))
-			stack_check(block, start);
+		if (checks())
+			stack_check(block, start, name);
 		if (__builtin_expect(!name.is_new, 1))
 			return name;
 		/* Found in a table of an unloaded module, it may be wrong: then once more. */
@@ -48,4 +65,19 @@ struct stack_name stack_capture(struct thread_block *block, const struct unwind_
 				     block->names.depth - name.kept))
 			return name;
 	}
+}
+
+struct stack_name stack_capture(struct thread_block *block, const struct unwind_start *start)
+{
+	uint32_t generation = atomic_load_explicit(&tracker.generation, memory_order_acquire);
+	if (is_fast() && __builtin_expect(block->generation == generation, 1)) {
+		uint32_t slot = unwind_recall(&block->unwind, start, &block->names);
+		struct stack_name name = {.slot = slot};
+		if (slot != TRACE_NONE) {
+			if (checks())
+				stack_check(block, start, name);
+			return name;
+		}
+	}
+	return walk(block, start);
 }

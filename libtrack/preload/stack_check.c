@@ -80,7 +80,24 @@ static size_t steps_without_signals(const struct unwind_start *start, uint64_t *
 	return count;
 }
 
-void stack_check(struct thread_block *block, const struct unwind_start *start)
+#ifdef MEMTRACE_HAS_FAST_UNWINDER
+/* Whether these frames, leaf first, are those of the whole trace that has the name. */
+static bool has_name(const struct stack_names *names, uint32_t slot, const uint64_t *frames,
+		     size_t count)
+{
+	uint64_t hash = stack_names_seed;
+	for (size_t i = count; i-- > 0;)
+		hash = stack_names_mix(hash, frames[i]);
+	hash |= hash == 0;
+	if (names->slot_hash[slot] == hash)
+		return true;
+	print_difference("the one remembered", 0, hash, names->slot_hash[slot], count, count);
+	return false;
+}
+#endif
+
+void stack_check(struct thread_block *block, const struct unwind_start *start,
+		 struct stack_name name)
 {
 	uint64_t *ours = block->checked;
 	struct image_slot *image = &tracker.segment->images[tracker.image_index];
@@ -97,9 +114,20 @@ void stack_check(struct thread_block *block, const struct unwind_start *start)
 	bool plain_is_truncated;
 	size_t plain = unwind_plainly(&block->unwind, start, block->frames, LIMIT_FRAMES,
 				      &plain_is_truncated);
-	/* At the limit the plain walk has a place or two more. */
-	is_same = compare("a plain walk", ours, count, block->frames, plain,
-			  plain_is_truncated && count >= LIMIT_FRAMES - 2);
+	if (tracker.segment->unwinder == UNWINDER_FAST && name.slot != names->previous_slot) {
+		/* It was not walked (trace_memo.h). */
+		is_same = has_name(names, name.slot, block->frames, plain) && !plain_is_truncated;
+		is_truncated = plain_is_truncated;
+		is_guessed = false;
+		for (count = 0; count < plain; count++) {
+			ours[count] = block->frames[count];
+			is_guessed = is_guessed || (ours[count] & RING_FRAME_GUESSED);
+		}
+	} else {
+		/* At the limit the plain walk has a place or two more. */
+		is_same = compare("a plain walk", ours, count, block->frames, plain,
+				  plain_is_truncated && count >= LIMIT_FRAMES - 2);
+	}
 #endif
 	size_t steps = steps_without_signals(start, block->frames);
 	if (steps > 0 && !is_guessed)

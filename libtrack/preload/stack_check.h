@@ -7,10 +7,11 @@
 #include "libtrack/preload/unwind.h"
 
 /*
- * Compares the trace that was just captured, in block->names, with a walk without memo and with
- * libunwind's steps. Differences are counted in the image's slot, and the first few are printed to
- * standard error.
+ * Compares the trace that was just captured and given this name in block->names with a walk without
+ * memo and with libunwind's steps. Differences are counted in the image's slot, and the first few
+ * are printed to standard error.
  */
-void stack_check(struct thread_block *block, const struct unwind_start *start);
+void stack_check(struct thread_block *block, const struct unwind_start *start,
+		 struct stack_name name);
 
 #endif

@@ -6,7 +6,6 @@
 void stack_names_clear(struct stack_names *names)
 {
 	memset(names->slot_hash, 0, sizeof(names->slot_hash));
-	names->last_slot = 0;
 	names->depth = 0;
 }
 

@@ -6,9 +6,10 @@
  * h(n+1) = mix(h(n) ^ frame). The hash of the whole picks two of RING_SLOTS slots, where
  * the trace may be; the slot's number is the name. If neither holds the hash, the trace is defined
  * anew, in the place of the one that was defined before the other: what it shares with the thread's
- * previous trace, then the rest. Nothing is shared between threads; the
- * collector brings the definitions together. Two of a million traces share a hash with a
- * probability of 3e-8.
+ * previous trace, then the rest. The previous one is that which was last looked for here, whatever
+ * traces were named meanwhile without being looked for (trace_memo.h). Nothing is shared between
+ * threads; the collector brings the definitions together. Two of a million traces share a hash with
+ * a probability of 3e-8.
  */
 #ifndef MEMTRACE_PRELOAD_STACK_NAMES_H
 #define MEMTRACE_PRELOAD_STACK_NAMES_H
@@ -24,7 +25,7 @@ struct stack_names {
 	uint64_t slot_hash[RING_SLOTS];         /* 0 = empty */
 	uint8_t newer[RING_SLOTS / 2];          /* of a pair: the one that was defined last */
 	uint32_t depth;                         /* of the previous trace */
-	uint32_t last_slot;                     /* and its name */
+	uint32_t previous_slot;                 /* its name */
 	uint32_t numbers[RING_SLOTS];           /* of deferred_blocks.h, by slot; 0: none */
 	uint64_t previous[LIMIT_FRAMES + 1];    /* outermost first */
 	uint64_t prefix_hash[LIMIT_FRAMES + 1]; /* [n]: of the n + 1 outermost frames */
@@ -32,9 +33,9 @@ struct stack_names {
 
 struct stack_name {
 	uint32_t slot;
-	uint32_t previous; /* slot of the trace before */
-	uint32_t kept;     /* outermost frames shared with the trace before */
-	bool is_new;       /* to be defined with the frames of names->previous from `kept` on */
+	uint32_t base; /* slot of the previous trace ... */
+	uint32_t kept; /* ... with which it shares this many outermost frames */
+	bool is_new;   /* to be defined with the frames of names->previous from `kept` on */
 };
 
 static const uint64_t stack_names_seed = 0x51ed270b8d2f4a35u;
@@ -58,10 +59,9 @@ static inline struct stack_name stack_names_find(struct stack_names *names, uint
 		slot = pair * 2 + names->newer[pair];
 		names->slot_hash[slot] = hash;
 	}
-	uint32_t previous = names->last_slot;
-	names->last_slot = slot;
-	return (struct stack_name){
-		.slot = slot, .previous = previous, .kept = kept, .is_new = is_new};
+	uint32_t base = names->previous_slot;
+	names->previous_slot = slot;
+	return (struct stack_name){.slot = slot, .base = base, .kept = kept, .is_new = is_new};
 }
 
 /* Forgets all names: the next trace is defined from its first frame. */

@@ -303,7 +303,13 @@ struct result {
 	uint32_t fresh_count;
 	uint32_t joined; /* frame of the memo; NO_FRAME: none */
 	bool is_truncated;
+	bool ends_by_rule;
 };
+
+static bool is_end_rule(uint32_t rule)
+{
+	return RULE_KIND(rule) == RULE_SPECIAL && RULE_SPECIAL_KIND(rule) == RULE_END;
+}
 
 static void walk_with_memo(struct unwind_state *state, struct walk *walk, struct result *result)
 {
@@ -321,6 +327,7 @@ static void walk_with_memo(struct unwind_state *state, struct walk *walk, struct
 						frame);
 		if (UNLIKELY(outcome != STEP_DONE)) {
 			result->is_truncated = outcome == STEP_LOST;
+			result->ends_by_rule = is_end_rule(state->links[link].rule);
 			break;
 		}
 		while (next && state->memo[next - 1].slot < frame->slot)
@@ -338,6 +345,7 @@ static void walk_with_memo(struct unwind_state *state, struct walk *walk, struct
 			if (LIKELY(left == 0)) {
 				result->joined = next - 1;
 				result->is_truncated = state->is_truncated;
+				result->ends_by_rule = state->ends_by_rule;
 				break;
 			}
 			/* Frames further out than this one changed: they may be met again. */
@@ -355,10 +363,39 @@ static inline uint64_t frame_word(const struct memo_frame *frame)
 	       (frame->flags & MEMO_GUESSED ? RING_FRAME_GUESSED : 0);
 }
 
+/* Adds the word at `slot` to those that count. returns their number */
+static inline uint32_t put_word(struct unwind_state *state, uint32_t count, uintptr_t slot,
+				uint64_t word)
+{
+	uintptr_t distance = state->memo[0].slot - slot;
+	uintptr_t words = distance >> 3 | distance << 61; /* large if it is not whole */
+	if (UNLIKELY(count >= TRACE_WORDS_MAX || words > TRACE_PLACE_BASE))
+		return MEMO_NO_WORDS;
+	state->words.places[count] = (uint16_t)(TRACE_PLACE_BASE - words);
+	state->words.sums[count] = (count ? state->words.sums[count - 1] : 0) +
+				   trace_term(count, word);
+	return count + 1;
+}
+
+/* The words of a frame, behind those of the frames further out. */
+static inline uint32_t put_words(struct unwind_state *state, uint32_t count,
+				 const struct memo_frame *frame)
+{
+	if (UNLIKELY(count == MEMO_NO_WORDS || frame->flags & (MEMO_COMPLEX | MEMO_EXACT)))
+		return MEMO_NO_WORDS;
+	count = put_word(state, count, frame->slot, frame->address);
+	if (frame->flags & MEMO_CHECK_FP)
+		count = put_word(state, count, frame->slot + (uintptr_t)(intptr_t)frame->fp_slot,
+				 frame->fp);
+	return count;
+}
+
 /* Puts the fresh frames behind the joined ones, and works out what is live in them. */
 static void keep(struct unwind_state *state, const struct result *result)
 {
 	uint32_t depth = result->joined == NO_FRAME ? 0 : result->joined + 1;
+	if (state->words_depth > depth)
+		state->words_depth = depth;
 	for (uint32_t i = result->fresh_count; i-- > 0; depth++) {
 		struct memo_frame frame = state->fresh[i];
 		uint32_t flags = frame.flags &
@@ -373,11 +410,12 @@ static void keep(struct unwind_state *state, const struct result *result)
 			if (outer->flags & (MEMO_DEEP | MEMO_COMPLEX | MEMO_LIVE | MEMO_CHECK_FP))
 				flags |= MEMO_DEEP;
 		}
-		frame.flags = flags;
+		frame.flags = (uint16_t)flags;
 		state->memo[depth] = frame;
 	}
 	state->depth = depth;
 	state->is_truncated = result->is_truncated;
+	state->ends_by_rule = result->ends_by_rule;
 }
 
 static inline uint64_t put_frame(struct stack_names *names, uint32_t index, uint64_t frame,
@@ -474,6 +512,42 @@ uint32_t unwind_fast(struct unwind_state *state, const struct unwind_start *star
 	return kept;
 }
 
+/* Brings the words up to the memo's innermost frame. returns their number */
+static uint32_t update_words(struct unwind_state *state)
+{
+	uint32_t depth = state->words_depth;
+	uint32_t words = depth > 0 ? state->memo[depth - 1].word_end : 0;
+	for (; depth < state->depth; depth++) {
+		words = put_words(state, words, &state->memo[depth]);
+		state->memo[depth].word_end = (uint16_t)words;
+	}
+	state->words_depth = depth;
+	return words;
+}
+
+void unwind_remember(struct unwind_state *state, const struct unwind_start *start,
+		     const struct stack_names *names, uint32_t slot)
+{
+	struct trace_memo *traces = &state->traces;
+	if (traces->rest > 0)
+		return;
+	if (++traces->misses == TRACE_TRIAL_MISSES)
+		trace_memo_judge(traces);
+	if (state->depth == 0 || state->is_truncated || !state->ends_by_rule)
+		return;
+	const struct memo_frame *outermost = &state->memo[0];
+	const struct memo_frame *innermost = &state->memo[state->depth - 1];
+	uint32_t words = update_words(state);
+	if (words == MEMO_NO_WORDS ||
+	    outermost->slot - start->sp > TRACE_PLACE_BASE * sizeof(uint64_t))
+		return;
+	/* As keep() has it for the frame further in. */
+	bool has_fp = (innermost->flags & MEMO_USES_FP) ||
+		      (!innermost->fp_slot && (innermost->flags & MEMO_LIVE));
+	trace_memo_add(traces, start, (uint32_t)((outermost->slot - start->sp) / sizeof(uint64_t)),
+		       &state->words, words, has_fp, slot, names->slot_hash[slot]);
+}
+
 size_t unwind_plainly(struct unwind_state *state, const struct unwind_start *start,
 		      uint64_t *frames, size_t capacity, bool *ret_is_truncated)
 {
@@ -495,5 +569,6 @@ size_t unwind_plainly(struct unwind_state *state, const struct unwind_start *sta
 void unwind_forget(struct unwind_state *state)
 {
 	forget_links(state);
+	trace_memo_clear(&state->traces);
 	state->depth = 0;
 }

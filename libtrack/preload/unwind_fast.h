@@ -13,6 +13,8 @@
  * pointers, where a frame further out computes its CFA from one ("live"); and what signal frames
  * and realigned frames read ("complex"), over which no frames are ever taken from the memo.
  *
+ * Whole traces that were captured before are told without a walk (trace_memo.h).
+ *
  * Reads stay within the stack that the thread runs on. Its own is known (stack_bounds.h); of
  * others, coroutines and signal stacks, a copy is made first.
  */
@@ -26,6 +28,7 @@
 #include "common/format.h"
 #include "libtrack/preload/stack_bounds.h"
 #include "libtrack/preload/stack_names.h"
+#include "libtrack/preload/trace_memo.h"
 #include "libtrack/preload/unwind.h"
 
 /* Rules by address, of this thread, each with the caller that it had last: 32 KiB. */
@@ -52,16 +55,24 @@ struct memo_frame {
 	uintptr_t address; /* the return address */
 	uintptr_t fp;      /* frame pointer in this frame */
 	int32_t fp_slot;   /* where that was saved, relative to `slot`; 0: it wasn't */
-	uint32_t flags;    /* enum memo_flags */
+	uint16_t flags;    /* enum memo_flags */
+	uint16_t word_end; /* words that count in this frame and further out; MEMO_NO_WORDS */
 };
+
+/* Not all that counts from this frame outwards can be put as words of a trace_memo. */
+#define MEMO_NO_WORDS UINT16_MAX
 
 struct unwind_state {
 	uint32_t link_count;
 	uint32_t depth;    /* frames of the memo */
 	bool is_truncated; /* the memo's trace does not reach the outermost frame */
+	bool ends_by_rule; /* no word had a part in it that this frame is the outermost */
 	struct memo_frame memo[LIMIT_FRAMES];  /* [depth] outermost first */
 	struct memo_frame fresh[LIMIT_FRAMES]; /* the walk so far, innermost first */
 	struct unwind_link links[UNWIND_LINKS];
+	struct trace_words words; /* of the memo's frames ... */
+	uint32_t words_depth;     /* ... as far as these, from the outermost */
+	struct trace_memo traces;
 	struct stack_bounds bounds;
 	uint64_t copy[STACK_COPY_WORDS]; /* of a foreign stack */
 };
@@ -75,17 +86,55 @@ struct unwind_state {
 uint32_t unwind_fast(struct unwind_state *state, const struct unwind_start *start,
 		     struct stack_names *names, uint64_t *ret_hash);
 
-/* The same without memo and links, for comparison: frames leaf first. returns their number */
+/* Remembers the trace that was captured last, by the name that it has in `names`. */
+void unwind_remember(struct unwind_state *state, const struct unwind_start *start,
+		     const struct stack_names *names, uint32_t slot);
+
+/* The same as unwind_fast without memo and links, for comparison: frames leaf first. returns their
+ * number */
 size_t unwind_plainly(struct unwind_state *state, const struct unwind_start *start,
 		      uint64_t *frames, size_t capacity, bool *ret_is_truncated);
 
-/* Forgets what was learnt: a module was unloaded. */
 #ifdef MEMTRACE_HAS_FAST_UNWINDER
+/*
+ * Looks for the trace among those that were remembered, without walking it. Neither the memo nor
+ * the previous trace of `names` changes.
+ *
+ * returns  slot of its name; TRACE_NONE: it isn't there
+ */
+static inline uint32_t unwind_recall(struct unwind_state *state, const struct unwind_start *start,
+				     const struct stack_names *names)
+{
+	struct trace_memo *traces = &state->traces;
+	if (__builtin_expect(traces->rest > 0, 0)) {
+		traces->rest--;
+		return TRACE_NONE;
+	}
+	if (__builtin_expect(!stack_bounds_contain(&state->bounds, start->sp), 0))
+		return TRACE_NONE;
+	struct trace_entry *entry = trace_memo_find(traces, start, state->bounds.high);
+	if (!entry || names->slot_hash[entry->slot] != entry->hash)
+		return TRACE_NONE;
+	entry->is_used = true;
+	traces->hits++;
+	return entry->slot;
+}
+
+/* Forgets what was learnt: a module was unloaded. */
 void unwind_forget(struct unwind_state *state);
 #else
 static inline void unwind_forget(struct unwind_state *state)
 {
 	(void)state;
+}
+
+static inline uint32_t unwind_recall(struct unwind_state *state, const struct unwind_start *start,
+				     const struct stack_names *names)
+{
+	(void)state;
+	(void)start;
+	(void)names;
+	return TRACE_NONE;
 }
 #endif
 

@@ -121,7 +121,9 @@ void ring_builder_stack(struct ring_builder *ring, uint32_t slot, uint32_t kept,
 		ring_builder_word(ring, *frames);
 	ring->words[begin - 1] = (uint64_t)RING_STACK | (uint64_t)slot << RING_STACK_SLOT_SHIFT |
 				 (uint64_t)(ring->count - begin) << RING_STACK_COUNT_SHIFT |
-				 (uint64_t)kept << RING_STACK_KEPT_SHIFT;
+				 (uint64_t)kept << RING_STACK_KEPT_SHIFT |
+				 (uint64_t)ring->last_slot << RING_STACK_BASE_SHIFT;
+	ring->last_slot = slot;
 }
 
 void ring_builder_stamp(struct ring_builder *ring, uint64_t stamp)

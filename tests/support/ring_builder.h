@@ -13,6 +13,7 @@ struct ring_builder {
 	uint64_t *words; /* [count] owned */
 	size_t count;
 	size_t capacity;
+	uint32_t last_slot; /* of the stack trace that was defined last */
 };
 
 void ring_builder_release(struct ring_builder *ring);
@@ -29,7 +30,8 @@ void ring_builder_untraced(struct ring_builder *ring, uint32_t pid, const char *
 			   const char *reason);
 void ring_builder_interval(struct ring_builder *ring, uint64_t bytes);
 
-/* A stack trace: `kept` outermost frames of the last one, then these, ended by 0. */
+/* A stack trace: `kept` outermost frames of the last one that was defined, then these, ended by 0.
+ */
 void ring_builder_stack(struct ring_builder *ring, uint32_t slot, uint32_t kept,
 			const uint64_t *frames);
 void ring_builder_stamp(struct ring_builder *ring, uint64_t stamp);

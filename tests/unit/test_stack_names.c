@@ -10,7 +10,6 @@
 struct collector {
 	uint64_t traces[RING_SLOTS][LIMIT_FRAMES + 1];
 	size_t depths[RING_SLOTS];
-	uint32_t last; /* slot of the trace before */
 };
 
 static void name_and_follow(struct stack_names *names, struct collector *collector,
@@ -26,14 +25,13 @@ static void name_and_follow(struct stack_names *names, struct collector *collect
 	assert_true(name.slot < RING_SLOTS);
 	if (name.is_new) {
 		static uint64_t defined[LIMIT_FRAMES + 1];
-		assert_true(name.kept <= collector->depths[collector->last]);
-		memcpy(defined, collector->traces[collector->last], name.kept * sizeof(uint64_t));
+		assert_true(name.kept <= collector->depths[name.base]);
+		memcpy(defined, collector->traces[name.base], name.kept * sizeof(uint64_t));
 		memcpy(defined + name.kept, names->previous + name.kept,
 		       (names->depth - name.kept) * sizeof(uint64_t));
 		memcpy(collector->traces[name.slot], defined, sizeof(defined));
 		collector->depths[name.slot] = names->depth;
 	}
-	collector->last = name.slot;
 	assert_int_equal(collector->depths[name.slot], depth);
 	assert_memory_equal(collector->traces[name.slot], expected, depth * sizeof(uint64_t));
 }
@@ -56,10 +54,6 @@ static void random_traces_are_defined_as_they_are(void **state)
 			frames[f] = 0x400000 + ((seed >> (f * 3)) % 11) * 4;
 		if (i % 5000 == 4999)
 			stack_names_clear(names);
-		if (i % 5000 == 4999) {
-			collector->last = RING_SLOTS - 1;
-			collector->depths[collector->last] = 0;
-		}
 		name_and_follow(names, collector, frames, count, (seed >> 24) % 16 == 0);
 	}
 	free(names);

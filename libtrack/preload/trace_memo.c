@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "libtrack/preload/trace_memo.h"
+
+#include <string.h>
+
+/* splitmix64, made odd */
+#define MIX1(z) (((z) ^ (z) >> 30) * 0xbf58476d1ce4e5b9u)
+#define MIX2(z) (((z) ^ (z) >> 27) * 0x94d049bb133111ebu)
+#define FACTOR(n) (MIX2(MIX1((n + 1) * 0x9e3779b97f4a7c15u)) | 1)
+#define FACTORS4(n) FACTOR(n), FACTOR(n + 1), FACTOR(n + 2), FACTOR(n + 3)
+#define FACTORS20(n)                                                                               \
+	FACTORS4(n), FACTORS4(n + 4), FACTORS4(n + 8), FACTORS4(n + 12), FACTORS4(n + 16)
+
+/* Odd numbers without a pattern. */
+HIDDEN const uint64_t trace_factors[TRACE_WORDS_MAX] = {
+	FACTORS20(0),  FACTORS20(20),  FACTORS20(40), FACTORS20(60),
+	FACTORS20(80), FACTORS20(100), FACTORS4(120)};
+
+static const uint64_t pc_factor = 0xd6e8feb86659fd93u;
+static const uint64_t sp_factor = 0xa0761d6478bd642fu;
+static const uint64_t fp_factor = 0xe7037ed1a0b428dbu;
+
+/* Says in which set the trace is, and with which tag. */
+static inline uint64_t find_key(const struct unwind_start *start)
+{
+	return start->pc * pc_factor + start->sp * sp_factor;
+}
+
+static inline uint32_t set_of(uint64_t key)
+{
+	return (uint32_t)(key >> (64 - TRACE_MEMO_SET_BITS));
+}
+
+static inline uint16_t tag_of(uint64_t key)
+{
+	return (uint16_t)(key >> 32);
+}
+
+static inline bool is_held(const struct trace_memo *memo, const struct trace_entry *entry)
+{
+	return memo->next_place - entry->at <= TRACE_MEMO_PLACES;
+}
+
+static inline uint64_t sum_of_four(const uint64_t *words, const uint16_t *places,
+				   const uint64_t *factors)
+{
+	return (words[places[0]] * factors[0] + words[places[1]] * factors[1]) +
+	       (words[places[2]] * factors[2] + words[places[3]] * factors[3]);
+}
+
+/* Says whether the words of an entry, all between sp and the end of its stack, are the same. */
+static inline bool is_same(const struct trace_entry *entry, const uint16_t *places,
+			   const uint64_t *words, uint64_t sum)
+{
+	uint32_t left = entry->word_count;
+	if (__builtin_expect(left >= 4, 1)) {
+		left -= 4;
+		sum += sum_of_four(words, places + left, trace_factors + left);
+		if ((uint16_t)(sum >> 48) != entry->near)
+			return false;
+		while (left >= 4) {
+			left -= 4;
+			sum += sum_of_four(words, places + left, trace_factors + left);
+		}
+	}
+	while (left-- > 0)
+		sum += words[places[left]] * trace_factors[left];
+	return sum == entry->sum;
+}
+
+struct trace_entry *trace_memo_find(struct trace_memo *memo, const struct unwind_start *start,
+				    uintptr_t high)
+{
+	uint64_t key = find_key(start);
+	const uint64_t ones = 0x0001000100010001u;
+	uint64_t tags;
+	memcpy(&tags, memo->tags[set_of(key)], sizeof(tags));
+	uint64_t differences = tags ^ tag_of(key) * ones;
+	/* The top bit of each way with the tag; now and then of the one behind it too. */
+	uint64_t candidates = (differences - ones) & ~differences & ones << 15;
+	struct trace_entry *set = memo->entries[set_of(key)];
+	uintptr_t room = (high - start->sp) / sizeof(uint64_t);
+	for (; candidates; candidates &= candidates - 1) {
+		struct trace_entry *entry = &set[(uint32_t)__builtin_ctzll(candidates) / 16];
+		if (is_held(memo, entry) && entry->span < room &&
+		    is_same(entry, &memo->places[entry->at % TRACE_MEMO_PLACES],
+			    (const uint64_t *)start->sp + entry->span - TRACE_PLACE_BASE,
+			    entry->has_fp ? key + start->fp * fp_factor : key))
+			return entry;
+	}
+	return NULL;
+}
+
+/* Room for `count` places in one piece. returns where, counted from the first one ever on */
+static uint32_t take_places(struct trace_memo *memo, uint32_t count)
+{
+	uint32_t at = memo->next_place;
+	if (at % TRACE_MEMO_PLACES + count > TRACE_MEMO_PLACES)
+		at += TRACE_MEMO_PLACES - at % TRACE_MEMO_PLACES;
+	if (at > UINT32_MAX - 2 * TRACE_MEMO_PLACES) {
+		trace_memo_clear(memo);
+		at = 0;
+	}
+	memo->next_place = at + count;
+	return at;
+}
+
+/*
+ * The entry that makes room: the same trace's, whose name is another now; one that has lost its
+ * places; else one that was not found since it was passed over the last time.
+ */
+static struct trace_entry *choose(struct trace_memo *memo, struct trace_entry *set, uint64_t sum)
+{
+	struct trace_entry *chosen = NULL;
+	for (uint32_t way = 0; way < TRACE_MEMO_WAYS; way++) {
+		if (!set[way].word_count || !is_held(memo, &set[way]))
+			chosen = &set[way];
+		else if (set[way].sum == sum)
+			return &set[way];
+	}
+	for (uint32_t tries = 0; !chosen && tries < TRACE_MEMO_WAYS; tries++) {
+		struct trace_entry *entry = &set[memo->next_way++ % TRACE_MEMO_WAYS];
+		if (!entry->is_used)
+			chosen = entry;
+		entry->is_used = false;
+	}
+	return chosen ? chosen : &set[memo->next_way % TRACE_MEMO_WAYS];
+}
+
+void trace_memo_add(struct trace_memo *memo, const struct unwind_start *start, uint32_t span,
+		    const struct trace_words *words, uint32_t word_count, bool has_fp,
+		    uint32_t slot, uint64_t hash)
+{
+	uint64_t key = find_key(start);
+	struct trace_entry *set = memo->entries[set_of(key)];
+	uint64_t sum = has_fp ? key + start->fp * fp_factor : key;
+	uint64_t near = sum + words->sums[word_count - 1] -
+			(word_count > 4 ? words->sums[word_count - 5] : 0);
+	sum += words->sums[word_count - 1];
+	uint32_t at = take_places(memo, word_count);
+	struct trace_entry *entry = choose(memo, set, sum);
+	memcpy(&memo->places[at % TRACE_MEMO_PLACES], words->places,
+	       word_count * sizeof(*words->places));
+	*entry = (struct trace_entry){
+		.sum = sum,
+		.hash = hash,
+		.at = at,
+		.slot = (uint16_t)slot,
+		.span = (uint16_t)span,
+		.near = (uint16_t)(near >> 48),
+		.word_count = (uint8_t)word_count,
+		.has_fp = has_fp,
+	};
+	memo->tags[set_of(key)][entry - set] = tag_of(key);
+}
+
+void trace_memo_clear(struct trace_memo *memo)
+{
+	memset(memo->entries, 0, sizeof(memo->entries));
+	memo->next_place = 0;
+}
+
+void trace_memo_judge(struct trace_memo *memo)
+{
+	if (memo->hits >= TRACE_TRIAL_MISSES / 4)
+		memo->failures = 0;
+	else if (memo->failures < TRACE_FAILURES_MAX)
+		memo->failures++;
+	memo->rest = memo->failures ? TRACE_TRIAL_MISSES / 2 << memo->failures : 0;
+	memo->hits = 0;
+	memo->misses = 0;
+}

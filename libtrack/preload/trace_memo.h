@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Whole stack traces that a thread has had before, known again without a walk.
+ *
+ * A walk is a function of (pc, sp, fp) and the words that it reads. An entry has the places of the
+ * words that one walk read, and a sum of what was in them, each times a factor of its own. If pc,
+ * sp and, where it counts, fp are the same and the words in the same places give the same sum, it
+ * is the same trace, and has the same name. The words are read independently of each other, where
+ * a walk finds each by the one before.
+ *
+ * A sum can't miss a single word that has changed, since all factors are odd. Several can cancel
+ * each other out with a probability of some 2^-50.
+ *
+ * Only traces of the plainest kind have entries: on the thread's own stack, to its end, where
+ * return addresses and saved frame pointers are all that was read (unwind_fast.c).
+ */
+#ifndef MEMTRACE_PRELOAD_TRACE_MEMO_H
+#define MEMTRACE_PRELOAD_TRACE_MEMO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "libtrack/preload/hidden.h"
+#include "libtrack/preload/stack_bounds.h"
+#include "libtrack/preload/unwind.h"
+
+#define TRACE_WORDS_MAX 124u     /* of a trace with an entry */
+#define TRACE_MEMO_SET_BITS 6u   /* 64 sets: 8 KiB */
+#define TRACE_MEMO_WAYS 4u       /* entries of a set */
+#define TRACE_MEMO_PLACES 16384u /* of the words of all entries together: 32 KiB */
+#define TRACE_PLACE_BASE 0xffffu
+#define TRACE_NONE UINT32_MAX
+/*
+ * With less than a quarter as many hits as misses it costs more than it saves. After that many it
+ * rests, longer each time that this happens in a row.
+ */
+#define TRACE_TRIAL_MISSES 64u
+#define TRACE_FAILURES_MAX 6u
+
+struct trace_entry {
+	uint64_t sum;
+	uint64_t hash;      /* the name's, in stack_names */
+	uint32_t at;        /* where its places are, counted from the first one ever on */
+	uint16_t slot;      /* the name */
+	uint16_t span;      /* words from sp to the outermost return address */
+	uint16_t near;      /* of the sum of the four words next to sp: tells most wrong entries */
+	uint8_t word_count; /* 0: empty */
+	bool has_fp;        /* the frame pointer counts */
+	bool is_used;       /* was found since it was last looked at for replacement */
+};
+
+struct trace_memo {
+	uint16_t tags[1u << TRACE_MEMO_SET_BITS][TRACE_MEMO_WAYS]; /* of pc and sp */
+	struct trace_entry entries[1u << TRACE_MEMO_SET_BITS][TRACE_MEMO_WAYS];
+	uint32_t next_place; /* counted from the first one ever on */
+	uint32_t next_way;
+	uint32_t hits;     /* of late ... */
+	uint32_t misses;   /* ... and misses */
+	uint32_t failures; /* trials in a row with too few hits */
+	uint32_t rest;     /* captures to go until it is tried again */
+	/* TRACE_PLACE_BASE minus the distance, in words, down from the outermost return address */
+	uint16_t places[TRACE_MEMO_PLACES];
+};
+
+/* The words of a trace, outermost first. */
+struct trace_words {
+	uint16_t places[TRACE_WORDS_MAX];
+	uint64_t sums[TRACE_WORDS_MAX]; /* [n]: of the n + 1 outermost */
+};
+
+/*
+ * Looks for the trace that begins at `start`, on the stack that ends at `high`.
+ * returns  its entry; NULL: it has to be walked
+ */
+struct trace_entry *trace_memo_find(struct trace_memo *memo, const struct unwind_start *start,
+				    uintptr_t high);
+
+/* What the word at `index` of a trace, counted from the outermost, adds to its sum. */
+static inline uint64_t trace_term(uint32_t index, uint64_t word)
+{
+	extern HIDDEN const uint64_t trace_factors[TRACE_WORDS_MAX];
+	return word * trace_factors[index];
+}
+
+/*
+ * Remembers a trace.
+ *
+ * span        words from start->sp to its outermost return address
+ * words       [word_count] that the walk has read, of [TRACE_WORDS_MAX]
+ * has_fp      the frame pointer of `start` counts
+ * slot, hash  its name
+ */
+void trace_memo_add(struct trace_memo *memo, const struct unwind_start *start, uint32_t span,
+		    const struct trace_words *words, uint32_t word_count, bool has_fp,
+		    uint32_t slot, uint64_t hash);
+
+void trace_memo_clear(struct trace_memo *memo);
+
+/* After TRACE_TRIAL_MISSES misses: lets it rest if there were too few hits. */
+void trace_memo_judge(struct trace_memo *memo);
+
+#endif

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "tests/unit/unit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "libtrack/preload/trace_memo.h"
+
+#define STACK_WORDS 4096u
+
+static struct trace_memo memo;
+static uint64_t stack[STACK_WORDS];
+static uint64_t random_state = 3;
+
+static uint64_t roll(void)
+{
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 7;
+	random_state ^= random_state << 17;
+	return random_state * 0x2545f4914f6cdd1du;
+}
+
+static uint32_t roll_below(uint32_t count)
+{
+	return (uint32_t)(roll() >> 33) % count;
+}
+
+/* A trace as a walk might have found it: words of a stack. */
+struct trace {
+	struct unwind_start start;
+	uint32_t count;
+	uint32_t indexes[TRACE_WORDS_MAX]; /* [count] in `stack`, outermost first */
+	bool has_fp;
+};
+
+static uintptr_t high(void)
+{
+	return (uintptr_t)(stack + STACK_WORDS);
+}
+
+static uintptr_t something_like_an_address(void)
+{
+	return 0x7f0000000000u + (uintptr_t)roll_below(1u << 28);
+}
+
+static void make_trace(struct trace *trace)
+{
+	uint32_t sp = roll_below(1000);
+	uint32_t at = sp + roll_below(4);
+	*trace = (struct trace){
+		.start = {.pc = something_like_an_address(),
+			  .sp = (uintptr_t)(stack + sp),
+			  .fp = something_like_an_address()},
+		.count = 1 + roll_below(roll_below(2) ? TRACE_WORDS_MAX : 12),
+		.has_fp = roll_below(2),
+	};
+	for (uint32_t i = trace->count; i-- > 0; at += 1 + roll_below(20))
+		trace->indexes[i] = at;
+}
+
+static void add(const struct trace *trace, uint32_t slot)
+{
+	struct trace_words words;
+	uint32_t outermost = trace->indexes[0];
+	uint64_t sum = 0;
+	for (uint32_t i = 0; i < trace->count; i++) {
+		sum += trace_term(i, stack[trace->indexes[i]]);
+		words.sums[i] = sum;
+		words.places[i] = (uint16_t)(TRACE_PLACE_BASE - (outermost - trace->indexes[i]));
+	}
+	uint32_t span = outermost - (uint32_t)((uint64_t *)trace->start.sp - stack);
+	trace_memo_add(&memo, &trace->start, span, &words, trace->count, trace->has_fp, slot,
+		       slot * 1000ull);
+}
+
+static bool is_found(const struct trace *trace, uint32_t slot)
+{
+	const struct trace_entry *entry = trace_memo_find(&memo, &trace->start, high());
+	if (entry) {
+		assert_int_equal(entry->slot, slot);
+		assert_int_equal(entry->hash, slot * 1000ull);
+	}
+	return entry != NULL;
+}
+
+static int fill_stack(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < STACK_WORDS; i++)
+		stack[i] = something_like_an_address();
+	trace_memo_clear(&memo);
+	return 0;
+}
+
+static void each_word_that_was_read_counts(void **state)
+{
+	(void)state;
+	for (int round = 0; round < 300; round++) {
+		struct trace trace;
+		make_trace(&trace);
+		add(&trace, 7);
+		assert_true(is_found(&trace, 7));
+		for (uint32_t i = 0; i < trace.count; i++) {
+			uint64_t *word = &stack[trace.indexes[i]];
+			uint64_t before = *word;
+			*word = before ^ 1ull << roll_below(64);
+			assert_false(is_found(&trace, 7));
+			*word = something_like_an_address();
+			assert_int_equal(is_found(&trace, 7), *word == before);
+			*word = before;
+		}
+		assert_true(is_found(&trace, 7));
+	}
+}
+
+static void several_words_that_change_together_count(void **state)
+{
+	(void)state;
+	for (int round = 0; round < 20000; round++) {
+		static struct trace trace;
+		static uint64_t saved[STACK_WORDS];
+		if (round % 100 == 0) {
+			make_trace(&trace);
+			add(&trace, 7);
+			memcpy(saved, stack, sizeof(stack));
+		}
+		/* The same difference here and there, as when a library lies elsewhere. */
+		uint64_t difference = (uint64_t)roll_below(1u << 20) + 1;
+		uint32_t changes = 2 + roll_below(5);
+		for (uint32_t i = 0; i < changes; i++)
+			stack[trace.indexes[roll_below(trace.count)]] += i % 2 ? difference
+									       : -difference;
+		bool is_same = true;
+		for (uint32_t i = 0; i < trace.count; i++)
+			is_same = is_same && stack[trace.indexes[i]] == saved[trace.indexes[i]];
+		assert_int_equal(is_found(&trace, 7), is_same);
+		memcpy(stack, saved, sizeof(stack));
+	}
+}
+
+static void other_words_do_not_count(void **state)
+{
+	struct trace trace;
+	bool is_read[STACK_WORDS] = {false};
+	(void)state;
+	make_trace(&trace);
+	add(&trace, 7);
+	for (uint32_t i = 0; i < trace.count; i++)
+		is_read[trace.indexes[i]] = true;
+	for (uint32_t i = 0; i < STACK_WORDS; i++)
+		stack[i] += is_read[i] ? 0 : 8;
+	assert_true(is_found(&trace, 7));
+}
+
+static void where_the_walk_begins_counts(void **state)
+{
+	(void)state;
+	for (int round = 0; round < 100; round++) {
+		struct trace trace;
+		make_trace(&trace);
+		add(&trace, 7);
+		struct trace other = trace;
+		other.start.pc += 1 + roll_below(1000);
+		assert_false(is_found(&other, 7));
+		other = trace;
+		other.start.sp += 8 * (1 + roll_below(100));
+		assert_false(is_found(&other, 7));
+		other = trace;
+		other.start.fp += 8;
+		assert_int_equal(is_found(&other, 7), !trace.has_fp);
+	}
+}
+
+static void nothing_beyond_the_end_of_the_stack_is_read(void **state)
+{
+	struct trace trace;
+	(void)state;
+	make_trace(&trace);
+	add(&trace, 7);
+	uintptr_t outermost = (uintptr_t)&stack[trace.indexes[0]];
+	assert_non_null(trace_memo_find(&memo, &trace.start, outermost + 8));
+	assert_null(trace_memo_find(&memo, &trace.start, outermost));
+	assert_null(trace_memo_find(&memo, &trace.start, trace.start.sp + 8));
+}
+
+static void of_many_traces_what_is_found_is_right(void **state)
+{
+	enum { TRACES = 2000 };
+	struct trace *traces = calloc(TRACES, sizeof(*traces));
+	uint32_t found = 0;
+	(void)state;
+	assert_non_null(traces);
+	for (uint32_t i = 0; i < TRACES; i++)
+		make_trace(&traces[i]);
+	for (uint32_t round = 0; round < 200000; round++) {
+		/* A hundred of them are frequent. */
+		uint32_t i = roll_below(roll_below(4) ? 100 : TRACES);
+		if (is_found(&traces[i], i))
+			found++;
+		else
+			add(&traces[i], i);
+		if (round % 1000 == 0)
+			stack[roll_below(STACK_WORDS)] = something_like_an_address();
+		if (round % 50000 == 0) {
+			trace_memo_clear(&memo);
+			assert_false(is_found(&traces[i], i));
+		}
+	}
+	assert_in_range(found, 50000, 200000);
+	free(traces);
+}
+
+static void a_trace_can_be_given_another_name(void **state)
+{
+	struct trace trace;
+	(void)state;
+	make_trace(&trace);
+	for (uint32_t slot = 1; slot < 100; slot++) {
+		add(&trace, slot);
+		assert_true(is_found(&trace, slot));
+	}
+}
+
+static void it_rests_where_hits_are_rare(void **state)
+{
+	(void)state;
+	memo.hits = 0;
+	trace_memo_judge(&memo);
+	uint32_t first = memo.rest;
+	assert_true(first > 0);
+	for (int i = 0; i < 20; i++)
+		trace_memo_judge(&memo);
+	assert_true(memo.rest > first);
+	assert_true(memo.rest <= 1u << 12);
+	memo.hits = TRACE_TRIAL_MISSES;
+	trace_memo_judge(&memo);
+	assert_int_equal(memo.rest, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(each_word_that_was_read_counts, fill_stack),
+		cmocka_unit_test_setup(several_words_that_change_together_count, fill_stack),
+		cmocka_unit_test_setup(other_words_do_not_count, fill_stack),
+		cmocka_unit_test_setup(where_the_walk_begins_counts, fill_stack),
+		cmocka_unit_test_setup(nothing_beyond_the_end_of_the_stack_is_read, fill_stack),
+		cmocka_unit_test_setup(of_many_traces_what_is_found_is_right, fill_stack),
+		cmocka_unit_test_setup(a_trace_can_be_given_another_name, fill_stack),
+		cmocka_unit_test_setup(it_rests_where_hits_are_rare, fill_stack),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
