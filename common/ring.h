@@ -70,9 +70,7 @@ enum ring_note {
 	RING_NOTE_RESTORE = 10, /* and was not: the thread's last UNMAP failed */
 	RING_NOTE_MARKER = 11,  /* the program wants this time to be known */
 	RING_NOTE_IGNORE = 12,  /* the block at this address is no leak */
-	RING_NOTE_PREVIOUS =
-		13,            /* the next STACK says what it shares with the trace of this slot */
-	RING_NOTE_NUMBER = 13, /* the trace of a slot has this number in common/deferred.h */
+	RING_NOTE_NUMBER = 13,  /* the trace of a slot has this number in common/deferred.h */
 };
 
 enum ring_marker {
