@@ -9,8 +9,7 @@
  * what the collector reads and takes for allocations of the times that the slots tell.
  *
  *   offset 0                   struct deferred_header: which regions are whose
- *   DEFERRED_REGION_OFFSET(i)  region i: for 64 MiB of one process's addresses, 8 bytes for every
- * 16
+ *   DEFERRED_REGION_OFFSET(i)  region i: for 64 MiB of a process's addresses, 8 bytes for each 32
  *
  * The file has no room of its own: of a region only the pages exist that its owner has asked for
  * (`ready`), so a store to one of them can't fail.
@@ -28,7 +27,7 @@
 #define DEFERRED_MAGIC "MTDEFER"
 #define DEFERRED_REGIONS 1024u
 #define DEFERRED_REGION_SHIFT 26
-#define DEFERRED_GRANULE 16u
+#define DEFERRED_GRANULE 32u /* no two blocks of glibc's begin in one */
 #define DEFERRED_REGION_SLOTS ((1u << DEFERRED_REGION_SHIFT) / DEFERRED_GRANULE)
 #define DEFERRED_PAGE_SLOTS (SEGMENT_PAGE / 8u)
 #define DEFERRED_REGION_PAGES (DEFERRED_REGION_SLOTS / DEFERRED_PAGE_SLOTS)
@@ -58,14 +57,16 @@ struct deferred_header {
 
 /*
  * A slot, 0 if there is nothing to tell, from the top: time (17 bits), size in bytes (22), kind
- * (3), number of the stack trace in its image, from 1 (22).
+ * (3), bit 4 of the block's address (1), number of the stack trace in its image, from 1 (21).
  */
-#define DEFERRED_STACK_BITS 22
+#define DEFERRED_STACK_BITS 21
+#define DEFERRED_HALF_BIT (1u << DEFERRED_STACK_BITS)
+#define DEFERRED_KIND_SHIFT (DEFERRED_STACK_BITS + 1)
 #define DEFERRED_KIND_BITS 3
 #define DEFERRED_SIZE_BITS 22
 #define DEFERRED_STACKS_MAX ((1u << DEFERRED_STACK_BITS) - 1)
 #define DEFERRED_SIZE_MAX ((1u << DEFERRED_SIZE_BITS) - 1)
-#define DEFERRED_SIZE_SHIFT (DEFERRED_STACK_BITS + DEFERRED_KIND_BITS)
+#define DEFERRED_SIZE_SHIFT (DEFERRED_KIND_SHIFT + DEFERRED_KIND_BITS)
 #define DEFERRED_TIME_SHIFT (DEFERRED_SIZE_SHIFT + DEFERRED_SIZE_BITS)
 
 /*
@@ -96,12 +97,29 @@ static inline uint64_t deferred_time_decode(uint64_t code)
 	return mantissa << DEFERRED_TIME_UNIT_BITS;
 }
 
+static inline uint64_t deferred_half(uint64_t address)
+{
+	return (address >> 4 & 1) * DEFERRED_HALF_BIT;
+}
+
 /* stack from 1 to DEFERRED_STACKS_MAX; size_bytes up to DEFERRED_SIZE_MAX */
-static inline uint64_t deferred_slot_make(uint64_t time_code, uint64_t size_bytes, unsigned kind,
-					  uint32_t stack)
+static inline uint64_t deferred_slot_make(uint64_t address, uint64_t time_code, uint64_t size_bytes,
+					  unsigned kind, uint32_t stack)
 {
 	return time_code << DEFERRED_TIME_SHIFT | size_bytes << DEFERRED_SIZE_SHIFT |
-	       (uint64_t)kind << DEFERRED_STACK_BITS | stack;
+	       (uint64_t)kind << DEFERRED_KIND_SHIFT | deferred_half(address) | stack;
+}
+
+static inline uint32_t deferred_slot_index(uint64_t address)
+{
+	return (uint32_t)(address / DEFERRED_GRANULE) % DEFERRED_REGION_SLOTS;
+}
+
+/* The address of the block in slot number `index` of the region for `first_address`. */
+static inline uint64_t deferred_slot_address(uint64_t first_address, uint32_t index, uint64_t slot)
+{
+	return first_address + (uint64_t)index * DEFERRED_GRANULE +
+	       (slot & DEFERRED_HALF_BIT ? DEFERRED_GRANULE / 2 : 0);
 }
 
 static inline uint64_t deferred_slot_time_us(uint64_t slot)
@@ -116,7 +134,7 @@ static inline uint64_t deferred_slot_size(uint64_t slot)
 
 static inline unsigned deferred_slot_kind(uint64_t slot)
 {
-	return (unsigned)(slot >> DEFERRED_STACK_BITS) & ((1u << DEFERRED_KIND_BITS) - 1);
+	return (unsigned)(slot >> DEFERRED_KIND_SHIFT) & ((1u << DEFERRED_KIND_BITS) - 1);
 }
 
 static inline uint32_t deferred_slot_stack(uint64_t slot)

@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 
 #include "common/sys.h"
+#include "libtrack/preload/real.h"
 
 #define ADVICE_POPULATE_WRITE 23 /* MADV_POPULATE_WRITE, Linux 5.14 */
 #define PAGES_AT_ONCE 8u
@@ -49,12 +50,13 @@ void deferred_blocks_start(void)
 		return;
 	}
 	deferred.header = header;
-	tracker.defers = true;
+	/* Other allocators' blocks may be 16 bytes apart: only every second of those has a slot. */
+	tracker.deferred_low_bits = real.is_glibc ? DEFERRED_GRANULE / 2 - 1 : DEFERRED_GRANULE - 1;
 }
 
 void deferred_blocks_enter_child(void)
 {
-	if (!tracker.defers)
+	if (!tracker.deferred_low_bits)
 		return;
 	for (uint32_t i = 0; i < atomic_load(&deferred.used_count); i++) {
 		struct deferred_place *place = &deferred_places[deferred.used[i]];
@@ -183,11 +185,11 @@ _Atomic uint64_t *deferred_blocks_make(uintptr_t address)
 	_Atomic uint64_t *found = deferred_blocks_find(address);
 	if (__builtin_expect(found != NULL, 1))
 		return found;
-	if (address % DEFERRED_GRANULE ||
+	if (address & tracker.deferred_low_bits ||
 	    atomic_load_explicit(&deferred.is_full, memory_order_relaxed) ||
 	    atomic_load_explicit(&tracker.is_filtered, memory_order_relaxed))
 		return NULL;
 	struct deferred_region *region = make_region(address);
-	uint32_t slot = (uint32_t)(address >> 4) % DEFERRED_REGION_SLOTS;
+	uint32_t slot = deferred_slot_index(address);
 	return region && make_page(region, slot) ? &region->slots[slot] : NULL;
 }

@@ -46,9 +46,9 @@ static inline _Atomic uint64_t *deferred_blocks_find(uintptr_t address)
 	struct deferred_region *region = atomic_load_explicit(&place->region, memory_order_acquire);
 	if (__builtin_expect(!region, 0) ||
 	    atomic_load_explicit(&place->number, memory_order_relaxed) != number ||
-	    address % DEFERRED_GRANULE)
+	    address & tracker.deferred_low_bits)
 		return NULL;
-	uint32_t slot = (uint32_t)(address >> 4) % DEFERRED_REGION_SLOTS;
+	uint32_t slot = deferred_slot_index(address);
 	return deferred_page_is_ready(region, slot) ? &region->slots[slot] : NULL;
 }
 
@@ -61,11 +61,11 @@ static inline _Atomic uint64_t *deferred_blocks_find(uintptr_t address)
 static inline uint64_t deferred_blocks_take(const void *block)
 {
 	/* A child that was not seen yet has its parent's slots before it. */
-	if (!tracker.defers || __builtin_expect(!*tracker.alive, 0))
+	if (!tracker.deferred_low_bits || __builtin_expect(!*tracker.alive, 0))
 		return 0;
 	_Atomic uint64_t *slot = deferred_blocks_find((uintptr_t)block);
 	uint64_t value = slot ? atomic_load_explicit(slot, memory_order_relaxed) : 0;
-	if (!value)
+	if (!value || (value & DEFERRED_HALF_BIT) != deferred_half((uintptr_t)block))
 		return 0;
 	if (atomic_load_explicit(&tracker.stamping, memory_order_relaxed))
 		return atomic_exchange_explicit(slot, 0, memory_order_relaxed);

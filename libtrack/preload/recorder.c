@@ -138,7 +138,7 @@ static void put_stack(struct thread_block *block, struct stack_name name)
 {
 	struct stack_names *names = &block->names;
 	uint64_t count = names->depth - name.kept;
-	if (tracker.defers)
+	if (tracker.deferred_low_bits)
 		names->numbers[name.slot] = 0;
 	thread_put(block, RING_STACK | (uint64_t)name.slot << RING_STACK_SLOT_SHIFT |
 				  count << RING_STACK_COUNT_SHIFT |
@@ -214,7 +214,8 @@ static inline bool defer(struct thread_block *block, const struct allocation *al
 		return false;
 	thread_self.deferred = ~(uintptr_t)allocation->address;
 	atomic_store_explicit(slot,
-			      deferred_slot_make(deferred_time_encode(elapsed_us()),
+			      deferred_slot_make((uintptr_t)allocation->address,
+						 deferred_time_encode(elapsed_us()),
 						 allocation->size_bytes, allocation->kind, number),
 			      memory_order_relaxed);
 	return true;
@@ -225,7 +226,7 @@ static inline void record_allocation(struct thread_block *block,
 				     const struct unwind_start *start)
 {
 	struct stack_name name = stack_capture(block, start);
-	if (!tracker.defers || !defer(block, allocation, name))
+	if (!tracker.deferred_low_bits || !defer(block, allocation, name))
 		record_named(block, allocation, name);
 }
 

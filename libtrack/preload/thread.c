@@ -435,7 +435,7 @@ static struct thread_block *attach(struct thread_self *self)
 	if (block) {
 		stack_bounds_init(&block->unwind.bounds);
 		/* A number stands for a thread too. */
-		if (tracker.defers)
+		if (tracker.deferred_low_bits)
 			forget_stacks(block);
 	} else {
 		block = block_new(&loss);

@@ -42,7 +42,11 @@ struct tracker {
 	struct segment_header *segment;
 	bool marks_blocks; /* some allocations may not be recorded (recorded_map.h) */
 	bool measures_overhead;
-	bool defers; /* the collector is told of blocks that live on only (deferred_blocks.h) */
+	/*
+	 * Not 0: the collector is told of blocks that live on only (deferred_blocks.h), if these
+	 * bits of their addresses are not set.
+	 */
+	uintptr_t deferred_low_bits;
 	const uint32_t *alive; /* 0 in a fork's child that no fork handler told us of */
 	_Atomic(void *) chunks[SEGMENT_CHUNKS]; /* mapped chunks of the segment */
 	char session[4096];                     /* value of ENV_SESSION */
