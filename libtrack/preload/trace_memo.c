@@ -19,11 +19,30 @@ HIDDEN const uint64_t trace_factors[TRACE_WORDS_MAX] = {
 static const uint64_t pc_factor = 0xd6e8feb86659fd93u;
 static const uint64_t sp_factor = 0xa0761d6478bd642fu;
 static const uint64_t fp_factor = 0xe7037ed1a0b428dbu;
+static const uint64_t caller_factor = 0x8ebc6af09c88c6e3u;
 
-/* Says in which set the trace is, and with which tag. */
-static inline uint64_t find_key(const struct unwind_start *start)
+static inline uint64_t start_sum(const struct unwind_start *start, bool has_fp)
 {
-	return start->pc * pc_factor + start->sp * sp_factor;
+	uint64_t sum = start->pc * pc_factor + start->sp * sp_factor;
+	return has_fp ? sum + start->fp * fp_factor : sum;
+}
+
+static inline uint8_t *caller_of(struct trace_memo *memo, uintptr_t pc)
+{
+	return &memo->callers[pc * pc_factor >> 56];
+}
+_Static_assert(TRACE_CALLERS == 1u << 8, "caller_of takes eight bits");
+
+/*
+ * Says in which set the trace is, and with which tag: by pc, sp, and who called the function there,
+ * since most calls come from a few functions that hand them on. Where that is found is remembered
+ * by pc; if it is wrong, an entry is not found.
+ */
+static inline uint64_t find_key(const uint8_t *caller, const struct unwind_start *start,
+				uintptr_t room)
+{
+	uint64_t sum = start_sum(start, false);
+	return *caller < room ? sum + ((const uint64_t *)start->sp)[*caller] * caller_factor : sum;
 }
 
 static inline uint32_t set_of(uint64_t key)
@@ -71,7 +90,8 @@ static inline bool is_same(const struct trace_entry *entry, const uint16_t *plac
 struct trace_entry *trace_memo_find(struct trace_memo *memo, const struct unwind_start *start,
 				    uintptr_t high)
 {
-	uint64_t key = find_key(start);
+	uintptr_t room = (high - start->sp) / sizeof(uint64_t);
+	uint64_t key = find_key(caller_of(memo, start->pc), start, room);
 	const uint64_t ones = 0x0001000100010001u;
 	uint64_t tags;
 	memcpy(&tags, memo->tags[set_of(key)], sizeof(tags));
@@ -79,13 +99,12 @@ struct trace_entry *trace_memo_find(struct trace_memo *memo, const struct unwind
 	/* The top bit of each way with the tag; now and then of the one behind it too. */
 	uint64_t candidates = (differences - ones) & ~differences & ones << 15;
 	struct trace_entry *set = memo->entries[set_of(key)];
-	uintptr_t room = (high - start->sp) / sizeof(uint64_t);
 	for (; candidates; candidates &= candidates - 1) {
 		struct trace_entry *entry = &set[(uint32_t)__builtin_ctzll(candidates) / 16];
 		if (is_held(memo, entry) && entry->span < room &&
 		    is_same(entry, &memo->places[entry->at % TRACE_MEMO_PLACES],
 			    (const uint64_t *)start->sp + entry->span - TRACE_PLACE_BASE,
-			    entry->has_fp ? key + start->fp * fp_factor : key))
+			    start_sum(start, entry->has_fp)))
 			return entry;
 	}
 	return NULL;
@@ -127,31 +146,45 @@ static struct trace_entry *choose(struct trace_memo *memo, struct trace_entry *s
 	return chosen ? chosen : &set[memo->next_way % TRACE_MEMO_WAYS];
 }
 
-void trace_memo_add(struct trace_memo *memo, const struct unwind_start *start, uint32_t span,
-		    const struct trace_words *words, uint32_t word_count, bool has_fp,
-		    uint32_t slot, uint64_t hash)
+void trace_memo_add(struct trace_memo *memo, const struct unwind_start *start,
+		    const struct trace *trace)
 {
-	uint64_t key = find_key(start);
+	uint8_t *caller = caller_of(memo, start->pc);
+	if (trace->caller <= UINT8_MAX)
+		*caller = (uint8_t)trace->caller;
+	uint64_t key = find_key(caller, start, trace->span + 1);
 	struct trace_entry *set = memo->entries[set_of(key)];
-	uint64_t sum = has_fp ? key + start->fp * fp_factor : key;
-	uint64_t near = sum + words->sums[word_count - 1] -
-			(word_count > 4 ? words->sums[word_count - 5] : 0);
-	sum += words->sums[word_count - 1];
-	uint32_t at = take_places(memo, word_count);
+	uint32_t count = trace->word_count;
+	const uint64_t *sums = trace->words->sums;
+	uint64_t sum = start_sum(start, trace->has_fp) + sums[count - 1];
+	uint64_t near = sum - (count > 4 ? sums[count - 5] : 0);
+	uint32_t at = take_places(memo, count);
 	struct trace_entry *entry = choose(memo, set, sum);
-	memcpy(&memo->places[at % TRACE_MEMO_PLACES], words->places,
-	       word_count * sizeof(*words->places));
+	memcpy(&memo->places[at % TRACE_MEMO_PLACES], trace->words->places,
+	       count * sizeof(*memo->places));
 	*entry = (struct trace_entry){
 		.sum = sum,
-		.hash = hash,
+		.hash = trace->hash,
 		.at = at,
-		.slot = (uint16_t)slot,
-		.span = (uint16_t)span,
+		.slot = trace->slot,
+		.span = (uint16_t)trace->span,
 		.near = (uint16_t)(near >> 48),
-		.word_count = (uint8_t)word_count,
-		.has_fp = has_fp,
+		.word_count = (uint8_t)count,
+		.has_fp = trace->has_fp,
 	};
 	memo->tags[set_of(key)][entry - set] = tag_of(key);
+}
+
+bool trace_words_hold(const struct trace_words *words, uint32_t count, const uint64_t *outermost)
+{
+	const uint64_t *base = outermost - TRACE_PLACE_BASE;
+	uint64_t sum = 0;
+	uint32_t i = 0;
+	for (; i + 4 <= count; i += 4)
+		sum += sum_of_four(base, words->places + i, trace_factors + i);
+	for (; i < count; i++)
+		sum += base[words->places[i]] * trace_factors[i];
+	return count == 0 || sum == words->sums[count - 1];
 }
 
 void trace_memo_clear(struct trace_memo *memo)

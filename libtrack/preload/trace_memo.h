@@ -25,11 +25,12 @@
 #include "libtrack/preload/stack_bounds.h"
 #include "libtrack/preload/unwind.h"
 
-#define TRACE_WORDS_MAX 124u     /* of a trace with an entry */
-#define TRACE_MEMO_SET_BITS 6u   /* 64 sets: 8 KiB */
-#define TRACE_MEMO_WAYS 4u       /* entries of a set */
-#define TRACE_MEMO_PLACES 16384u /* of the words of all entries together: 32 KiB */
+#define TRACE_WORDS_MAX 124u    /* of a trace with an entry */
+#define TRACE_MEMO_SET_BITS 7u  /* 128 sets: 16 KiB */
+#define TRACE_MEMO_WAYS 4u      /* entries of a set */
+#define TRACE_MEMO_PLACES 8192u /* of the words of all entries together: 16 KiB */
 #define TRACE_PLACE_BASE 0xffffu
+#define TRACE_CALLERS 256u
 #define TRACE_NONE UINT32_MAX
 /*
  * With less than a quarter as many hits as misses it costs more than it saves. After that many it
@@ -53,7 +54,8 @@ struct trace_entry {
 struct trace_memo {
 	uint16_t tags[1u << TRACE_MEMO_SET_BITS][TRACE_MEMO_WAYS]; /* of pc and sp */
 	struct trace_entry entries[1u << TRACE_MEMO_SET_BITS][TRACE_MEMO_WAYS];
-	uint32_t next_place; /* counted from the first one ever on */
+	uint8_t callers[TRACE_CALLERS]; /* by pc: words from sp to the next return address */
+	uint32_t next_place;            /* counted from the first one ever on */
 	uint32_t next_way;
 	uint32_t hits;     /* of late ... */
 	uint32_t misses;   /* ... and misses */
@@ -83,17 +85,23 @@ static inline uint64_t trace_term(uint32_t index, uint64_t word)
 	return word * trace_factors[index];
 }
 
-/*
- * Remembers a trace.
- *
- * span        words from start->sp to its outermost return address
- * words       [word_count] that the walk has read, of [TRACE_WORDS_MAX]
- * has_fp      the frame pointer of `start` counts
- * slot, hash  its name
- */
-void trace_memo_add(struct trace_memo *memo, const struct unwind_start *start, uint32_t span,
-		    const struct trace_words *words, uint32_t word_count, bool has_fp,
-		    uint32_t slot, uint64_t hash);
+/* A trace that was walked. */
+struct trace {
+	const struct trace_words *words;
+	uint32_t word_count; /* at least 1 */
+	uint32_t span;       /* words from sp to the outermost return address ... */
+	uint32_t caller;     /* ... and to the innermost */
+	bool has_fp;         /* the frame pointer that it began with counts */
+	uint16_t slot;       /* its name ... */
+	uint64_t hash;       /* ... in stack_names */
+};
+
+/* Remembers a trace that began at `start`. */
+void trace_memo_add(struct trace_memo *memo, const struct unwind_start *start,
+		    const struct trace *trace);
+
+/* Says whether the `count` outermost words are as they were; `outermost` is where the first is. */
+bool trace_words_hold(const struct trace_words *words, uint32_t count, const uint64_t *outermost);
 
 void trace_memo_clear(struct trace_memo *memo);
 

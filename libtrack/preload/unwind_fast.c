@@ -235,8 +235,12 @@ static __attribute__((noinline)) enum step_result step_specially(struct walk *wa
 static inline __attribute__((always_inline)) enum step_result
 step(struct walk *walk, uint32_t rule, const struct stack_bounds *bounds, struct memo_frame *frame)
 {
-	if (UNLIKELY(rule & RULE_SPECIAL))
-		return step_specially(walk, rule, bounds, frame);
+	if (UNLIKELY(rule & RULE_SPECIAL)) {
+		struct walk copy = *walk; /* `walk` itself stays in registers */
+		enum step_result result = step_specially(&copy, rule, bounds, frame);
+		*walk = copy;
+		return result;
+	}
 	uintptr_t cfa = (rule & RULE_FROM_FP ? walk->fp : walk->sp) + RULE_CFA_OFFSET(rule);
 	/* sp < cfa <= high, written so that nothing wraps when sp == high */
 	if (UNLIKELY(cfa - walk->sp - 1 >= walk->high - walk->sp || cfa % 8))
@@ -261,19 +265,65 @@ step(struct walk *walk, uint32_t rule, const struct stack_bounds *bounds, struct
 }
 _Static_assert((int)RULE_FROM_FP == (int)MEMO_USES_FP, "a rule's kind is a memo's flag");
 
+/* Adds the word at `slot` to those that count. returns their number */
+static inline uint32_t put_word(struct unwind_state *state, uint32_t count, uintptr_t slot,
+				uint64_t word)
+{
+	uintptr_t distance = state->memo[0].slot - slot;
+	uintptr_t words = distance >> 3 | distance << 61; /* large if it is not whole */
+	if (UNLIKELY(count >= TRACE_WORDS_MAX || words > TRACE_PLACE_BASE))
+		return MEMO_NO_WORDS;
+	state->words.places[count] = (uint16_t)(TRACE_PLACE_BASE - words);
+	state->words.sums[count] = (count ? state->words.sums[count - 1] : 0) +
+				   trace_term(count, word);
+	return count + 1;
+}
+
+/* The words of a frame, behind those of the frames further out. */
+static inline uint32_t put_words(struct unwind_state *state, uint32_t count,
+				 const struct memo_frame *frame)
+{
+	if (UNLIKELY(count == MEMO_NO_WORDS || frame->flags & (MEMO_COMPLEX | MEMO_EXACT)))
+		return MEMO_NO_WORDS;
+	count = put_word(state, count, frame->slot, frame->address);
+	if (frame->flags & MEMO_CHECK_FP)
+		count = put_word(state, count, frame->slot + (uintptr_t)(intptr_t)frame->fp_slot,
+				 frame->fp);
+	return count;
+}
+
+/* Brings the words up to the memo's innermost frame. returns their number */
+static uint32_t update_words(struct unwind_state *state)
+{
+	uint32_t depth = state->words_depth;
+	uint32_t words = depth > 0 ? state->memo[depth - 1].word_end : 0;
+	for (; depth < state->depth; depth++) {
+		words = put_words(state, words, &state->memo[depth]);
+		state->memo[depth].word_end = (uint16_t)words;
+	}
+	state->words_depth = depth;
+	return words;
+}
+
 /*
  * Looks whether the words that the last walk read further out than `frame` of the memo are as they
  * were. returns 0 if all are; else the number of frames, from the outermost, that were not looked
  * at
  */
-static uint32_t verify(const struct unwind_state *state, uint32_t frame, uintptr_t high)
+static uint32_t verify(struct unwind_state *state, uint32_t frame, uintptr_t high)
 {
 	const struct memo_frame *memo = state->memo;
 	uint32_t left = frame; /* frames [0, left) are to be looked at */
 	/* Slots rise outwards: if the outermost is on this stack, all are. */
-	if (LIKELY(!(memo[frame].flags & MEMO_DEEP))) {
-		if (left && memo[0].slot >= high)
-			return left;
+	if (left && memo[0].slot >= high)
+		return left;
+	if (memo[frame].flags & MEMO_DEEP) {
+		(void)update_words(state);
+		uint32_t count = left ? memo[left - 1].word_end : 0;
+		if (count != MEMO_NO_WORDS &&
+		    trace_words_hold(&state->words, count, (const uint64_t *)memo[0].slot))
+			return 0;
+	} else {
 		while (left >= 4) {
 			const struct memo_frame *four = &memo[left - 4];
 			uintptr_t differences = (*(uintptr_t *)four[0].slot ^ four[0].address) |
@@ -311,10 +361,13 @@ static bool is_end_rule(uint32_t rule)
 	return RULE_KIND(rule) == RULE_SPECIAL && RULE_SPECIAL_KIND(rule) == RULE_END;
 }
 
-static void walk_with_memo(struct unwind_state *state, struct walk *walk, struct result *result)
+static void walk_with_memo(struct unwind_state *state, const struct walk *origin,
+			   struct result *result)
 {
-	uint32_t link = find_link(state, walk->key);
-	uint32_t next = state->depth; /* frames [0, next) of the memo may still be met */
+	struct walk walk = *origin;
+	uint32_t link = find_link(state, walk.key);
+	/* Those further out than this one of the memo may still be met. */
+	const struct memo_frame *next = &state->memo[state->depth];
 	uint32_t count = 0;
 	*result = (struct result){.joined = NO_FRAME};
 	for (;;) {
@@ -323,36 +376,36 @@ static void walk_with_memo(struct unwind_state *state, struct walk *walk, struct
 			break;
 		}
 		struct memo_frame *frame = &state->fresh[count];
-		enum step_result outcome = step(walk, state->links[link].rule, &state->bounds,
+		enum step_result outcome = step(&walk, state->links[link].rule, &state->bounds,
 						frame);
 		if (UNLIKELY(outcome != STEP_DONE)) {
 			result->is_truncated = outcome == STEP_LOST;
 			result->ends_by_rule = is_end_rule(state->links[link].rule);
 			break;
 		}
-		while (next && state->memo[next - 1].slot < frame->slot)
+		while (next > state->memo && next[-1].slot < frame->slot)
 			next--;
 		/*
 		 * Slot, address and, where it matters, frame pointer are the frame's whole state,
 		 * but for an interrupted one, whose stack pointer is a word of its own.
 		 */
-		const struct memo_frame *met = next ? &state->memo[next - 1] : NULL;
-		if (met && met->slot == frame->slot && met->address == frame->address &&
-		    !((met->flags | frame->flags) & MEMO_EXACT) &&
+		const struct memo_frame *met = next - 1;
+		if (met >= state->memo && met->slot == frame->slot &&
+		    met->address == frame->address && !((met->flags | frame->flags) & MEMO_EXACT) &&
 		    !((met->flags ^ frame->flags) & MEMO_GUESSED) &&
-		    (!(met->flags & MEMO_LIVE) || met->fp == frame->fp) && !walk->offset) {
-			uint32_t left = verify(state, next - 1, walk->high);
+		    (!(met->flags & MEMO_LIVE) || met->fp == frame->fp) && !walk.offset) {
+			uint32_t left = verify(state, (uint32_t)(met - state->memo), walk.high);
 			if (LIKELY(left == 0)) {
-				result->joined = next - 1;
+				result->joined = (uint32_t)(met - state->memo);
 				result->is_truncated = state->is_truncated;
 				result->ends_by_rule = state->ends_by_rule;
 				break;
 			}
 			/* Frames further out than this one changed: they may be met again. */
-			next = left;
+			next = &state->memo[left];
 		}
 		count++;
-		link = follow_link(state, link, walk->key);
+		link = follow_link(state, link, walk.key);
 	}
 	result->fresh_count = count;
 }
@@ -363,31 +416,17 @@ static inline uint64_t frame_word(const struct memo_frame *frame)
 	       (frame->flags & MEMO_GUESSED ? RING_FRAME_GUESSED : 0);
 }
 
-/* Adds the word at `slot` to those that count. returns their number */
-static inline uint32_t put_word(struct unwind_state *state, uint32_t count, uintptr_t slot,
-				uint64_t word)
+/* What a frame has to be marked with because of the one further out, found from its registers. */
+static inline uint32_t flags_from(uint32_t outer, const struct memo_frame *frame)
 {
-	uintptr_t distance = state->memo[0].slot - slot;
-	uintptr_t words = distance >> 3 | distance << 61; /* large if it is not whole */
-	if (UNLIKELY(count >= TRACE_WORDS_MAX || words > TRACE_PLACE_BASE))
-		return MEMO_NO_WORDS;
-	state->words.places[count] = (uint16_t)(TRACE_PLACE_BASE - words);
-	state->words.sums[count] = (count ? state->words.sums[count - 1] : 0) +
-				   trace_term(count, word);
-	return count + 1;
-}
-
-/* The words of a frame, behind those of the frames further out. */
-static inline uint32_t put_words(struct unwind_state *state, uint32_t count,
-				 const struct memo_frame *frame)
-{
-	if (UNLIKELY(count == MEMO_NO_WORDS || frame->flags & (MEMO_COMPLEX | MEMO_EXACT)))
-		return MEMO_NO_WORDS;
-	count = put_word(state, count, frame->slot, frame->address);
-	if (frame->flags & MEMO_CHECK_FP)
-		count = put_word(state, count, frame->slot + (uintptr_t)(intptr_t)frame->fp_slot,
-				 frame->fp);
-	return count;
+	uint32_t flags = frame->flags;
+	if (outer & MEMO_WANTS_FP)
+		flags |= MEMO_LIVE | (frame->fp_slot ? MEMO_CHECK_FP : 0u);
+	if (outer & (MEMO_DEEP | MEMO_COMPLEX | MEMO_LIVE))
+		flags |= MEMO_DEEP;
+	if ((flags & MEMO_USES_FP) || (!frame->fp_slot && (flags & MEMO_LIVE)))
+		flags |= MEMO_WANTS_FP;
+	return flags;
 }
 
 /* Puts the fresh frames behind the joined ones, and works out what is live in them. */
@@ -396,22 +435,17 @@ static void keep(struct unwind_state *state, const struct result *result)
 	uint32_t depth = result->joined == NO_FRAME ? 0 : result->joined + 1;
 	if (state->words_depth > depth)
 		state->words_depth = depth;
+	uint32_t outer = depth > 0 ? state->memo[depth - 1].flags : 0;
 	for (uint32_t i = result->fresh_count; i-- > 0; depth++) {
-		struct memo_frame frame = state->fresh[i];
-		uint32_t flags = frame.flags &
-				 (MEMO_USES_FP | MEMO_COMPLEX | MEMO_GUESSED | MEMO_EXACT);
-		if (depth > 0) {
-			/* The frame outside was found from this one's registers. */
-			const struct memo_frame *outer = &state->memo[depth - 1];
-			bool is_live = (outer->flags & MEMO_USES_FP) ||
-				       (!outer->fp_slot && (outer->flags & MEMO_LIVE));
-			if (is_live)
-				flags |= MEMO_LIVE | (frame.fp_slot ? MEMO_CHECK_FP : 0u);
-			if (outer->flags & (MEMO_DEEP | MEMO_COMPLEX | MEMO_LIVE | MEMO_CHECK_FP))
-				flags |= MEMO_DEEP;
+		struct memo_frame *frame = &state->memo[depth];
+		*frame = state->fresh[i];
+		uint32_t flags = frame->flags;
+		if (UNLIKELY((outer & (MEMO_WANTS_FP | MEMO_DEEP | MEMO_COMPLEX | MEMO_LIVE)) |
+			     flags)) {
+			flags |= flags_from(outer, frame);
+			frame->flags = (uint16_t)flags;
 		}
-		frame.flags = (uint16_t)flags;
-		state->memo[depth] = frame;
+		outer = flags;
 	}
 	state->depth = depth;
 	state->is_truncated = result->is_truncated;
@@ -463,9 +497,8 @@ static uint32_t put_trace(const struct unwind_state *state, uint32_t first, bool
 static void walk_again_truncated(struct unwind_state *state, const struct walk *start,
 				 struct result *result)
 {
-	struct walk walk = *start;
 	state->depth = 0;
-	walk_with_memo(state, &walk, result);
+	walk_with_memo(state, start, result);
 }
 
 /* Where the walk begins, and on which memory. */
@@ -492,8 +525,7 @@ uint32_t unwind_fast(struct unwind_state *state, const struct unwind_start *star
 	struct result result;
 	bool was_truncated = state->is_truncated;
 	const struct walk origin = begin(state, start);
-	struct walk walk = origin;
-	walk_with_memo(state, &walk, &result);
+	walk_with_memo(state, &origin, &result);
 	uint32_t joined = result.joined == NO_FRAME ? 0 : result.joined + 1;
 	if (UNLIKELY(joined + result.fresh_count > LIMIT_FRAMES - 2)) {
 		walk_again_truncated(state, &origin, &result);
@@ -512,19 +544,6 @@ uint32_t unwind_fast(struct unwind_state *state, const struct unwind_start *star
 	return kept;
 }
 
-/* Brings the words up to the memo's innermost frame. returns their number */
-static uint32_t update_words(struct unwind_state *state)
-{
-	uint32_t depth = state->words_depth;
-	uint32_t words = depth > 0 ? state->memo[depth - 1].word_end : 0;
-	for (; depth < state->depth; depth++) {
-		words = put_words(state, words, &state->memo[depth]);
-		state->memo[depth].word_end = (uint16_t)words;
-	}
-	state->words_depth = depth;
-	return words;
-}
-
 void unwind_remember(struct unwind_state *state, const struct unwind_start *start,
 		     const struct stack_names *names, uint32_t slot)
 {
@@ -541,11 +560,16 @@ void unwind_remember(struct unwind_state *state, const struct unwind_start *star
 	if (words == MEMO_NO_WORDS ||
 	    outermost->slot - start->sp > TRACE_PLACE_BASE * sizeof(uint64_t))
 		return;
-	/* As keep() has it for the frame further in. */
-	bool has_fp = (innermost->flags & MEMO_USES_FP) ||
-		      (!innermost->fp_slot && (innermost->flags & MEMO_LIVE));
-	trace_memo_add(traces, start, (uint32_t)((outermost->slot - start->sp) / sizeof(uint64_t)),
-		       &state->words, words, has_fp, slot, names->slot_hash[slot]);
+	const struct trace trace = {
+		.words = &state->words,
+		.word_count = words,
+		.span = (uint32_t)((outermost->slot - start->sp) / sizeof(uint64_t)),
+		.caller = (uint32_t)((innermost->slot - start->sp) / sizeof(uint64_t)),
+		.has_fp = innermost->flags & MEMO_WANTS_FP,
+		.slot = (uint16_t)slot,
+		.hash = names->slot_hash[slot],
+	};
+	trace_memo_add(traces, start, &trace);
 }
 
 size_t unwind_plainly(struct unwind_state *state, const struct unwind_start *start,

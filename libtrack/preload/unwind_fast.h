@@ -48,6 +48,7 @@ enum memo_flags {
 	MEMO_CHECK_FP = 16, /* live, and saved by the frame inside: that word counts too */
 	MEMO_GUESSED = 32,
 	MEMO_EXACT = 64,
+	MEMO_WANTS_FP = 128, /* the frame pointer of the frame further in matters */
 };
 
 struct memo_frame {

@@ -26,7 +26,7 @@ static uint32_t roll_below(uint32_t count)
 }
 
 /* A trace as a walk might have found it: words of a stack. */
-struct trace {
+struct sample {
 	struct unwind_start start;
 	uint32_t count;
 	uint32_t indexes[TRACE_WORDS_MAX]; /* [count] in `stack`, outermost first */
@@ -43,11 +43,11 @@ static uintptr_t something_like_an_address(void)
 	return 0x7f0000000000u + (uintptr_t)roll_below(1u << 28);
 }
 
-static void make_trace(struct trace *trace)
+static void make_trace(struct sample *trace)
 {
 	uint32_t sp = roll_below(1000);
 	uint32_t at = sp + roll_below(4);
-	*trace = (struct trace){
+	*trace = (struct sample){
 		.start = {.pc = something_like_an_address(),
 			  .sp = (uintptr_t)(stack + sp),
 			  .fp = something_like_an_address()},
@@ -58,7 +58,7 @@ static void make_trace(struct trace *trace)
 		trace->indexes[i] = at;
 }
 
-static void add(const struct trace *trace, uint32_t slot)
+static void add(const struct sample *trace, uint32_t slot)
 {
 	struct trace_words words;
 	uint32_t outermost = trace->indexes[0];
@@ -68,12 +68,20 @@ static void add(const struct trace *trace, uint32_t slot)
 		words.sums[i] = sum;
 		words.places[i] = (uint16_t)(TRACE_PLACE_BASE - (outermost - trace->indexes[i]));
 	}
-	uint32_t span = outermost - (uint32_t)((uint64_t *)trace->start.sp - stack);
-	trace_memo_add(&memo, &trace->start, span, &words, trace->count, trace->has_fp, slot,
-		       slot * 1000ull);
+	uint32_t sp = (uint32_t)((uint64_t *)trace->start.sp - stack);
+	const struct trace walked = {
+		.words = &words,
+		.word_count = trace->count,
+		.span = outermost - sp,
+		.caller = trace->indexes[trace->count - 1] - sp,
+		.has_fp = trace->has_fp,
+		.slot = (uint16_t)slot,
+		.hash = slot * 1000ull,
+	};
+	trace_memo_add(&memo, &trace->start, &walked);
 }
 
-static bool is_found(const struct trace *trace, uint32_t slot)
+static bool is_found(const struct sample *trace, uint32_t slot)
 {
 	const struct trace_entry *entry = trace_memo_find(&memo, &trace->start, high());
 	if (entry) {
@@ -96,7 +104,7 @@ static void each_word_that_was_read_counts(void **state)
 {
 	(void)state;
 	for (int round = 0; round < 300; round++) {
-		struct trace trace;
+		struct sample trace;
 		make_trace(&trace);
 		add(&trace, 7);
 		assert_true(is_found(&trace, 7));
@@ -117,7 +125,7 @@ static void several_words_that_change_together_count(void **state)
 {
 	(void)state;
 	for (int round = 0; round < 20000; round++) {
-		static struct trace trace;
+		static struct sample trace;
 		static uint64_t saved[STACK_WORDS];
 		if (round % 100 == 0) {
 			make_trace(&trace);
@@ -140,7 +148,7 @@ static void several_words_that_change_together_count(void **state)
 
 static void other_words_do_not_count(void **state)
 {
-	struct trace trace;
+	struct sample trace;
 	bool is_read[STACK_WORDS] = {false};
 	(void)state;
 	make_trace(&trace);
@@ -156,10 +164,10 @@ static void where_the_walk_begins_counts(void **state)
 {
 	(void)state;
 	for (int round = 0; round < 100; round++) {
-		struct trace trace;
+		struct sample trace;
 		make_trace(&trace);
 		add(&trace, 7);
-		struct trace other = trace;
+		struct sample other = trace;
 		other.start.pc += 1 + roll_below(1000);
 		assert_false(is_found(&other, 7));
 		other = trace;
@@ -173,7 +181,7 @@ static void where_the_walk_begins_counts(void **state)
 
 static void nothing_beyond_the_end_of_the_stack_is_read(void **state)
 {
-	struct trace trace;
+	struct sample trace;
 	(void)state;
 	make_trace(&trace);
 	add(&trace, 7);
@@ -186,7 +194,7 @@ static void nothing_beyond_the_end_of_the_stack_is_read(void **state)
 static void of_many_traces_what_is_found_is_right(void **state)
 {
 	enum { TRACES = 2000 };
-	struct trace *traces = calloc(TRACES, sizeof(*traces));
+	struct sample *traces = calloc(TRACES, sizeof(*traces));
 	uint32_t found = 0;
 	(void)state;
 	assert_non_null(traces);
@@ -212,7 +220,7 @@ static void of_many_traces_what_is_found_is_right(void **state)
 
 static void a_trace_can_be_given_another_name(void **state)
 {
-	struct trace trace;
+	struct sample trace;
 	(void)state;
 	make_trace(&trace);
 	for (uint32_t slot = 1; slot < 100; slot++) {
