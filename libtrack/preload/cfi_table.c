@@ -427,27 +427,69 @@ static void execute_long(struct run *run, uint8_t operation, struct bytes *bytes
 	}
 }
 
-/* Runs a program. returns false if it has something that is not known here */
+/* Runs one operation that is not of the four that nearly all are of (execute). */
+static void execute_rare(struct run *run, uint8_t operation, struct bytes *program)
+{
+	uint8_t operand = operation & 0x3f;
+	switch (operation >> 6) {
+	case 1:
+		advance(run, operand);
+		break;
+	case 2:
+		save_at(run->row, run->common, operand,
+			(int64_t)take_uleb(program) * run->common->data_factor);
+		break;
+	case 3:
+		restore(run->row, run->initial, run->common, operand);
+		break;
+	default:
+		execute_long(run, operation, program);
+	}
+}
+
+/*
+ * Runs a program, of long functions several hundred operations: nearly all go on a few bytes, say
+ * where a register is that nobody asks for, or how far the CFA is now.
+ *
+ * returns  false if it has something that is not known here
+ */
 static bool execute(struct run *run, struct bytes program)
 {
-	while (program.at < program.end && !run->is_over && !run->is_unknown) {
+	const uint64_t other = run->common->return_register; /* than the frame pointer */
+	const uint64_t factor = run->common->code_factor;
+	uint64_t room = run->target - run->location;
+	while (program.at < program.end) {
 		uint8_t operation = *program.at++;
 		uint8_t operand = operation & 0x3f;
 		switch (operation >> 6) {
 		case 1:
-			advance(run, operand);
-			break;
+			if (operand * factor > room)
+				break;
+			room -= operand * factor;
+			continue;
 		case 2:
-			save_at(run->row, run->common, operand,
-				(int64_t)take_uleb(&program) * run->common->data_factor);
-			break;
+			if (operand == REGISTER_FP || operand == other ||
+			    program.at == program.end || *program.at >= 0x80)
+				break;
+			program.at++;
+			continue;
 		case 3:
-			restore(run->row, run->initial, run->common, operand);
-			break;
+			if (operand == REGISTER_FP || operand == other)
+				break;
+			continue;
 		default:
-			execute_long(run, operation, &program);
+			if (operation != 0x0e || program.at == program.end || *program.at >= 0x80)
+				break;
+			run->row->cfa_offset = *program.at++;
+			continue;
 		}
+		run->location = run->target - room;
+		execute_rare(run, operation, &program);
+		if (run->is_over || run->is_unknown)
+			break;
+		room = run->target - run->location;
 	}
+	run->location = run->target - room;
 	return !run->is_unknown;
 }
 
