@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "cmd/command.h"
+#include "cmd/memory_limit.h"
 #include "common/counter.h"
 #include "common/env.h"
 
@@ -410,6 +411,9 @@ static void run(struct launcher *launcher, finish_function *finish)
 		fail(launcher, EXIT_TRACER_FAILED);
 		return;
 	}
+	/* While the collector gets ready. */
+	if (launcher->options->limit)
+		memory_limit_read("/proc", "/sys/fs/cgroup", launcher->options->limit);
 	if (recv(launcher->control_fd, &ready, sizeof(ready), 0) != (ssize_t)sizeof(ready)) {
 		print_error("the collector ended unexpectedly");
 		fail(launcher, EXIT_TRACER_FAILED);

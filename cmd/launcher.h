@@ -10,6 +10,8 @@
 
 #include "libtrack/collector/collector.h"
 
+struct memory_limit;
+
 struct launch_options {
 	const char *program_path; /* file to execute */
 	char *const *arguments;   /* [..] NULL-terminated, [0] is the name it was called by */
@@ -25,6 +27,7 @@ struct launch_options {
 	bool no_symbols;
 	uint32_t only_leak_symbols; /* names for a report on leaks of these kinds; 0: all names */
 	unsigned tree_wait_s; /* how long to wait for processes that the program leaves behind */
+	struct memory_limit *limit; /* filled in before the program starts; NULL: not wanted */
 };
 
 struct launch_result {

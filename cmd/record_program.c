@@ -14,6 +14,7 @@
 #include "cmd/command.h"
 #include "common/executable.h"
 #include "libtrack/collector/module_files.h"
+#include "libtrack/collector/segment_file.h"
 #include "reader/finish.h"
 #include "reader/name_cache.h"
 #include "reporters/text.h"
@@ -121,9 +122,9 @@ static enum mt_status finish(const char *log_path, const struct finish_options *
 			     struct mt_error *error)
 {
 	enum mt_status status = finish_log(log_path, options, finished, error);
-	if (status != MT_ERR_IO || result->segment_fd < 0)
+	if (status != MT_ERR_IO)
 		return status;
-	(void)close(result->segment_fd); /* nothing in it is needed */
+	segment_file_release(result->segment, false); /* nothing in it is needed */
 	return finish_log(log_path, options, finished, error);
 }
 
@@ -154,7 +155,7 @@ static void finish_recording(const struct launch_options *launch_options, const 
 	struct mt_error error;
 	if (result->is_discarded)
 		return;
-	options.symbolize.cache_fd = name_cache_open_directory();
+	options.symbolize.cache_fd = launch_options->no_symbols ? -1 : name_cache_open_directory();
 	options.symbolize.has_cache = options.symbolize.cache_fd >= 0;
 	if (result->is_cut)
 		(void)snprintf(news.text, sizeof(news.text), "recording ended early: %s",

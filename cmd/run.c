@@ -221,10 +221,10 @@ static const struct argp parser = {
 static int run(int argument_count, char **arguments)
 {
 	char path[PATH_MAX];
-	struct run_options options = {.launch.unwinder = UNWINDER_DEFAULT};
+	struct memory_limit limit;
+	struct run_options options = {.launch.unwinder = UNWINDER_DEFAULT, .launch.limit = &limit};
 	struct launch_options *launch_options = &options.launch;
 	struct launch_result result;
-	struct memory_limit limit;
 	char closing[512];
 	argp_err_exit_status = EXIT_TRACER_FAILED;
 	(void)argp_parse(&parser, argument_count, arguments, ARGP_IN_ORDER, NULL, &options);
@@ -232,7 +232,6 @@ static int run(int argument_count, char **arguments)
 	if (failure)
 		return failure;
 	launch_options->program_path = path;
-	memory_limit_read("/proc", "/sys/fs/cgroup", &limit);
 	record_program(launch_options, &result, closing, sizeof(closing));
 	if (result.was_recorded && !launch_options->is_quiet) {
 		print_error("%s", closing);

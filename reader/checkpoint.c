@@ -451,13 +451,11 @@ static enum mt_status add_classes(struct checkpoints *checkpoints, const struct 
 	uint32_t *count = &checkpoints->class_counts[image->index];
 	if (*count == image->class_count)
 		return MT_OK;
-	enum mt_status status = log_writer_resume_in_memory(&writer, error);
-	if (status != MT_OK)
-		return status;
+	log_writer_resume_in_memory(&writer);
 	put_classes(image, *count, &fields);
 	add_block(&writer, image->index, 0, 0, &fields);
 	*count = image->class_count;
-	status = log_writer_flush(&writer, error);
+	enum mt_status status = log_writer_flush(&writer, error);
 	struct buffer made = log_writer_take_memory(&writer);
 	buffer_append(&checkpoints->classes, made.bytes, made.size_bytes);
 	buffer_release(&made);
@@ -514,8 +512,7 @@ static struct buffer pack(struct checkpoint *checkpoint, const struct replay *re
 	struct log_writer writer;
 	struct mt_error error;
 	struct buffer fields = {0};
-	if (log_writer_resume_in_memory(&writer, &error) != MT_OK)
-		return (struct buffer){.failed = true};
+	log_writer_resume_in_memory(&writer);
 	for (uint32_t i = 0; i < checkpoint->image_count; i++) {
 		uint32_t index = checkpoint->images[i].index;
 		add_block(&writer, index, number, replay->now_us, &checkpoint->images[i].state);

@@ -138,10 +138,8 @@ static enum mt_status append(const struct loaded_log *log, const struct finish_o
 			     int fd, struct mt_error *error)
 {
 	struct log_writer writer;
-	enum mt_status status = log_writer_resume(&writer, fd, log->good_end, error);
-	if (status != MT_OK)
-		return status;
-	status = index_blocks(log, &writer, log->good_end, error);
+	log_writer_resume(&writer, fd, log->good_end);
+	enum mt_status status = index_blocks(log, &writer, log->good_end, error);
 	if (status == MT_OK)
 		status = write_finish(log, options, &writer, error);
 	log_writer_release(&writer);
@@ -185,10 +183,9 @@ static enum mt_status write_anew(const struct loaded_log *log, const struct fini
 	struct log_writer writer;
 	uint64_t kept = kept_bytes(log);
 	enum mt_status status = copy_file(from, to, kept, error);
-	if (status == MT_OK)
-		status = log_writer_resume(&writer, to, kept, error);
 	if (status != MT_OK)
 		return status;
+	log_writer_resume(&writer, to, kept);
 	status = index_blocks(log, &writer, kept, error);
 	if (status == MT_OK) /* copied as they are */
 		status = log_writer_add_blocks(&writer, &log->recovered, error);

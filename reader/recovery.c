@@ -433,9 +433,11 @@ static void release(struct recovery *recovery)
 
 enum mt_status recovery_read(struct loaded_log *log, bool *ret_is_found, struct mt_error *error)
 {
+	*ret_is_found = false;
+	if (!recovery_has_segment(log))
+		return MT_OK;
 	struct recovery *recovery = calloc(1, sizeof(*recovery));
 	enum mt_status status = MT_OK;
-	*ret_is_found = false;
 	if (!recovery)
 		return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory to read the log's segment");
 	recovery->log = log;
@@ -444,14 +446,12 @@ enum mt_status recovery_read(struct loaded_log *log, bool *ret_is_found, struct 
 		return MT_OK;
 	}
 	*ret_is_found = true;
-	status = log_writer_resume_in_memory(&recovery->writer, error);
-	if (status == MT_OK) {
-		recovery->pages = (struct block_map_pages){.context = recovery, .take = take_page};
-		recovery->recording = recording_new(&recovery->writer, NULL, &recovery->pages);
-		if (!recovery->recording)
-			status = mt_error_set(error, MT_ERR_NO_MEMORY,
-					      "no memory to read the log's segment");
-	}
+	log_writer_resume_in_memory(&recovery->writer);
+	recovery->pages = (struct block_map_pages){.context = recovery, .take = take_page};
+	recovery->recording = recording_new(&recovery->writer, NULL, &recovery->pages);
+	if (!recovery->recording)
+		status = mt_error_set(error, MT_ERR_NO_MEMORY,
+				      "no memory to read the log's segment");
 	if (status == MT_OK && !gather(recovery)) {
 		/* The log up to its last commit is still good. */
 		(void)mt_error_set(&log->damage, MT_ERR_CORRUPT, "the log's segment is damaged");
@@ -497,24 +497,31 @@ static bool maps_segment(uint32_t pid, const struct stat *segment)
 	return is_mapped;
 }
 
-bool recovery_has_writers(const struct loaded_log *log)
+/* status  of the segment's file */
+static bool is_mapped_anywhere(const struct loaded_log *log, const struct stat *status)
 {
 	struct recovery recovery = {.log = (struct loaded_log *)log};
-	struct stat segment;
-	char *path = segment_path(log);
 	bool has_writers = false;
-	if (path && stat(path, &segment) == 0 && open_segment(&recovery)) {
+	if (open_segment(&recovery)) {
 		for (uint32_t i = 0; i < SEGMENT_IMAGES && !has_writers; i++) {
 			const struct image_slot *slot = &recovery.header->images[i];
 			uint32_t pid = atomic_load(&slot->watched_pid);
 			pid = pid ? pid : atomic_load(&slot->pid);
-			has_writers = pid && maps_segment(pid, &segment);
+			has_writers = pid && maps_segment(pid, status);
 		}
 	}
-	free(path);
 	if (recovery.bytes)
 		(void)munmap((void *)recovery.bytes, recovery.size_bytes);
 	return has_writers;
+}
+
+bool recovery_has_writers(const struct loaded_log *log)
+{
+	struct stat segment;
+	char *path = segment_path(log);
+	bool is_there = path && stat(path, &segment) == 0;
+	free(path);
+	return is_there && is_mapped_anywhere(log, &segment);
 }
 
 void recovery_remove_segment(const struct loaded_log *log)

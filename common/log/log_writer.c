@@ -25,21 +25,14 @@ static enum mt_status report(const struct log_writer *writer, struct mt_error *e
 	return writer->failure.status;
 }
 
-enum mt_status log_writer_resume(struct log_writer *writer, int fd, uint64_t offset_bytes,
-				 struct mt_error *error)
+void log_writer_resume(struct log_writer *writer, int fd, uint64_t offset_bytes)
 {
 	*writer = (struct log_writer){.fd = fd, .offset_bytes = offset_bytes};
-	writer->compressor = ZSTD_createCCtx();
-	if (!writer->compressor)
-		return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory for compression");
-	(void)ZSTD_CCtx_setParameter(writer->compressor, ZSTD_c_compressionLevel,
-				     COMPRESSION_LEVEL);
-	return MT_OK;
 }
 
-enum mt_status log_writer_resume_in_memory(struct log_writer *writer, struct mt_error *error)
+void log_writer_resume_in_memory(struct log_writer *writer)
 {
-	return log_writer_resume(writer, -1, 0, error);
+	log_writer_resume(writer, -1, 0);
 }
 
 struct buffer log_writer_take_memory(struct log_writer *writer)
@@ -54,9 +47,7 @@ enum mt_status log_writer_init(struct log_writer *writer, int fd, struct mt_erro
 	uint8_t header[LOG_FILE_HEADER_BYTES] = {0};
 	memcpy(header, LOG_MAGIC, LOG_MAGIC_BYTES);
 	put_u32(header + LOG_MAGIC_BYTES, LOG_VERSION);
-	enum mt_status status = log_writer_resume(writer, fd, 0, error);
-	if (status != MT_OK)
-		return status;
+	log_writer_resume(writer, fd, 0);
 	buffer_append(&writer->pending, header, sizeof(header));
 	return log_writer_flush(writer, error);
 }
@@ -81,12 +72,26 @@ void log_writer_index(struct log_writer *writer, const struct log_block *block,
 	writer->index_count++;
 }
 
+/* Made when the first block needs it: that takes long, in a virtual machine, and few short logs do.
+ */
+static struct ZSTD_CCtx_s *compressor_of(struct log_writer *writer)
+{
+	if (!writer->compressor) {
+		writer->compressor = ZSTD_createCCtx();
+		if (writer->compressor)
+			(void)ZSTD_CCtx_setParameter(writer->compressor, ZSTD_c_compressionLevel,
+						     COMPRESSION_LEVEL);
+	}
+	return writer->compressor;
+}
+
 /* Compresses `payload` behind the block's header. returns stored bytes, 0: store it as it is */
 static size_t pack(struct log_writer *writer, const struct buffer *payload)
 {
 	size_t bound = ZSTD_compressBound(payload->size_bytes);
 	struct buffer *pending = &writer->pending;
-	if (payload->size_bytes < COMPRESS_FROM_BYTES || !buffer_reserve(pending, bound))
+	if (payload->size_bytes < COMPRESS_FROM_BYTES || !compressor_of(writer) ||
+	    !buffer_reserve(pending, bound))
 		return 0;
 	size_t packed = ZSTD_compress2(writer->compressor, pending->bytes + pending->size_bytes,
 				       bound, payload->bytes, payload->size_bytes);

@@ -25,8 +25,8 @@ struct log_writer {
 	struct buffer pending; /* blocks not written yet */
 	struct buffer index;   /* fields of the INDEX block: one entry a block */
 	uint32_t index_count;
-	struct ZSTD_CCtx_s *compressor;
-	struct mt_error failure; /* status MT_OK while all went well */
+	struct ZSTD_CCtx_s *compressor; /* NULL until a block needs it */
+	struct mt_error failure;        /* status MT_OK while all went well */
 };
 
 /*
@@ -37,12 +37,10 @@ enum mt_status log_writer_init(struct log_writer *writer, int fd,
 			       struct mt_error *error) MT_MUST_CHECK;
 
 /* Goes on with a log of `offset_bytes` bytes whose blocks so far are not to be indexed again. */
-enum mt_status log_writer_resume(struct log_writer *writer, int fd, uint64_t offset_bytes,
-				 struct mt_error *error) MT_MUST_CHECK;
+void log_writer_resume(struct log_writer *writer, int fd, uint64_t offset_bytes);
 
 /* Goes on in memory, for log_writer_take_memory. */
-enum mt_status log_writer_resume_in_memory(struct log_writer *writer,
-					   struct mt_error *error) MT_MUST_CHECK;
+void log_writer_resume_in_memory(struct log_writer *writer);
 
 /* The blocks written in memory; the caller releases them. */
 struct buffer log_writer_take_memory(struct log_writer *writer);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/log/recording_state.h"
+#include "common/sys.h"
 
 #define NO_MEMORY_TEXT "no memory to record with"
 
@@ -12,7 +13,8 @@ struct recording *recording_new(struct log_writer *writer,
 				const struct recording_observer *observer,
 				const struct block_map_pages *pages)
 {
-	struct recording *recording = calloc(1, sizeof(*recording));
+	/* Pages of its own: of its tables, which are large, little is ever touched. */
+	struct recording *recording = sys_pages(sizeof(*recording));
 	if (!recording)
 		return NULL;
 	recording->writer = writer;
@@ -52,7 +54,7 @@ void recording_free(struct recording *recording)
 	}
 	free(recording->images);
 	buffer_release(&recording->scratch);
-	free(recording);
+	sys_munmap(recording, sizeof(*recording));
 }
 
 struct recorded_image *recording_find_image(const struct recording *recording, uint64_t serial)

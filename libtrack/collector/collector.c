@@ -22,6 +22,7 @@
 #include "common/log/recording_state.h"
 #include "common/sys.h"
 #include "libtrack/collector/address_pages.h"
+#include "libtrack/collector/control_bell.h"
 #include "libtrack/collector/deferred_file.h"
 #include "libtrack/collector/drain.h"
 #include "libtrack/collector/leak_scans.h"
@@ -296,15 +297,11 @@ static enum mt_status set_up(struct collector *collector, struct mt_error *error
 	collector->module_files = module_files_new();
 	if (!collector->recording || !collector->module_files)
 		return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory to record with");
-	collector->drain = (struct drain){
-		.segment = &collector->segment,
-		.recording = collector->recording,
-		.uses_clock_stamps = header->session_flags & SESSION_CLOCK_STAMPS,
-	};
-	collector->processes = (struct process_table){
-		.segment = &collector->segment,
-		.recording = collector->recording,
-	};
+	collector->drain.segment = &collector->segment;
+	collector->drain.recording = collector->recording;
+	collector->drain.uses_clock_stamps = header->session_flags & SESSION_CLOCK_STAMPS;
+	collector->processes.segment = &collector->segment;
+	collector->processes.recording = collector->recording;
 	if (collector->options->only_unfreed)
 		deferred_file_create(&collector->deferred, header);
 	collector->leak_scans = (struct leak_scans){
@@ -355,28 +352,37 @@ static void add_rings(struct collector *collector)
 		sys_futex_wake_all(&header->chunk_count);
 }
 
-static void read_control(struct collector *collector)
+/* returns  whether there was something to read */
+static bool read_message(struct collector *collector)
 {
 	if (collector->launcher_left)
-		return;
+		return false;
 	struct collector_ended news;
 	ssize_t count = recv(collector->control_fd, &news, sizeof(news), MSG_DONTWAIT);
 	if (count < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
+		return false;
 	collector->launcher_left = count != (ssize_t)sizeof(news);
 	if (collector->program_ended) {
 		if (!collector->launcher_left && news.event == TREE_ENDS)
 			process_table_kill(&collector->processes);
-		return;
+		return true;
 	}
 	if (count == (ssize_t)sizeof(news) && news.event == PROGRAM_STARTED) {
 		take_place_of_older_log(collector);
-		return;
+		return true;
 	}
 	collector->program_ended = true;
 	collector->ended_us = collector->now_us;
 	collector->has_status = count == (ssize_t)sizeof(news);
 	collector->ended = news;
+	return true;
+}
+
+static void read_control(struct collector *collector)
+{
+	control_bell_answer();
+	while (read_message(collector))
+		;
 }
 
 static void send_news(const struct collector *collector, enum recording_event event, size_t count)
@@ -536,7 +542,8 @@ static enum mt_status run_round(struct collector *collector, uint64_t *ret_taken
 	if (status == MT_OK)
 		status = leak_scans_step(&collector->leak_scans, collector->now_us, error);
 	*ret_taken += has_more;
-	if (status != MT_OK || collector->now_us - collector->last_process_us < PROCESS_INTERVAL_US)
+	bool is_due = collector->now_us - collector->last_process_us >= PROCESS_INTERVAL_US;
+	if (status != MT_OK || (!is_due && !control_bell_rings()))
 		return status;
 	collector->last_process_us = collector->now_us;
 	sample_if_due(collector);
@@ -561,7 +568,7 @@ static void sleep_a_tick(struct collector *collector, uint64_t taken)
 	struct segment_header *header = collector->segment.header;
 	uint32_t doorbell = atomic_load(&header->doorbell);
 	collector->quiet_ticks = taken ? 0 : collector->quiet_ticks + 1;
-	if (taken > RING_WORDS / 8)
+	if (taken > RING_WORDS / 8 || control_bell_rings())
 		return; /* busy: no sleep */
 	atomic_store(&header->collector_sleeping, 1);
 	sys_futex_wait(&header->doorbell, doorbell,
@@ -672,49 +679,66 @@ static void release(struct collector *collector, bool removes_log)
 	log_writer_release(&collector->writer);
 	address_pages_release(&collector->pages);
 	deferred_file_release(&collector->deferred);
-	segment_file_release(&collector->segment, true);
+	if (removes_log)
+		segment_file_release(&collector->segment, true);
 	free(collector->new_path);
+}
+
+/* Collects until the tree has ended, and gives up all but what finishing the log needs. */
+static void record(struct collector *collector, struct mt_error *failure,
+		   struct collector_result *result)
+{
+	control_bell_hang(collector->control_fd, &collector->segment.header->doorbell);
+	enum mt_status status = collect(collector, failure);
+	control_bell_take_down(collector->control_fd);
+	if (status != MT_OK) {
+		/* What looks like a want of memory may be one of room for the segment. */
+		bool is_segment = failure->status == MT_ERR_NO_MEMORY &&
+				  collector->pages.failure.status != MT_OK;
+		end_early(collector, is_segment ? &collector->pages.failure : failure, result);
+	}
+	if (collector->told_leftovers) /* else nobody has done anything but wait for the log */
+		send_news(collector, RECORDING_OVER, 0);
+	result->is_discarded = collector->has_status &&
+			       collector->ended.event == PROGRAM_NOT_STARTED;
+	result->was_traced = collector->had_image;
+	result->failed_allocations = collector->failed_allocations;
+	result->module_files = collector->module_files;
+	if (!result->is_discarded) {
+		take_place_of_older_log(collector);
+		result->log_fd = collector->log_fd;
+		result->segment = &collector->segment;
+		segment_file_remove(&collector->segment);
+	}
+	release(collector, result->is_discarded);
 }
 
 enum mt_status collector_run(const struct collector_options *options, int control_fd,
 			     struct collector_result *ret_result, struct mt_error *error)
 {
-	struct collector collector = {.options = options,
-				      .control_fd = control_fd,
-				      .log_fd = -1,
-				      .segment.fd = -1,
-				      .deferred.fd = -1};
+	/* Pages of its own, for the rest of the process: most of its tables are never touched. */
+	struct collector *collector = sys_pages(sizeof(*collector));
 	struct mt_error failure = {0};
-	*ret_result = (struct collector_result){.log_fd = -1, .segment_fd = -1};
+	*ret_result = (struct collector_result){.log_fd = -1};
+	if (!collector)
+		return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory to record with");
+	collector->options = options;
+	collector->control_fd = control_fd;
+	collector->log_fd = -1;
+	collector->segment.fd = -1;
+	collector->deferred.fd = -1;
 	detach(control_fd);
 	outlive_program();
-	enum mt_status status = set_up(&collector, &failure);
+	enum mt_status status = set_up(collector, &failure);
 	if (status != MT_OK) {
 		/* Whoever hears of it finds nothing left behind. */
 		if (error)
 			*error = failure;
-		release(&collector, true);
-		tell_launcher(&collector, &failure);
-		return status;
+		release(collector, true);
+		tell_launcher(collector, &failure);
+	} else {
+		tell_launcher(collector, &failure);
+		record(collector, &failure, ret_result);
 	}
-	tell_launcher(&collector, &failure);
-	if (collect(&collector, &failure) != MT_OK) {
-		/* What looks like a want of memory may be one of room for the segment. */
-		bool is_segment = failure.status == MT_ERR_NO_MEMORY &&
-				  collector.pages.failure.status != MT_OK;
-		end_early(&collector, is_segment ? &collector.pages.failure : &failure, ret_result);
-	}
-	send_news(&collector, RECORDING_OVER, 0);
-	ret_result->is_discarded = collector.has_status &&
-				   collector.ended.event == PROGRAM_NOT_STARTED;
-	ret_result->was_traced = collector.had_image;
-	ret_result->failed_allocations = collector.failed_allocations;
-	ret_result->module_files = collector.module_files;
-	if (!ret_result->is_discarded) {
-		take_place_of_older_log(&collector);
-		ret_result->log_fd = collector.log_fd;
-		ret_result->segment_fd = fcntl(collector.segment.fd, F_DUPFD_CLOEXEC, 0);
-	}
-	release(&collector, ret_result->is_discarded);
-	return MT_OK;
+	return status;
 }

@@ -23,6 +23,7 @@
 #include "libtrack/collector/sampling_control.h"
 
 struct module_files;
+struct segment_file;
 
 struct collector_options {
 	const char *log_path;
@@ -81,10 +82,11 @@ struct collector_result {
 	bool is_cut; /* writing failed: the log ends early, `message` says why */
 	char message[256];
 	int log_fd; /* open and locked; -1 if discarded */
-	/* Of the segment's file, which is removed: its blocks are given back when this is closed,
-	 * or the process ends, which takes milliseconds. -1: there is none */
-	int segment_fd;
-	struct module_files *module_files; /* the collector's; they live until the process ends */
+	/* The collector's; they live until the process ends. The segment's file is removed, and its
+	 * blocks are given back when it is released, or the process ends, which takes milliseconds.
+	 * NULL: discarded */
+	struct segment_file *segment;
+	struct module_files *module_files;
 };
 
 /*

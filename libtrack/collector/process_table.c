@@ -13,8 +13,9 @@
 #define FORK_LIMIT_US 1000000u
 /* Between taking a serial number and showing it in its slot a process may be killed. */
 #define SERIAL_LIMIT_US 1000000u
-/* Processes that may have taken a slot and have no serial yet, at any time. */
-#define UNSEEN_SLOTS 128u
+/* Processes that usually have taken a slot and have no serial yet; if it was more, at any time. */
+#define UNSEEN_SLOTS 8u
+#define UNSEEN_SLOTS_MAX 128u
 
 static struct image_slot *slot_of(const struct process_table *table,
 				  const struct watched_image *watched)
@@ -73,19 +74,20 @@ static bool take_up(struct process_table *table, uint32_t index, uint64_t serial
 	return watch(table, image, index, id.ours);
 }
 
-bool process_table_find_new(struct process_table *table, uint64_t now_us)
+/*
+ * A process takes the first free slot: those behind as many as there were processes, and some that
+ * have a slot and no serial yet, were never used, and are not worth a page fault.
+ */
+static uint32_t slots_to_look_at(uint64_t last_serial, uint32_t unseen)
+{
+	return last_serial + unseen < SEGMENT_IMAGES ? (uint32_t)last_serial + unseen
+						     : SEGMENT_IMAGES;
+}
+
+/* In order of their serials, so that a child comes after its parent. returns  false: no memory */
+static bool take_up_new(struct process_table *table, uint32_t slots, uint64_t now_us)
 {
 	const struct segment_header *header = table->segment->header;
-	uint64_t last = atomic_load_explicit(&header->image_serial, memory_order_acquire);
-	if (last == table->last_serial)
-		return true;
-	/*
-	 * A process takes the first free slot: those behind as many as there were processes, and
-	 * some that have a slot and no serial yet, were never used, and are not worth a page fault.
-	 */
-	uint32_t slots = last + UNSEEN_SLOTS < SEGMENT_IMAGES ? (uint32_t)last + UNSEEN_SLOTS
-							      : SEGMENT_IMAGES;
-	/* In order of their serials, so that a child comes after its parent. */
 	for (;;) {
 		uint32_t next = SEGMENT_IMAGES;
 		uint64_t next_serial = UINT64_MAX;
@@ -98,12 +100,25 @@ bool process_table_find_new(struct process_table *table, uint64_t now_us)
 			}
 		}
 		if (next == SEGMENT_IMAGES)
-			break;
+			return true;
 		if (!take_up(table, next, next_serial, now_us))
 			return false;
 		table->seen[next] = next_serial;
 		table->taken_count++;
 	}
+}
+
+bool process_table_find_new(struct process_table *table, uint64_t now_us)
+{
+	const struct segment_header *header = table->segment->header;
+	uint64_t last = atomic_load_explicit(&header->image_serial, memory_order_acquire);
+	if (last == table->last_serial)
+		return true;
+	if (!take_up_new(table, slots_to_look_at(last, UNSEEN_SLOTS), now_us))
+		return false;
+	if (table->taken_count < last &&
+	    !take_up_new(table, slots_to_look_at(last, UNSEEN_SLOTS_MAX), now_us))
+		return false;
 	/* A serial that was given out and is not in its slot yet is looked for again; two processes
 	 * may show theirs in any order. */
 	if (last != table->awaited_serial) {

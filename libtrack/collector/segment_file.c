@@ -190,6 +190,12 @@ struct ring_snapshot *segment_file_snapshot(const struct segment_file *segment, 
 						index * SEGMENT_SNAPSHOT_BYTES);
 }
 
+void segment_file_remove(const struct segment_file *segment)
+{
+	if (segment->path && !segment->is_memory)
+		(void)unlink(segment->path); /* it may be gone already */
+}
+
 void segment_file_release(struct segment_file *segment, bool removes)
 {
 	for (uint32_t i = 0; i < segment->chunk_count; i++)
@@ -202,8 +208,8 @@ void segment_file_release(struct segment_file *segment, bool removes)
 		(void)munmap(segment->header, SEGMENT_HEADER_BYTES);
 	if (segment->fd >= 0)
 		(void)close(segment->fd);
-	if (removes && segment->path && !segment->is_memory)
-		(void)unlink(segment->path); /* it may be gone already */
+	if (removes)
+		segment_file_remove(segment);
 	free(segment->path);
 	*segment = (struct segment_file){.fd = -1};
 }

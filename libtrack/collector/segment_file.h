@@ -53,6 +53,9 @@ const uint64_t *segment_file_words(const struct segment_file *segment, uint32_t 
 struct ring_snapshot *segment_file_snapshot(const struct segment_file *segment, uint32_t ring,
 					    int which);
 
+/* Takes the name from the file, which lives on until it is released. */
+void segment_file_remove(const struct segment_file *segment);
+
 /* Unmaps and closes; `removes` deletes the file as well. */
 void segment_file_release(struct segment_file *segment, bool removes);
 
