@@ -31,6 +31,8 @@
 
 #define TREE_STEP_MS 20
 #define TREE_LIMIT_MS 10000
+#define SESSION_PREFIX ENV_SESSION "="
+#define SESSION_BYTES 4096
 
 struct launcher {
 	const struct launch_options *options;
@@ -77,33 +79,58 @@ static bool find_tracker(char *path, size_t capacity)
 	return false;
 }
 
-static bool set_preload(const char *tracker, const char *session)
+/*
+ * The program's environment. It is made before the fork, all but the session, which is read into
+ * its place later: what a fork's child does not write to is not copied for it.
+ */
+struct program_environment {
+	char **variables;
+	char *preload;
+	char session[sizeof(SESSION_PREFIX) + SESSION_BYTES];
+};
+
+static bool is_variable(const char *variable, const char *name)
+{
+	size_t length = strlen(name);
+	return strncmp(variable, name, length) == 0 && variable[length] == '=';
+}
+
+static bool make_environment(struct program_environment *environment, const char *tracker)
 {
 	const char *others = getenv(ENV_PRELOAD);
-	char *list;
-	if (asprintf(&list, "%s%s%s", tracker, others ? ":" : "", others ? others : "") < 0)
+	size_t count = 0;
+	*environment = (struct program_environment){.session = SESSION_PREFIX};
+	while (environ[count])
+		count++;
+	environment->variables = calloc(count + 3, sizeof(char *));
+	if (!environment->variables ||
+	    asprintf(&environment->preload, ENV_PRELOAD "=%s%s%s", tracker, others ? ":" : "",
+		     others ? others : "") < 0)
 		return false;
-	bool is_set = setenv(ENV_PRELOAD, list, 1) == 0 && setenv(ENV_SESSION, session, 1) == 0;
-	free(list);
-	return is_set;
+	char **next = environment->variables;
+	for (char **variable = environ; *variable; variable++)
+		if (!is_variable(*variable, ENV_SESSION))
+			*next++ = is_variable(*variable, ENV_PRELOAD) ? environment->preload
+								      : *variable;
+	if (!others)
+		*next++ = environment->preload;
+	*next++ = environment->session;
+	return true;
 }
 
 /* The program's process, up to exec. */
-static _Noreturn void become_program(const struct launcher *launcher, const char *tracker,
-				     int start_fd, int failure_fd)
+static _Noreturn void become_program(const struct launcher *launcher,
+				     struct program_environment *environment, int start_fd,
+				     int failure_fd)
 {
-	char session[4096];
-	ssize_t count = read(start_fd, session, sizeof(session));
-	if (count <= 0)
+	char *session = environment->session + strlen(SESSION_PREFIX);
+	if (read(start_fd, session, SESSION_BYTES) <= 0)
 		_exit(EXIT_TRACER_FAILED); /* the launcher has said why */
-	session[sizeof(session) - 1] = '\0';
-	int failure = ENOMEM;
 	(void)sigaction(SIGCHLD, &launcher->inherited_chld, NULL);
 	(void)sigprocmask(SIG_SETMASK, &launcher->inherited_mask, NULL); /* valid arguments */
-	if (set_preload(tracker, session)) {
-		(void)execvp(launcher->options->program_path, launcher->options->arguments);
-		failure = errno;
-	}
+	(void)execvpe(launcher->options->program_path, launcher->options->arguments,
+		      environment->variables);
+	int failure = errno;
 	(void)!write(failure_fd, &failure, sizeof(failure));
 	_exit(EXIT_TRACER_FAILED);
 }
@@ -112,14 +139,21 @@ static bool fork_program(struct launcher *launcher, const char *tracker)
 {
 	int start[2];
 	int failure[2];
+	struct program_environment environment;
+	if (!make_environment(&environment, tracker)) {
+		errno = ENOMEM;
+		return false;
+	}
 	if (pipe2(start, O_CLOEXEC) != 0 || pipe2(failure, O_CLOEXEC) != 0)
 		return false;
 	launcher->program = fork();
 	if (launcher->program == 0) {
 		(void)close(start[1]);
 		(void)close(failure[0]);
-		become_program(launcher, tracker, start[0], failure[1]);
+		become_program(launcher, &environment, start[0], failure[1]);
 	}
+	free(environment.variables);
+	free(environment.preload);
 	(void)close(start[0]);
 	(void)close(failure[1]);
 	launcher->start_fd = start[1];

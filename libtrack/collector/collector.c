@@ -33,6 +33,8 @@
 #define TICK_NS 1000000L
 #define IDLE_TICK_NS 4000000L
 #define IDLE_AFTER_TICKS 200
+#define SAMPLING_TICKS 32u /* while sampling, so many make up the time since the newest process */
+#define SAMPLING_TICK_MAX_NS 8000000L
 #define COMMIT_INTERVAL_US 2000000u /* what is decoded waits no longer than this for the log */
 #define SAMPLE_INTERVAL_US 10000u
 #define SAMPLES_AIM 4000u /* a long run is sampled less often: about this many rows */
@@ -69,6 +71,7 @@ struct collector {
 	uint64_t last_commit_us;
 	uint64_t last_sample_us;
 	uint64_t last_process_us;
+	uint64_t last_image_us; /* when the newest process was taken up */
 	uint32_t quiet_ticks;
 	uint32_t loss; /* enum log_loss */
 	uint64_t event_count;
@@ -529,8 +532,11 @@ static enum mt_status run_round(struct collector *collector, uint64_t *ret_taken
 	add_rings(collector);
 	*ret_taken = drain_rings(&collector->drain, collector->now_us, &has_more);
 	/* After the rings, so that who has written to one is known. */
+	uint64_t taken_up = collector->processes.taken_count;
 	if (!process_table_find_new(&collector->processes, collector->now_us))
 		return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory to record with");
+	if (collector->processes.taken_count != taken_up)
+		collector->last_image_us = collector->now_us;
 	collector->had_image = collector->had_image || collector->processes.count > 0;
 	enum mt_status status = recording_decode(collector->recording, false, error);
 	if (status == MT_OK)
@@ -563,6 +569,29 @@ static bool is_over(const struct collector *collector)
 		       collector->processes.last_serial;
 }
 
+/*
+ * While samples are taken, their times are good to a small part of the time since the last program
+ * was started; a program that allocates beside a collector that wakes up all the time has half a
+ * processor the less where two of them share a core.
+ */
+static long sampling_tick_ns(const struct collector *collector)
+{
+	uint64_t age_us = collector->now_us - collector->last_image_us;
+	long tick_ns = (long)(age_us * 1000 / SAMPLING_TICKS);
+	if (tick_ns < TICK_NS)
+		return TICK_NS;
+	return tick_ns < SAMPLING_TICK_MAX_NS ? tick_ns : SAMPLING_TICK_MAX_NS;
+}
+
+static long tick_ns(const struct collector *collector)
+{
+	if (collector->processes.count == 0)
+		return IDLE_TICK_NS; /* the first one rings the doorbell */
+	if (atomic_load_explicit(&collector->segment.header->interval_bytes, memory_order_relaxed))
+		return sampling_tick_ns(collector);
+	return collector->quiet_ticks > IDLE_AFTER_TICKS ? IDLE_TICK_NS : TICK_NS;
+}
+
 static void sleep_a_tick(struct collector *collector, uint64_t taken)
 {
 	struct segment_header *header = collector->segment.header;
@@ -571,8 +600,7 @@ static void sleep_a_tick(struct collector *collector, uint64_t taken)
 	if (taken > RING_WORDS / 8 || control_bell_rings())
 		return; /* busy: no sleep */
 	atomic_store(&header->collector_sleeping, 1);
-	sys_futex_wait(&header->doorbell, doorbell,
-		       collector->quiet_ticks > IDLE_AFTER_TICKS ? IDLE_TICK_NS : TICK_NS);
+	sys_futex_wait(&header->doorbell, doorbell, tick_ns(collector));
 	atomic_store(&header->collector_sleeping, 0);
 }
 

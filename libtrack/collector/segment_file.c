@@ -21,6 +21,20 @@ char *segment_path_for(const char *log_path)
 	return asprintf(&path, "%s" SEGMENT_SUFFIX, log_path) < 0 ? NULL : path;
 }
 
+/* Leaves the lists, which are large, as they are: they hold as much as their counts say. */
+static void forget(struct segment_file *segment)
+{
+	segment->fd = -1;
+	segment->path = NULL;
+	segment->is_memory = false;
+	segment->size_bytes = 0;
+	segment->header = NULL;
+	segment->spool = NULL;
+	segment->spool_bytes = 0;
+	segment->chunk_count = 0;
+	segment->extent_count = 0;
+}
+
 /* Allocates blocks for [offset, offset + size): afterwards a store there can't fail. */
 static enum mt_status extend(struct segment_file *segment, uint64_t size_bytes,
 			     struct mt_error *error)
@@ -116,7 +130,8 @@ static enum mt_status create_in_memory(struct segment_file *segment, struct mt_e
 enum mt_status segment_file_create(struct segment_file *segment, const char *log_path,
 				   struct mt_error *error)
 {
-	*segment = (struct segment_file){.fd = -1, .path = segment_path_for(log_path)};
+	forget(segment);
+	segment->path = segment_path_for(log_path);
 	if (!segment->path)
 		return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory");
 	(void)unlink(segment->path); /* not there: fine */
@@ -211,5 +226,5 @@ void segment_file_release(struct segment_file *segment, bool removes)
 	if (removes)
 		segment_file_remove(segment);
 	free(segment->path);
-	*segment = (struct segment_file){.fd = -1};
+	forget(segment);
 }

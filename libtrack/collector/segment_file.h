@@ -24,9 +24,9 @@ struct segment_file {
 	struct segment_header *header;
 	uint8_t *spool; /* [spool_bytes] */
 	uint64_t spool_bytes;
-	void *chunks[SEGMENT_CHUNKS];
+	void *chunks[SEGMENT_CHUNKS]; /* [chunk_count] */
 	uint32_t chunk_count;
-	void *extents[SEGMENT_EXTENTS];
+	void *extents[SEGMENT_EXTENTS]; /* [extent_count] */
 	uint32_t extent_count;
 };
 
