@@ -5,7 +5,9 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
+#include "common/sys.h"
 #include "libtrack/preload/cfi_table.h"
+#include "libtrack/preload/tracker.h"
 
 #define SET_BITS 12u
 #define WAYS 4u
@@ -15,12 +17,24 @@ static_assert(TAG_BITS + RULE_BITS == 64, "an entry is one word");
 static const uint64_t multiplier = 0x9e3779b97f4bu;
 static _Alignas(64) _Atomic uint64_t sets[1u << SET_BITS][WAYS]; /* 0 = empty */
 
+/* A program that records at all soon needs most of it. */
+static void populate(void)
+{
+	static _Atomic uint32_t is_populated;
+	if (!atomic_load_explicit(&is_populated, memory_order_relaxed) &&
+	    !atomic_load_explicit(&tracker.is_filtered, memory_order_relaxed)) {
+		atomic_store_explicit(&is_populated, 1, memory_order_relaxed);
+		sys_populate(sets, sizeof(sets));
+	}
+}
+
 static uint32_t decode(uint64_t key, _Atomic uint64_t *set, uint64_t tag)
 {
 	uintptr_t address = (uintptr_t)RULE_KEY_ADDRESS(key);
 	/* A return address may be the first one behind its function: the call is before it. */
 	uint32_t rule = cfi_rule(key & RULE_KEY_EXACT ? address : address - 1);
 	uint32_t way = 0;
+	populate();
 	while (way < WAYS && atomic_load_explicit(&set[way], memory_order_relaxed))
 		way++;
 	if (way == WAYS)

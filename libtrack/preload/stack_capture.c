@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 
+#include "common/sys.h"
 #include "libtrack/preload/modules.h"
 #include "libtrack/preload/rule_cache.h"
 #include "libtrack/preload/stack_check.h"
@@ -42,6 +43,20 @@ static __attribute__((noinline)) void forget(struct thread_block *block, uint32_
 	block->generation = generation;
 }
 
+/*
+ * A first thread's tables get their memory at once: most programs are short and have no other. Of
+ * many threads that capture a few traces each they would take more than they need.
+ */
+static void populate(struct thread_block *block)
+{
+	block->is_populated = 1;
+	if (atomic_load_explicit(&tracker.stamping, memory_order_relaxed) ||
+	    atomic_load_explicit(&tracker.is_filtered, memory_order_relaxed))
+		return;
+	sys_populate(block->names.slot_hash, sizeof(block->names.slot_hash));
+	sys_populate(block->unwind.links, sizeof(block->unwind.links));
+}
+
 static bool checks(void)
 {
 	return __builtin_expect(tracker.segment->session_flags & SESSION_CROSS_CHECK, 0);
@@ -60,6 +75,8 @@ static __attribute__((noinline)) struct stack_name walk(struct thread_block *blo
 			stack_check(block, start, name);
 		if (__builtin_expect(!name.is_new, 1))
 			return name;
+		if (!block->is_populated)
+			populate(block);
 		/* Found in a table of an unloaded module, it may be wrong: then once more. */
 		if (modules_announce(block, block->names.previous + name.kept,
 				     block->names.depth - name.kept))

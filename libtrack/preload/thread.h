@@ -32,6 +32,7 @@ struct thread_block {
 	uint32_t generation;           /* of tracker.generation, when the names were made */
 	uint32_t is_side;              /* shared by threads in unusual states, under a lock */
 	uint32_t kernel_id;            /* of the thread; 0: not known */
+	uint32_t is_populated;         /* its tables were offered memory (stack_capture.c) */
 	uintptr_t own_stacks[4];       /* other stacks that this thread was seen on: sp >> 16 */
 	uint64_t frames[LIMIT_FRAMES]; /* the stack trace being captured, leaf first */
 	uint64_t checked[LIMIT_FRAMES + 1]; /* the same, for a cross-check */
