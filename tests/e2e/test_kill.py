@@ -122,9 +122,10 @@ class Kill(MemtraceTest):
         """Waits until the program has ended, which nobody may have noticed."""
         deadline = time.monotonic() + 60
         state = pathlib.Path(f"/proc/{target}/stat")
-        while state.exists() and state.read_text().rsplit(")", 1)[1].split()[0] != "Z":
-            self.assertLess(time.monotonic(), deadline, "the program hangs")
-            time.sleep(0.05)
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            while state.read_text().rsplit(")", 1)[1].split()[0] != "Z":
+                self.assertLess(time.monotonic(), deadline, "the program hangs")
+                time.sleep(0.05)
 
     def start_children(self, count):
         """A shell with a stopped collector that starts more programs than there are rings."""

@@ -98,6 +98,15 @@ class Refusals(MemtraceTest):
         script.chmod(0o755)
         self.refused(script, status=126, says="statically linked")
 
+    def test_a_script_that_names_no_interpreter_is_the_shells(self):
+        script = self.directory / "script"
+        script.write_text("echo $0 $1 $2\nexit 4\n")
+        script.chmod(0o755)
+        bare = run("/bin/sh", "-c", '"$@"', "sh", script, "one", "two")
+        recorded = self.record(script, "one", "two")
+        self.assertEqual(recorded.returncode, 4)
+        self.assertEqual(recorded.stdout, bare.stdout)
+
     def test_a_script_is_its_interpreter(self):
         script = self.directory / "script"
         script.write_text("#!/bin/sh\necho $0 $1\nexit 4\n")
