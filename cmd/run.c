@@ -222,7 +222,9 @@ static int run(int argument_count, char **arguments)
 {
 	char path[PATH_MAX];
 	struct memory_limit limit;
-	struct run_options options = {.launch.unwinder = UNWINDER_DEFAULT, .launch.limit = &limit};
+	struct run_options options = {
+		.launch.unwinder = UNWINDER_DEFAULT,
+	};
 	struct launch_options *launch_options = &options.launch;
 	struct launch_result result;
 	char closing[512];
@@ -232,6 +234,7 @@ static int run(int argument_count, char **arguments)
 	if (failure)
 		return failure;
 	launch_options->program_path = path;
+	launch_options->limit = launch_options->is_quiet ? NULL : &limit; /* for death_explain */
 	record_program(launch_options, &result, closing, sizeof(closing));
 	if (result.was_recorded && !launch_options->is_quiet) {
 		print_error("%s", closing);

@@ -315,7 +315,6 @@ static enum mt_status set_up(struct collector *collector, struct mt_error *error
 	};
 	if (collector->options->leak_check)
 		recording_keep_births(collector->recording);
-	process_ids_init(&collector->processes.ids);
 	write_run(collector);
 	return recording_commit(collector->recording, error);
 }
@@ -716,6 +715,7 @@ static void release(struct collector *collector, bool removes_log)
 static void record(struct collector *collector, struct mt_error *failure,
 		   struct collector_result *result)
 {
+	process_ids_init(&collector->processes.ids);
 	control_bell_hang(collector->control_fd, &collector->segment.header->doorbell);
 	enum mt_status status = collect(collector, failure);
 	control_bell_take_down(collector->control_fd);

@@ -84,9 +84,24 @@ static void init_alive_mutex(pthread_mutex_t *mutex)
 	(void)pthread_mutexattr_destroy(&attributes);
 }
 
+/* Maps a chunk whose blocks are there, and announces it. */
+static enum mt_status add_chunk(struct segment_file *segment, uint64_t offset,
+				struct mt_error *error)
+{
+	uint32_t index = segment->chunk_count;
+	segment->chunks[index] = map(segment, offset, SEGMENT_CHUNK_BYTES, error);
+	if (!segment->chunks[index])
+		return MT_ERR_IO;
+	segment->chunk_count++;
+	atomic_store_explicit(&segment->header->chunk_offset[index], offset, memory_order_release);
+	atomic_store_explicit(&segment->header->chunk_count, index + 1, memory_order_release);
+	return MT_OK;
+}
+
 static enum mt_status build(struct segment_file *segment, struct mt_error *error)
 {
-	enum mt_status status = extend(segment, SEGMENT_HEADER_BYTES, error);
+	enum mt_status status = extend(
+		segment, SEGMENT_HEADER_BYTES + SEGMENT_CHUNK_BYTES + SPOOL_BYTES, error);
 	if (status != MT_OK)
 		return status;
 	segment->header = map(segment, 0, SEGMENT_HEADER_BYTES, error);
@@ -101,15 +116,12 @@ static enum mt_status build(struct segment_file *segment, struct mt_error *error
 	header->start_monotonic_ns = clock_monotonic_ns();
 	init_alive_mutex(&header->collector_alive);
 	/* The first chunk follows the header: a tracker maps both at once. */
-	status = segment_file_grow(segment, error);
+	status = add_chunk(segment, SEGMENT_HEADER_BYTES, error);
 	if (status != MT_OK)
 		return status;
-	header->spool_offset = segment->size_bytes;
+	header->spool_offset = SEGMENT_HEADER_BYTES + SEGMENT_CHUNK_BYTES;
 	header->spool_bytes = SPOOL_BYTES;
 	segment->spool_bytes = SPOOL_BYTES;
-	status = extend(segment, SPOOL_BYTES, error);
-	if (status != MT_OK)
-		return status;
 	segment->spool = map(segment, header->spool_offset, SPOOL_BYTES, error);
 	return segment->spool ? MT_OK : MT_ERR_IO;
 }
@@ -155,15 +167,7 @@ enum mt_status segment_file_grow(struct segment_file *segment, struct mt_error *
 		return mt_error_set(error, MT_ERR_LIMIT, "more than %u threads at a time",
 				    SEGMENT_RINGS);
 	enum mt_status status = extend(segment, SEGMENT_CHUNK_BYTES, error);
-	if (status != MT_OK)
-		return status;
-	segment->chunks[index] = map(segment, offset, SEGMENT_CHUNK_BYTES, error);
-	if (!segment->chunks[index])
-		return MT_ERR_IO;
-	segment->chunk_count++;
-	atomic_store_explicit(&segment->header->chunk_offset[index], offset, memory_order_release);
-	atomic_store_explicit(&segment->header->chunk_count, index + 1, memory_order_release);
-	return MT_OK;
+	return status == MT_OK ? add_chunk(segment, offset, error) : status;
 }
 
 enum mt_status segment_file_add_extent(struct segment_file *segment, struct mt_error *error)
