@@ -59,7 +59,7 @@ uint64_t checkpoints_cost(const struct checkpoints *checkpoints, struct replay_i
 /* A prediction, or another symbol + 1, next to those of class `class_index`: 0 is none. */
 static void put_symbol(struct buffer *fields, uint32_t symbol, uint32_t class_index)
 {
-	int64_t distance = (int64_t)symbol - 1 - ((int64_t)class_index << 3);
+	int64_t distance = (int64_t)symbol - 1 - ((int64_t)class_index << EVENT_FORM_BITS);
 	buffer_varint(fields, symbol ? 1 + zigzag_encode(distance) : 0);
 }
 
@@ -71,13 +71,23 @@ static bool get_symbol(struct byte_reader *payload, const struct event_state *st
 	*ret_symbol = 0;
 	if (code == 0)
 		return !payload->failed;
-	int64_t symbol = zigzag_decode(code - 1) + ((int64_t)class_index << 3);
-	if (payload->failed || symbol < 0 || symbol >= (int64_t)EVENT_CLASSES_MAX << 3)
+	int64_t symbol = zigzag_decode(code - 1) + ((int64_t)class_index << EVENT_FORM_BITS);
+	if (payload->failed || symbol < 0 ||
+	    symbol >= (int64_t)EVENT_CLASSES_MAX << EVENT_FORM_BITS)
 		return false;
-	enum event_operation operation = (enum event_operation)(symbol & 7);
-	bool has_class = event_makes_block(operation) || event_ends_block(operation);
+	uint32_t form = (uint32_t)symbol & ((1u << EVENT_FORM_BITS) - 1);
+	int64_t of_class = symbol >> EVENT_FORM_BITS;
 	*ret_symbol = (uint32_t)symbol + 1;
-	return has_class ? symbol >> 3 < state->class_count : symbol >> 3 == 0;
+	if (form >= EVENT_FORM_COUNT)
+		return false;
+	return event_form_is_lone(form) ? of_class == 0 : of_class < state->class_count;
+}
+
+static bool get_steady(struct byte_reader *payload, uint8_t *ret_steady)
+{
+	uint64_t steady = byte_reader_varint(payload);
+	*ret_steady = (uint8_t)steady;
+	return !payload->failed && steady <= EVENT_STEADY;
 }
 
 static void put_locals(struct buffer *fields, const struct event_class *class)
@@ -88,6 +98,8 @@ static void put_locals(struct buffer *fields, const struct event_class *class)
 		return;
 	buffer_varint(fields, class->newest);
 	buffer_varint(fields, class->last_released);
+	buffer_varint(fields, class->again[0]);
+	buffer_varint(fields, class->again[1]);
 	buffer_varint(fields, class->used - class->live);
 	/* In the order in which they will be given out again. */
 	for (uint32_t next = class->first_free; next;
@@ -105,10 +117,13 @@ static bool get_locals(struct byte_reader *payload, struct event_class *class,
 		return !payload->failed;
 	uint64_t newest = byte_reader_varint(payload);
 	uint64_t last_released = byte_reader_varint(payload);
+	uint64_t again = byte_reader_varint(payload);
+	uint64_t before = byte_reader_varint(payload);
 	uint64_t free_count = byte_reader_varint(payload);
 	/* Every local number in use has had an event, and every free one has a byte here. */
 	if (payload->failed || used > *blocks_left || newest >= used || last_released >= used ||
-	    free_count >= used || free_count > byte_reader_left(payload))
+	    again >= used || before >= used || free_count >= used ||
+	    free_count > byte_reader_left(payload))
 		return false;
 	*blocks_left -= used;
 	class->locals = calloc(used, sizeof(*class->locals));
@@ -119,6 +134,8 @@ static bool get_locals(struct byte_reader *payload, struct event_class *class,
 	class->live = (uint32_t)(used - free_count);
 	class->newest = (uint32_t)newest;
 	class->last_released = (uint32_t)last_released;
+	class->again[0] = (uint32_t)again;
+	class->again[1] = (uint32_t)before;
 	uint32_t *link = &class->first_free;
 	uint32_t flag = 0;
 	int64_t next = 0;
@@ -141,8 +158,13 @@ static void put_state(const struct event_state *state, const struct stack_trie *
 	buffer_varint(fields, REPLAY_STATE);
 	buffer_varint(fields, state->class_count);
 	buffer_varint(fields, trie->node_count);
-	for (size_t i = 0; i < 8; i++)
-		put_symbol(fields, state->lone_next[i], 0);
+	for (size_t i = 0; i < 8; i++) {
+		const struct event_lone *lone = &state->lone[i];
+		buffer_varint(fields, lone->steady);
+		put_symbol(fields, lone->guess, 0);
+		for (size_t g = 0; g < EVENT_GUESSES - 1; g++)
+			put_symbol(fields, lone->others[g], 0);
+	}
 	buffer_varint(fields, state->thread_capacity);
 	for (uint32_t i = 0; i < state->thread_capacity; i++) {
 		put_symbol(fields, state->threads[i].previous, 0);
@@ -150,7 +172,14 @@ static void put_state(const struct event_state *state, const struct stack_trie *
 	}
 	for (size_t p = 0; p < 2; p++)
 		for (uint32_t i = 0; i < state->class_count; i++)
-			put_symbol(fields, state->classes[i].next[p], i);
+			put_symbol(fields, state->classes[i].guess[p], i);
+	for (size_t p = 0; p < 2; p++)
+		for (size_t g = 0; g < EVENT_GUESSES - 1; g++)
+			for (uint32_t i = 0; i < state->class_count; i++)
+				put_symbol(fields, state->classes[i].others[p][g], i);
+	for (size_t p = 0; p < 2; p++)
+		for (uint32_t i = 0; i < state->class_count; i++)
+			buffer_varint(fields, state->classes[i].steady[p]);
 	for (uint32_t i = 0; i < state->class_count; i++)
 		buffer_zigzag(fields, state->classes[i].nearness);
 	for (uint32_t i = 0; i < state->class_count; i++)
@@ -177,16 +206,29 @@ static bool get_threads(struct byte_reader *payload, struct event_state *state)
 static bool get_state(struct byte_reader *payload, struct event_state *state, uint64_t blocks_max)
 {
 	bool is_good = true;
-	for (size_t i = 0; i < 8; i++)
-		is_good &= get_symbol(payload, state, 0, &state->lone_next[i]);
+	for (size_t i = 0; i < 8; i++) {
+		struct event_lone *lone = &state->lone[i];
+		is_good &= get_steady(payload, &lone->steady);
+		is_good &= get_symbol(payload, state, 0, &lone->guess);
+		for (size_t g = 0; g < EVENT_GUESSES - 1; g++)
+			is_good &= get_symbol(payload, state, 0, &lone->others[g]);
+	}
 	is_good = is_good && get_threads(payload, state);
 	for (size_t p = 0; p < 2; p++)
 		for (uint32_t i = 0; i < state->class_count && is_good; i++)
-			is_good = get_symbol(payload, state, i, &state->classes[i].next[p]);
+			is_good = get_symbol(payload, state, i, &state->classes[i].guess[p]);
+	for (size_t p = 0; p < 2; p++)
+		for (size_t g = 0; g < EVENT_GUESSES - 1; g++)
+			for (uint32_t i = 0; i < state->class_count && is_good; i++)
+				is_good = get_symbol(payload, state, i,
+						     &state->classes[i].others[p][g]);
+	for (size_t p = 0; p < 2; p++)
+		for (uint32_t i = 0; i < state->class_count && is_good; i++)
+			is_good = get_steady(payload, &state->classes[i].steady[p]);
 	for (uint32_t i = 0; i < state->class_count && is_good; i++) {
 		int64_t nearness = byte_reader_zigzag(payload);
 		is_good = nearness >= -EVENT_NEARNESS_MAX && nearness <= EVENT_NEARNESS_MAX;
-		state->classes[i].nearness = (int16_t)nearness;
+		state->classes[i].nearness = (int8_t)nearness;
 	}
 	for (uint32_t i = 0; i < state->class_count && is_good; i++)
 		is_good = get_locals(payload, &state->classes[i], &blocks_max);
@@ -410,7 +452,7 @@ static enum mt_status get_classes(struct byte_reader *payload, struct replay_ima
 	if (payload->failed || count > byte_reader_left(payload))
 		return mt_error_set(error, MT_ERR_CORRUPT, "bad classes in the log");
 	for (uint64_t i = first; i < first + count && i < wanted; i++) {
-		struct event_class class = {.kind = (uint16_t)byte_reader_varint(payload)};
+		struct event_class class = {.kind = (uint8_t)byte_reader_varint(payload)};
 		stack += byte_reader_zigzag(payload);
 		class.size_bytes = byte_reader_varint(payload);
 		class.interval_bytes = byte_reader_varint(payload);

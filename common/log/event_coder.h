@@ -41,7 +41,7 @@ struct event_encoder {
 	uint32_t birth_capacity;
 	uint64_t encoded_events; /* of the batches before the one being encoded */
 	struct buffer runs;      /* columns of the block being made */
-	struct buffer operations;
+	struct buffer codes;
 	struct split_writer symbols;
 	struct split_writer locals;
 	struct buffer threads;

@@ -83,7 +83,7 @@ static enum mt_status decode_classes(struct event_state *state, const struct sta
 		uint64_t kind = byte_reader_varint(&column);
 		stack += (uint64_t)byte_reader_zigzag(&column);
 		struct event_class identity = {
-			.kind = (uint16_t)(kind & ~(uint64_t)CLASS_HAS_INTERVAL),
+			.kind = (uint8_t)(kind & ~(uint64_t)CLASS_HAS_INTERVAL),
 			.stack = (uint32_t)stack,
 			.size_bytes = byte_reader_varint(&column),
 		};
@@ -132,52 +132,99 @@ struct decoding {
 	struct event_state *state;
 	struct decoded_events *events;
 	struct byte_reader runs;
-	struct byte_reader operations;
+	struct byte_reader codes;
 	struct split_reader symbols;
 	struct split_reader locals;
-	uint64_t run; /* predicted events that are left */
+	uint64_t run; /* steady guesses that are left until one is wrong */
 };
 
-/* A symbol that was not predicted, + 1; 0: the columns make no sense. */
-static uint32_t read_symbol(struct decoding *decoding)
+/* A symbol that is not among the guesses, + 1; 0: the columns make no sense. */
+static uint32_t read_other(struct decoding *decoding, uint32_t form)
 {
-	if (decoding->operations.at == decoding->operations.end)
-		return 0;
-	uint32_t operation = *decoding->operations.at++;
 	uint64_t class_index = 0;
-	if (operation > EVENT_LOST)
+	if (form >= EVENT_FORM_COUNT)
 		return 0;
-	if (event_makes_block((enum event_operation)operation) ||
-	    event_ends_block((enum event_operation)operation)) {
+	if (!event_form_is_lone(form)) {
 		class_index = split_next(&decoding->symbols);
 		if (class_index >= decoding->state->class_count)
 			return 0;
 	}
-	decoding->run = byte_reader_varint(&decoding->runs);
-	return ((uint32_t)class_index << 3 | operation) + 1;
+	return event_symbol((uint32_t)class_index, form) + 1;
+}
+
+/* The symbol of the event after `previous`, + 1; 0: the columns make no sense. */
+static inline uint32_t read_symbol(struct decoding *decoding, uint32_t previous)
+{
+	struct event_context context = event_context(decoding->state, previous);
+	bool is_steady = *context.steady == EVENT_STEADY;
+	if (is_steady && decoding->run > 0) {
+		decoding->run--;
+		return *context.guess;
+	}
+	if (decoding->codes.at == decoding->codes.end)
+		return 0;
+	uint32_t code = *decoding->codes.at++;
+	if (is_steady)
+		decoding->run = byte_reader_varint(&decoding->runs);
+	if (code == 0) {
+		if (is_steady)
+			return 0;
+		++*context.steady;
+		return *context.guess;
+	}
+	uint32_t symbol = code < EVENT_GUESSES ? context.others[code - 1]
+					       : read_other(decoding, code - EVENT_GUESSES);
+	event_context_miss(&context, symbol);
+	return symbol;
 }
 
 /* Makes a block. returns its local number; EVENT_NONE: no memory */
-static inline uint32_t make_block(struct decoding *decoding, uint32_t class_index)
+static inline uint32_t make_block(struct decoding *decoding, struct event_thread *thread,
+				  uint32_t class_index)
 {
 	struct event_state *state = decoding->state;
-	if (!state->has_slots)
-		return event_class_make(&state->classes[class_index]);
-	uint32_t slot = event_state_make(state, class_index);
-	return slot == EVENT_NONE ? EVENT_NONE : state->slots[slot].local;
+	if (state->has_slots) {
+		uint32_t slot = event_state_make(state, thread, class_index);
+		return slot == EVENT_NONE ? EVENT_NONE : state->slots[slot].local;
+	}
+	struct event_class *class = &state->classes[class_index];
+	uint32_t local = event_class_make(class);
+	uint32_t place = local == EVENT_NONE
+				 ? EVENT_NONE
+				 : event_state_note_birth(state, thread, class_index, local);
+	if (place == EVENT_NONE)
+		return EVENT_NONE;
+	class->locals[local] = place;
+	return local;
 }
 
-/* Ends a block. returns its local number; EVENT_NONE: there is no such block, or no memory */
-static inline uint32_t end_block(struct decoding *decoding, uint32_t class_index)
+/* The local number of the block that an event in this form ends; it may be none. */
+static inline uint32_t read_local(struct decoding *decoding, const struct event_class *class,
+				  uint32_t form)
 {
-	struct event_state *state = decoding->state;
-	struct event_class *class = &state->classes[class_index];
+	if (form == EVENT_RELEASE_AGAIN || form == EVENT_RELEASE_BEFORE)
+		return class->again[form - EVENT_RELEASE_AGAIN];
+	if (!event_form_has_local(form))
+		return class->newest;
 	uint64_t code = split_next(&decoding->locals);
 	if (code > EVENT_LOCAL_CODE_MAX || split_failed(&decoding->locals))
 		return EVENT_NONE;
-	uint32_t local = event_local_decode(class, code);
+	if (form != EVENT_LOST)
+		return event_local_decode(class, code);
+	return code < EVENT_NONE ? (uint32_t)code : EVENT_NONE;
+}
+
+/* Ends a block. returns its local number; EVENT_NONE: there is no such block, or no memory */
+static inline uint32_t end_block(struct decoding *decoding, struct event_thread *thread,
+				 uint32_t class_index, uint32_t local)
+{
+	struct event_state *state = decoding->state;
+	struct event_class *class = &state->classes[class_index];
 	if (!event_class_is_live(class, local))
 		return EVENT_NONE;
+	uint64_t number = event_state_number(state, class_index, local);
+	if (number)
+		thread->followed = number;
 	if (!state->has_slots)
 		event_class_end(class, local);
 	else if (!event_state_end(state, class->locals[local]))
@@ -196,8 +243,32 @@ static bool decode_rare(struct decoding *decoding, struct event_thread *thread,
 	if (!moving)
 		return false;
 	event->symbol |= (moving - 1) << 3;
-	event->local = make_block(decoding, moving - 1);
+	event->local = make_block(decoding, thread, moving - 1);
 	return event->local != EVENT_NONE;
+}
+
+/* The operation of each form, but for those of them that are one. */
+static const uint8_t form_operations[EVENT_FORM_COUNT] = {
+	EVENT_ALLOCATE,    EVENT_RELEASE,         EVENT_MOVE_BEGIN,   EVENT_MOVE_END,
+	EVENT_MOVE_FAILED, EVENT_RELEASE_UNKNOWN, EVENT_MOVE_UNKNOWN, EVENT_LOST,
+	EVENT_RELEASE,     EVENT_MOVE_BEGIN,      EVENT_RELEASE,      EVENT_RELEASE,
+	EVENT_RELEASE,
+};
+
+/* Decodes the release of event_state_successor's block. returns its symbol + 1; 0: there is none */
+static uint32_t decode_next_release(struct decoding *decoding, struct event_thread *thread,
+				    struct decoded_event *event)
+{
+	const struct event_state *state = decoding->state;
+	uint64_t number = event_state_successor(state, thread);
+	if (!number)
+		return 0;
+	const struct event_birth *birth = &state->births[event_birth_place(state, number)];
+	uint32_t class_index = birth->class_index;
+	thread->moving = 0;
+	event->symbol = class_index << 3 | EVENT_RELEASE;
+	event->local = end_block(decoding, thread, class_index, birth->local);
+	return event_symbol(class_index, EVENT_RELEASE) + 1;
 }
 
 /* Decodes events of one thread up to number `end`. returns false: they make no sense */
@@ -208,31 +279,19 @@ static bool decode_stretch(struct decoding *decoding, struct event_thread *threa
 	struct decoded_event *stop = &decoding->events->items[end];
 	uint32_t previous = thread->previous;
 	for (; event < stop; event++) {
-		uint32_t *prediction = event_prediction(state, previous);
-		if (decoding->run > 0)
-			decoding->run--;
-		else
-			*prediction = read_symbol(decoding);
-		previous = *prediction;
+		previous = read_symbol(decoding, previous);
 		if (previous == 0)
 			return false;
-		uint32_t class_index = (previous - 1) >> 3;
-		event->symbol = previous - 1;
-		switch (decoded_operation(event)) {
+		uint32_t class_index = (previous - 1) >> EVENT_FORM_BITS;
+		uint32_t form = (previous - 1) & ((1u << EVENT_FORM_BITS) - 1);
+		event->symbol = class_index << 3 | form_operations[form];
+		switch (form) {
 		case EVENT_ALLOCATE:
 		case EVENT_MOVE_END:
-			event->local = make_block(decoding, class_index);
+			event->local = make_block(decoding, thread, class_index);
 			break;
-		case EVENT_RELEASE:
-			thread->moving = 0;
-			event->local = end_block(decoding, class_index);
-			break;
-		case EVENT_MOVE_BEGIN:
-			thread->moving = class_index + 1;
-			event->local = end_block(decoding, class_index);
-			break;
-		case EVENT_LOST:
-			event->local = end_block(decoding, class_index);
+		case EVENT_RELEASE_NEXT:
+			previous = decode_next_release(decoding, thread, event);
 			break;
 		case EVENT_MOVE_FAILED:
 		case EVENT_RELEASE_UNKNOWN:
@@ -241,8 +300,17 @@ static bool decode_stretch(struct decoding *decoding, struct event_thread *threa
 			if (!decode_rare(decoding, thread, event))
 				return false;
 			break;
+		default:
+			if (form != EVENT_LOST)
+				thread->moving = decoded_operation(event) == EVENT_MOVE_BEGIN
+							 ? class_index + 1
+							 : 0;
+			event->local = end_block(
+				decoding, thread, class_index,
+				read_local(decoding, &state->classes[class_index], form));
+			break;
 		}
-		if (event->local == EVENT_NONE)
+		if (previous == 0 || event->local == EVENT_NONE)
 			return false;
 	}
 	thread->previous = previous;
@@ -265,7 +333,7 @@ static enum mt_status decode_events(struct decoding *decoding, uint32_t event_co
 			return corrupt(error, "symbols");
 	}
 	if (decoding->run != 0 || !column_is_whole(&decoding->runs) ||
-	    !column_is_whole(&decoding->operations) || !split_is_whole(&decoding->symbols) ||
+	    !column_is_whole(&decoding->codes) || !split_is_whole(&decoding->symbols) ||
 	    !split_is_whole(&decoding->locals))
 		return corrupt(error, "columns");
 	return event_state_end_batch(decoding->state) ? MT_OK : no_memory(error);
@@ -302,8 +370,7 @@ enum mt_status event_decode(struct event_state *state, struct stack_trie *trie,
 					"times", error);
 	if (status != MT_OK)
 		return status;
-	if (!column_open(&payload, &decoding.runs) ||
-	    !column_open(&payload, &decoding.operations) ||
+	if (!column_open(&payload, &decoding.runs) || !column_open(&payload, &decoding.codes) ||
 	    !split_open(&payload, &decoding.symbols) || !split_open(&payload, &decoding.locals) ||
 	    payload.at != payload.end)
 		return corrupt(error, "columns");

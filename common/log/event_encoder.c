@@ -26,7 +26,7 @@ void event_encoder_release(struct event_encoder *encoder)
 	free(encoder->class_slots);
 	free(encoder->recent);
 	buffer_release(&encoder->runs);
-	buffer_release(&encoder->operations);
+	buffer_release(&encoder->codes);
 	split_release(&encoder->symbols);
 	split_release(&encoder->locals);
 	buffer_release(&encoder->threads);
@@ -92,7 +92,7 @@ static __attribute__((noinline)) uint32_t add_class(struct event_encoder *encode
 		.size_bytes = identity->size_bytes,
 		.interval_bytes = identity->interval_bytes,
 		.stack = identity->stack,
-		.kind = identity->kind,
+		.kind = (uint8_t)identity->kind,
 	};
 	if (state->class_count * 2 > encoder->class_mask &&
 	    !grow_class_slots(encoder, state->class_count + 1))
@@ -180,7 +180,7 @@ struct encoding {
 	uint32_t last_time_at;
 	uint64_t last_thread;
 	uint64_t last_time_us;
-	uint64_t run;               /* events since the last mispredicted one */
+	uint64_t run;               /* steady guesses since the last one that was wrong */
 	bool is_changed;            /* thread or time, since an event was written */
 	struct event_thread *state; /* of the thread */
 };
@@ -222,40 +222,108 @@ static __attribute__((noinline)) void write_changes(struct encoding *encoding)
 	}
 }
 
-static void write_symbol(struct encoding *encoding, uint32_t class_index,
-			 enum event_operation operation)
+static inline void put_code(struct event_encoder *encoder, uint32_t code)
+{
+	if (buffer_reserve(&encoder->codes, 1))
+		encoder->codes.bytes[encoder->codes.size_bytes++] = (uint8_t)code;
+}
+
+/* The guess is the symbol, or the block of event_state_successor, which is number `number`. */
+static inline bool is_right(const struct encoding *encoding, uint32_t guess, uint32_t symbol,
+			    uint64_t number)
+{
+	return guess == symbol + 1 ||
+	       (number && guess == EVENT_RELEASE_NEXT + 1 &&
+		event_state_is_successor(&encoding->encoder->state, encoding->state, number));
+}
+
+/* Writes a symbol that is not the guess. returns the one that was written */
+static __attribute__((noinline)) uint32_t write_surprise(struct encoding *encoding,
+							 const struct event_context *context,
+							 uint32_t symbol, uint64_t number)
 {
 	struct event_encoder *encoder = encoding->encoder;
-	uint32_t symbol = class_index << 3 | (uint32_t)operation;
-	uint32_t *prediction = event_prediction(&encoder->state, encoding->state->previous);
+	uint32_t code = 0;
+	if (*context->steady == EVENT_STEADY) {
+		buffer_varint(&encoder->runs, encoding->run);
+		encoding->run = 0;
+	}
+	for (uint32_t i = 0; i < EVENT_GUESSES - 1 && !code; i++)
+		if (is_right(encoding, context->others[i], symbol, number)) {
+			symbol = context->others[i] - 1;
+			code = i + 1;
+		}
+	if (!code) {
+		if (is_right(encoding, EVENT_RELEASE_NEXT + 1, symbol, number))
+			symbol = EVENT_RELEASE_NEXT;
+		uint32_t form = symbol & ((1u << EVENT_FORM_BITS) - 1);
+		code = EVENT_GUESSES + form;
+		if (!event_form_is_lone(form))
+			split_put(&encoder->symbols, symbol >> EVENT_FORM_BITS);
+	}
+	put_code(encoder, code);
+	event_context_miss(context, symbol + 1);
+	return symbol;
+}
+
+/*
+ * Writes an event's symbol.
+ *
+ * number   of the block that it releases, if it may be event_state_successor's; else 0
+ * returns  the symbol that was written: this one or EVENT_RELEASE_NEXT
+ */
+static uint32_t write_symbol(struct encoding *encoding, uint32_t symbol, uint64_t number)
+{
+	struct event_encoder *encoder = encoding->encoder;
+	struct event_context context = event_context(&encoder->state, encoding->state->previous);
 	encoding->state->previous = symbol + 1;
 	if (encoding->is_changed)
 		write_changes(encoding);
 	encoding->count++;
-	if (*prediction == symbol + 1) {
+	if (!is_right(encoding, *context.guess, symbol, number))
+		return write_surprise(encoding, &context, symbol, number);
+	if (*context.steady == EVENT_STEADY) {
 		encoding->run++;
-		return;
+	} else {
+		put_code(encoder, 0);
+		++*context.steady;
 	}
-	*prediction = symbol + 1;
-	buffer_varint(&encoder->runs, encoding->run);
-	encoding->run = 0;
-	if (buffer_reserve(&encoder->operations, 1))
-		encoder->operations.bytes[encoder->operations.size_bytes++] = (uint8_t)operation;
-	if (event_makes_block(operation) || event_ends_block(operation))
-		split_put(&encoder->symbols, class_index);
+	return *context.guess - 1;
+}
+
+/* The form in which the end of a block is written, but for EVENT_RELEASE_NEXT. */
+static inline uint32_t form_of_end(const struct event_class *class, uint32_t local,
+				   enum event_operation operation)
+{
+	if (operation == EVENT_LOST || local == class->newest)
+		return operation;
+	if (operation == EVENT_MOVE_BEGIN)
+		return EVENT_MOVE_OTHER;
+	if (local == class->again[0])
+		return EVENT_RELEASE_AGAIN;
+	return local == class->again[1] ? EVENT_RELEASE_BEFORE : EVENT_RELEASE_OTHER;
 }
 
 /* Writes the end of a known block. returns false: no memory */
 static bool end_block(struct encoding *encoding, uint32_t slot, enum event_operation operation)
 {
 	struct event_encoder *encoder = encoding->encoder;
+	struct event_thread *thread = encoding->state;
 	const struct event_slot *ended = &encoder->state.slots[slot];
 	uint32_t class_index = ended->class_index;
-	split_put(&encoder->locals,
-		  event_local_encode(&encoder->state.classes[class_index], ended->local));
-	bool has_memory = event_state_end(&encoder->state, slot);
-	write_symbol(encoding, class_index, operation);
-	return has_memory;
+	uint32_t local = ended->local;
+	const struct event_class *class = &encoder->state.classes[class_index];
+	uint64_t number = event_state_number(&encoder->state, class_index, local);
+	uint32_t form = form_of_end(class, local, operation);
+	uint32_t written = write_symbol(encoding, event_symbol(class_index, form),
+					operation == EVENT_RELEASE ? number : 0);
+	if (form == EVENT_LOST)
+		split_put(&encoder->locals, local);
+	else if (event_form_has_local(form) && written != EVENT_RELEASE_NEXT)
+		split_put(&encoder->locals, event_local_encode(class, local));
+	if (number)
+		thread->followed = number;
+	return event_state_end(&encoder->state, slot);
 }
 
 /* returns  false: no memory */
@@ -287,11 +355,14 @@ static bool make_block(struct encoding *encoding, uint64_t address, uint32_t cla
 		if (!end_block(encoding, lost, EVENT_LOST))
 			return false;
 	}
-	uint32_t slot = event_state_make(&encoder->state, class_index);
+	uint32_t slot = event_state_make(&encoder->state, encoding->state, class_index);
 	if (slot == EVENT_NONE || !block_map_add(&encoder->map, address, slot) ||
 	    (encoder->keeps_births && !note_birth(encoding, slot)))
 		return false;
-	write_symbol(encoding, operation == EVENT_MOVE_FAILED ? 0 : class_index, operation);
+	(void)write_symbol(encoding,
+			   operation == EVENT_MOVE_FAILED ? EVENT_MOVE_FAILED
+							  : event_symbol(class_index, operation),
+			   0);
 	return true;
 }
 
@@ -318,7 +389,8 @@ static bool encode_release(struct encoding *encoding, enum event_operation opera
 	bool is_move = operation == EVENT_MOVE_BEGIN;
 	encoding->state->moving = 0;
 	if (slot == BLOCK_MAP_NONE) {
-		write_symbol(encoding, 0, is_move ? EVENT_MOVE_UNKNOWN : EVENT_RELEASE_UNKNOWN);
+		(void)write_symbol(encoding, is_move ? EVENT_MOVE_UNKNOWN : EVENT_RELEASE_UNKNOWN,
+				   0);
 		return true;
 	}
 	if (is_move)
@@ -420,7 +492,7 @@ static bool encode_events(struct encoding *encoding)
 	struct event_encoder *encoder = encoding->encoder;
 	const struct event_batch *batch = encoding->batch;
 	buffer_clear(&encoder->runs);
-	buffer_clear(&encoder->operations);
+	buffer_clear(&encoder->codes);
 	buffer_clear(&encoder->threads);
 	buffer_clear(&encoder->times);
 	split_clear(&encoder->symbols);
@@ -451,7 +523,7 @@ uint32_t event_encode(struct event_encoder *encoder, const struct event_batch *b
 	column_append(payload, &encoder->threads);
 	column_append(payload, &encoder->times);
 	column_append(payload, &encoder->runs);
-	column_append(payload, &encoder->operations);
+	column_append(payload, &encoder->codes);
 	split_append(payload, &encoder->symbols);
 	split_append(payload, &encoder->locals);
 	encoder->stored_classes = encoder->state.class_count;

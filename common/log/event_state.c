@@ -6,6 +6,9 @@
 
 #include "common/format.h"
 
+/* How many blocks that have ended event_state_successor passes over, and one more. */
+#define SUCCESSOR_STEPS 32u
+
 void event_state_release(struct event_state *state)
 {
 	for (uint32_t i = 0; i < state->class_count; i++)
@@ -15,6 +18,7 @@ void event_state_release(struct event_state *state)
 	free(state->free_slots);
 	free(state->waiting);
 	free(state->threads);
+	free(state->births);
 	*state = (struct event_state){0};
 }
 
@@ -40,6 +44,8 @@ bool event_state_copy(struct event_state *copy, const struct event_state *state)
 			      sizeof(*copy->threads));
 	is_good &= copy_items((void **)&copy->classes, state->classes, state->class_count,
 			      sizeof(*copy->classes));
+	is_good &= copy_items((void **)&copy->births, state->births, state->birth_capacity,
+			      sizeof(*copy->births));
 	copy->slot_capacity = state->slot_count;
 	copy->free_capacity = state->free_count;
 	copy->waiting_capacity = state->waiting_count;
@@ -129,17 +135,70 @@ static uint32_t take_slot(struct event_state *state)
 	return state->slot_count++;
 }
 
-uint32_t event_state_make(struct event_state *state, uint32_t class_index)
+bool event_state_grow_births(struct event_state *state)
+{
+	return grow((void **)&state->births, state->birth_capacity, &state->birth_capacity,
+		    sizeof(*state->births));
+}
+
+/* The number of the block that was made next by the thread that made this one; 0: not known. */
+static uint64_t next_birth(const struct event_state *state, uint64_t number)
+{
+	if (!event_birth_is_known(state, number))
+		return 0;
+	uint32_t next = state->births[event_birth_place(state, number)].next;
+	if (!next)
+		return 0;
+	number += (uint32_t)(next - (uint32_t)number);
+	return event_birth_is_known(state, number) ? number : 0;
+}
+
+static bool is_live(const struct event_state *state, uint64_t number)
+{
+	const struct event_birth *birth = &state->births[event_birth_place(state, number)];
+	return event_class_is_live(&state->classes[birth->class_index], birth->local) &&
+	       event_state_number(state, birth->class_index, birth->local) == number;
+}
+
+uint64_t event_state_successor(const struct event_state *state, const struct event_thread *thread)
+{
+	uint64_t number = thread->followed;
+	for (uint32_t i = 0; i < SUCCESSOR_STEPS; i++) {
+		number = next_birth(state, number);
+		if (!number || is_live(state, number))
+			return number;
+	}
+	return 0;
+}
+
+bool event_state_is_successor(const struct event_state *state, const struct event_thread *thread,
+			      uint64_t wanted)
+{
+	uint64_t number = thread->followed;
+	for (uint32_t i = 0; i < SUCCESSOR_STEPS; i++) {
+		number = next_birth(state, number);
+		/* They only go up. */
+		if (!number || number >= wanted)
+			return number == wanted;
+		if (is_live(state, number))
+			return false;
+	}
+	return false;
+}
+
+uint32_t event_state_make(struct event_state *state, struct event_thread *thread,
+			  uint32_t class_index)
 {
 	struct event_class *class = &state->classes[class_index];
 	uint32_t slot = take_slot(state);
 	uint32_t local = slot == EVENT_NONE ? EVENT_NONE : event_class_make(class);
-	if (local == EVENT_NONE)
+	if (local == EVENT_NONE ||
+	    event_state_note_birth(state, thread, class_index, local) == EVENT_NONE)
 		return EVENT_NONE;
 	class->locals[local] = slot;
 	state->live_count++;
 	state->slots[slot] = (struct event_slot){
-		.class_index = class_index, .local = local, .born = state->born++};
+		.class_index = class_index, .local = local, .born = (uint32_t)state->birth_count};
 	return slot;
 }
 
@@ -148,7 +207,7 @@ bool event_state_end(struct event_state *state, uint32_t slot)
 	const struct event_slot *ended = &state->slots[slot];
 	event_class_end(&state->classes[ended->class_index], ended->local);
 	state->live_count--;
-	if (ended->born - state->batch_born < UINT32_MAX / 2) {
+	if (ended->born - (uint32_t)state->batch_births - 1 < UINT32_MAX / 2) {
 		if (!grow((void **)&state->free_slots, state->free_count, &state->free_capacity,
 			  sizeof(*state->free_slots)))
 			return false;
@@ -171,6 +230,6 @@ bool event_state_end_batch(struct event_state *state)
 		state->free_slots[state->free_count++] = state->waiting[i];
 	}
 	state->waiting_count = 0;
-	state->batch_born = state->born;
+	state->batch_births = state->birth_count;
 	return true;
 }

@@ -13,9 +13,10 @@
  * stood in the slots at a batch's beginning stands there until its end (recovery needs that). A
  * reader that only replays does without slots: a block is its class and local number.
  *
- * An event is a symbol: class << 3 | operation. The symbol that followed last time is the
- * prediction for the next time, per thread; the log has the mispredicted ones and how many were
- * right between.
+ * An event is a symbol (event_symbol). What follows an event is predicted from it, per thread: each
+ * such context knows the last four symbols that followed, the latest first. The log has which of
+ * them it was, unless it was the first and that has been right for some time. A release may also be
+ * predicted as that of the block which was made next after the one its thread released last.
  */
 #ifndef MEMTRACE_COMMON_LOG_EVENT_STATE_H
 #define MEMTRACE_COMMON_LOG_EVENT_STATE_H
@@ -46,6 +47,43 @@ static inline bool event_ends_block(enum event_operation operation)
 	       operation == EVENT_LOST;
 }
 
+/*
+ * How an event is written: class << 4 | one of these, the first eight of which are the operations.
+ * Of the releases without a local number in the log it says which block it is.
+ */
+enum event_form {
+	EVENT_RELEASE_OTHER = 8,   /* none of those below; EVENT_RELEASE itself is of the newest */
+	EVENT_MOVE_OTHER = 9,      /* the same of MOVE_BEGIN */
+	EVENT_RELEASE_AGAIN = 10,  /* of the local number in again[0] */
+	EVENT_RELEASE_BEFORE = 11, /* ... in again[1] */
+	EVENT_RELEASE_NEXT = 12,   /* event_state_successor; no class */
+};
+#define EVENT_FORM_COUNT 13u
+#define EVENT_FORM_BITS 4u
+
+static inline uint32_t event_symbol(uint32_t class_index, uint32_t form)
+{
+	return class_index << EVENT_FORM_BITS | form;
+}
+
+/* The symbol names no class: it is that of another block, or none. */
+static inline bool event_form_is_lone(uint32_t form)
+{
+	return (form >= EVENT_MOVE_FAILED && form <= EVENT_MOVE_UNKNOWN) ||
+	       form == EVENT_RELEASE_NEXT;
+}
+
+/* The log has the block's local number. */
+static inline bool event_form_has_local(uint32_t form)
+{
+	return form == EVENT_RELEASE_OTHER || form == EVENT_MOVE_OTHER || form == EVENT_LOST;
+}
+
+#define EVENT_GUESSES 4u
+
+/* After so many right guesses on end they are counted instead of written one by one. */
+#define EVENT_STEADY 4u
+
 /* What coding an event needs comes first, in 48 bytes: often one line of the cache. */
 struct event_class {
 	uint32_t *locals; /* [capacity] slot of a live one, else the next free one | LOCAL_FREE */
@@ -54,9 +92,12 @@ struct event_class {
 	uint32_t live;
 	uint32_t newest; /* local number that was given out last, as far as it is known */
 	uint32_t last_released;
-	uint32_t next[2]; /* predictions + 1, after a block was made and after one ended */
-	int16_t nearness; /* above 0: releases come in the order of local numbers, or nearly */
-	uint16_t kind;    /* enum allocation_kind */
+	int8_t nearness;   /* above 0: releases come in the order of local numbers, or nearly */
+	uint8_t kind;      /* enum allocation_kind */
+	uint8_t steady[2]; /* right guesses on end, up to EVENT_STEADY */
+	uint32_t guess[2]; /* symbols + 1, after a block was made and after one ended; 0: none */
+	uint32_t others[2][EVENT_GUESSES - 1]; /* further ones, the latest first */
+	uint32_t again[2]; /* local numbers not newest when they were released, the latest first */
 	uint32_t capacity;
 	uint32_t stack; /* node of the image's trie */
 	uint64_t size_bytes;
@@ -70,12 +111,30 @@ struct event_class {
 struct event_slot {
 	uint32_t class_index;
 	uint32_t local;
-	uint32_t born; /* number of the allocation, mod 2^32 */
+	uint32_t born; /* its number, mod 2^32 */
+};
+
+/* A block that was made in the batch. Only the last so many are known. */
+#define EVENT_BIRTHS_MAX (1u << 15)
+
+struct event_birth {
+	uint32_t class_index;
+	uint32_t local;
+	uint32_t next; /* number of the next one that the thread made; 0: none, yet */
 };
 
 struct event_thread {
-	uint32_t previous; /* symbol + 1 of its last event; 0: none */
-	uint32_t moving;   /* class + 1 of the block that a realloc released; 0: none */
+	uint64_t last_birth; /* number of the block that it made last, from 1; 0: none */
+	uint64_t followed;   /* ... of the last that it released and that was known; 0: none */
+	uint32_t previous;   /* symbol + 1 of its last event; 0: none */
+	uint32_t moving;     /* class + 1 of the block that a realloc released; 0: none */
+};
+
+/* What is predicted after an operation without a class. */
+struct event_lone {
+	uint32_t guess;
+	uint32_t others[EVENT_GUESSES - 1];
+	uint8_t steady;
 };
 
 struct event_state {
@@ -94,10 +153,12 @@ struct event_state {
 	struct event_thread *threads; /* [thread_capacity] */
 	uint32_t thread_capacity;
 	bool has_slots;
-	uint32_t born;         /* allocations so far */
-	uint32_t batch_born;   /* when the batch began */
-	uint32_t live_count;   /* blocks that have slots */
-	uint32_t lone_next[8]; /* predictions + 1 after operations without a class */
+	uint32_t live_count;        /* blocks that have slots */
+	struct event_birth *births; /* [birth_capacity] of the batch */
+	uint32_t birth_capacity;
+	uint64_t birth_count;      /* blocks made so far: the number of the last one */
+	uint64_t batch_births;     /* when the batch began */
+	struct event_lone lone[8]; /* by operation; 0: before a thread's first event */
 };
 
 #define EVENT_NONE UINT32_MAX
@@ -114,10 +175,26 @@ uint32_t event_state_add_class(struct event_state *state, const struct event_cla
 struct event_thread *event_state_thread(struct event_state *state, uint32_t thread);
 
 /* Makes a block of a class, with a slot. returns the slot; EVENT_NONE: no memory */
-uint32_t event_state_make(struct event_state *state, uint32_t class_index);
+uint32_t event_state_make(struct event_state *state, struct event_thread *thread,
+			  uint32_t class_index);
+
+/* Makes room for one more birth. returns false: no memory */
+bool event_state_grow_births(struct event_state *state);
 
 /* Ends the block in a slot. returns false: no memory */
 bool event_state_end(struct event_state *state, uint32_t slot);
+
+/*
+ * The block that was made next after the one that the thread released last, by the thread that
+ * made that one, if both were made in this batch and it still lives.
+ *
+ * returns  its number; 0: there is none
+ */
+uint64_t event_state_successor(const struct event_state *state, const struct event_thread *thread);
+
+/* returns  event_state_successor is the live block `number` */
+bool event_state_is_successor(const struct event_state *state, const struct event_thread *thread,
+			      uint64_t number);
 
 /* Makes room for one more local number. returns false: no memory */
 bool event_class_grow(struct event_class *class);
@@ -152,6 +229,56 @@ static inline uint32_t event_class_make(struct event_class *class)
 	return local;
 }
 
+/* Where a birth of the batch is kept, or was. */
+static inline uint32_t event_birth_place(const struct event_state *state, uint64_t number)
+{
+	return (uint32_t)(number - state->batch_births - 1) & (EVENT_BIRTHS_MAX - 1);
+}
+
+/* Of the batch, and not so long ago that its place is another one's. */
+static inline bool event_birth_is_known(const struct event_state *state, uint64_t number)
+{
+	return number > state->batch_births && number <= state->birth_count &&
+	       state->birth_count - number < EVENT_BIRTHS_MAX;
+}
+
+/* Notes that a thread has made a block. returns its place; EVENT_NONE: no memory */
+static inline uint32_t event_state_note_birth(struct event_state *state,
+					      struct event_thread *thread, uint32_t class_index,
+					      uint32_t local)
+{
+	uint64_t number = state->birth_count + 1;
+	uint32_t place = event_birth_place(state, number);
+	if (place >= state->birth_capacity && !event_state_grow_births(state))
+		return EVENT_NONE;
+	if (event_birth_is_known(state, thread->last_birth))
+		state->births[event_birth_place(state, thread->last_birth)].next = (uint32_t)number;
+	state->birth_count = number;
+	thread->last_birth = number;
+	state->births[place] = (struct event_birth){.class_index = class_index, .local = local};
+	return place;
+}
+
+/* The number of a live block; 0: it is not known. */
+static inline uint64_t event_state_number(const struct event_state *state, uint32_t class_index,
+					  uint32_t local)
+{
+	uint32_t place = state->classes[class_index].locals[local];
+	uint64_t number;
+	if (state->has_slots) {
+		number = state->batch_births +
+			 (uint32_t)(state->slots[place].born - (uint32_t)state->batch_births);
+		place = event_birth_place(state, number);
+	} else {
+		uint64_t last = state->birth_count - state->batch_births - 1;
+		number = state->birth_count - (((uint32_t)last - place) & (EVENT_BIRTHS_MAX - 1));
+	}
+	if (!event_birth_is_known(state, number))
+		return 0;
+	const struct event_birth *birth = &state->births[place];
+	return birth->class_index == class_index && birth->local == local ? number : 0;
+}
+
 /* Takes back the local number of a live block. */
 static inline void event_class_end(struct event_class *class, uint32_t local)
 {
@@ -161,6 +288,10 @@ static inline void event_class_end(struct event_class *class, uint32_t local)
 			class->nearness++;
 		else if (!is_near && class->nearness > -EVENT_NEARNESS_MAX)
 			class->nearness--;
+		if (local != class->again[0]) {
+			class->again[1] = class->again[0];
+			class->again[0] = local;
+		}
 	}
 	class->locals[local] = LOCAL_FREE | class->first_free;
 	class->first_free = local + 1;
@@ -174,6 +305,8 @@ static inline void event_class_end(struct event_class *class, uint32_t local)
 	class->first_free = 0;
 	class->newest = 0;
 	class->last_released = 0;
+	class->again[0] = 0;
+	class->again[1] = 0;
 	if (class->capacity > EVENT_KEPT_LOCALS)
 		event_class_shrink(class);
 }
@@ -182,25 +315,21 @@ static inline void event_class_end(struct event_class *class, uint32_t local)
 bool event_state_end_batch(struct event_state *state);
 
 /*
- * A local number as it is stored with a release: 0 for the newest; else by its distance from the
- * one released before, where blocks of the class go in order, or as it is, where they go at random.
+ * A local number as it is stored with the release of a block that is not the newest: by its
+ * distance from the one released before, where blocks of the class go in order, or as it is, where
+ * they go at random.
  */
 static inline uint64_t event_local_encode(const struct event_class *class, uint32_t local)
 {
 	int64_t distance = (int64_t)local - (int64_t) class->last_released;
-	if (local == class->newest)
-		return 0;
 	if (class->nearness <= 0)
-		return 1 + (uint64_t)local;
-	return 1 + (((uint64_t)distance << 1) ^ (uint64_t)(distance >> 63));
+		return local;
+	return ((uint64_t)distance << 1) ^ (uint64_t)(distance >> 63);
 }
 
 /* The way back. `code` is at most EVENT_LOCAL_CODE_MAX; the result may be no local number. */
 static inline uint32_t event_local_decode(const struct event_class *class, uint64_t code)
 {
-	if (code == 0)
-		return class->newest;
-	code--;
 	if (class->nearness <= 0)
 		return (uint32_t)code;
 	return (uint32_t)((int64_t) class->last_released +
@@ -209,18 +338,38 @@ static inline uint32_t event_local_decode(const struct event_class *class, uint6
 
 #define EVENT_LOCAL_CODE_MAX (1ull << 33)
 
-/* Where the prediction for the event after `previous` (symbol + 1, 0: none) is kept. */
-static inline uint32_t *event_prediction(struct event_state *state, uint32_t previous)
+/* What is known of the symbols that followed an event of one kind: places in the state. */
+struct event_context {
+	uint32_t *guess;  /* symbol + 1; 0: none */
+	uint32_t *others; /* [EVENT_GUESSES - 1] the same */
+	uint8_t *steady;
+};
+
+/* The context of the event after `previous` (symbol + 1, 0: none). */
+static inline struct event_context event_context(struct event_state *state, uint32_t previous)
 {
-	uint32_t symbol = previous - 1;
-	enum event_operation operation = (enum event_operation)(symbol & 7);
-	if (previous == 0)
-		return &state->lone_next[0];
-	if (event_makes_block(operation))
-		return &state->classes[symbol >> 3].next[0];
-	if (event_ends_block(operation))
-		return &state->classes[symbol >> 3].next[1];
-	return &state->lone_next[operation];
+	uint32_t form = (previous - 1) & ((1u << EVENT_FORM_BITS) - 1);
+	if (previous == 0 || event_form_is_lone(form)) {
+		struct event_lone *lone = &state->lone[previous ? form : 0];
+		return (struct event_context){&lone->guess, lone->others, &lone->steady};
+	}
+	struct event_class *class = &state->classes[(previous - 1) >> EVENT_FORM_BITS];
+	uint32_t i = form != EVENT_ALLOCATE && form != EVENT_MOVE_END;
+	return (struct event_context){&class->guess[i], class->others[i], &class->steady[i]};
+}
+
+/* The guess was wrong: `symbol` (+ 1) becomes the next one, and who was before it moves back by
+ * one. */
+static inline void event_context_miss(const struct event_context *context, uint32_t symbol)
+{
+	uint32_t moved = *context->guess;
+	*context->guess = symbol;
+	*context->steady = 0;
+	for (uint32_t i = 0; i < EVENT_GUESSES - 1 && moved != symbol; i++) {
+		uint32_t next = context->others[i];
+		context->others[i] = moved;
+		moved = next;
+	}
 }
 
 #endif

@@ -9,6 +9,8 @@
 
 #define ADDRESSES 200u
 #define THREADS 5u
+#define QUEUE_BLOCKS 50u
+#define QUEUE_EVENTS (5 * EVENT_BIRTHS_MAX)
 
 struct coder {
 	struct block_map_pages pages;
@@ -334,14 +336,88 @@ static void the_documents_example_is_encoded_as_it_says(void **state)
 					   3, 0, 0, 24,          /* malloc at the root, 24 bytes */
 					   2, 0, 0,              /* thread 0 */
 					   2, 0, 0,              /* time 0 */
-					   4, 0, 0, 0,  3,       /* runs */
-					   3, 0, 1, 0,           /* operations */
+					   1, 0,                 /* runs */
+					   6, 4, 5, 4,  0, 0, 0, /* codes */
 					   3, 0, 0, 0,  3, 0, 0, /* classes, and their high parts */
-					   0, 3, 0, 0,  0, 3, 0, /* local codes */
-					   0, 0};
+					   0, 0, 0};             /* no local codes */
 	assert_int_equal(payload.size_bytes, sizeof(expected));
 	assert_memory_equal(payload.bytes, expected, sizeof(expected));
 	buffer_release(&payload);
+	tear_down(&coder);
+}
+
+struct queue {
+	uint64_t made;
+	uint64_t released;
+};
+
+/* Two threads that each release their blocks, of any class, in the order in which they made them.
+ */
+static void add_queues(struct coder *coder, struct queue *queues, uint32_t count)
+{
+	struct event_batch *batch = &coder->batch;
+	assert_true(event_changes_add(&batch->times, 0, 0));
+	for (uint32_t i = 0; i < count; i++) {
+		uint64_t thread = i / 100 % 2;
+		struct queue *queue = &queues[thread];
+		bool releases = queue->made - queue->released == QUEUE_BLOCKS;
+		uint64_t number = releases ? queue->released++ : queue->made++;
+		if (i % 100 == 0)
+			assert_true(event_changes_add(&batch->threads, i, thread));
+		batch->codes[i] = EVENT_CODE(releases ? EVENT_RELEASE : EVENT_ALLOCATE,
+					     ALLOCATION_MALLOC);
+		batch->addresses[i] = 0x1000 + (thread << 40 | number * 16);
+		if (!releases) {
+			batch->sizes[batch->block_count] = 1 + roll(coder, 300);
+			batch->stacks[batch->block_count++] = STACK_ROOT;
+		}
+		batch->event_count++;
+	}
+}
+
+static void who_releases_in_order_needs_neither_classes_nor_local_numbers(void **state)
+{
+	struct coder coder;
+	struct event_state bare = {0};
+	struct stack_trie bare_trie;
+	struct decoded_events bare_events = {0};
+	struct mt_error error = {0};
+	struct queue queues[2] = {0};
+	(void)state;
+	set_up(&coder, 7);
+	assert_true(stack_trie_init(&bare_trie));
+	assert_true(event_batch_reserve(&coder.batch, QUEUE_EVENTS));
+	for (uint32_t batch = 0; batch < 3; batch++) {
+		struct buffer payload = {0};
+		struct byte_reader reader;
+		struct byte_reader column = {0};
+		add_queues(&coder, queues, QUEUE_EVENTS);
+		uint32_t block_count = coder.batch.block_count;
+		uint32_t event_count = coder.batch.event_count;
+		encode(&coder, &payload);
+		/* With slots and without, as recovery and replay decode. */
+		assert_int_equal(event_decode(&coder.state, &coder.read_trie, payload.bytes,
+					      payload.size_bytes, &coder.events, &error),
+				 MT_OK);
+		assert_int_equal(event_decode(&bare, &bare_trie, payload.bytes, payload.size_bytes,
+					      &bare_events, &error),
+				 MT_OK);
+		assert_int_equal(bare_events.count, event_count);
+		assert_int_equal(coder.events.count, event_count);
+		assert_memory_equal(bare_events.items, coder.events.items,
+				    event_count * sizeof(*bare_events.items));
+		reader = byte_reader_over(payload.bytes, payload.size_bytes);
+		for (uint32_t i = 0; i < 5; i++)
+			(void)byte_reader_varint(&reader);
+		for (uint32_t i = 0; i < 7; i++) /* up to the classes of events */
+			assert_true(column_open(&reader, &column));
+		/* Of each block, and of those that were made in the batch before. */
+		assert_in_range(column.end - column.at, 1, block_count + 2 * QUEUE_BLOCKS + 2);
+		buffer_release(&payload);
+	}
+	event_state_release(&bare);
+	decoded_events_release(&bare_events);
+	stack_trie_release(&bare_trie);
 	tear_down(&coder);
 }
 
@@ -446,6 +522,7 @@ int main(void)
 		cmocka_unit_test(random_events_come_back_as_they_were),
 		cmocka_unit_test(encoding_can_be_taken_up_from_what_was_decoded),
 		cmocka_unit_test(the_documents_example_is_encoded_as_it_says),
+		cmocka_unit_test(who_releases_in_order_needs_neither_classes_nor_local_numbers),
 		cmocka_unit_test(a_cut_payload_is_refused),
 		cmocka_unit_test(changed_payloads_never_do_harm),
 		cmocka_unit_test(counts_over_the_limits_are_refused_before_memory_is_taken),
