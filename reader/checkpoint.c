@@ -15,7 +15,7 @@
 
 /* What checkpoints may take of a finished log, and what they may take anyway. */
 #define BUDGET_SHARE 10u
-#define BUDGET_BYTES_MIN (256u << 10)
+#define BUDGET_BYTES_MIN (4u << 10)
 
 /* Classes and local numbers cost about a fourth of what an event costs to replay. */
 #define COST_SHARE 4u

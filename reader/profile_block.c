@@ -250,12 +250,13 @@ static void write_tree(const struct replay *replay, struct buffer *fields,
 	buffer_varint(fields, replay->was_exact);
 	buffer_varint(fields, timeline->count);
 	for (size_t i = 0; i < timeline->count; i++) {
-		const struct timeline_point *point = &timeline->points[i];
-		buffer_varint(fields, point->time_us - time_us);
-		buffer_varint(fields, point->live_bytes);
-		buffer_varint(fields, point->max_bytes);
-		time_us = point->time_us;
+		buffer_varint(fields, timeline->points[i].time_us - time_us);
+		time_us = timeline->points[i].time_us;
 	}
+	for (size_t i = 0; i < timeline->count; i++)
+		buffer_varint(fields, timeline->points[i].live_bytes);
+	for (size_t i = 0; i < timeline->count; i++)
+		buffer_varint(fields, timeline->points[i].max_bytes);
 	add_block(writer, LOG_NO_IMAGE, fields);
 }
 
@@ -272,12 +273,13 @@ static enum mt_status read_tree(struct replay *replay, struct byte_reader *paylo
 	if (payload->failed || count > TIMELINE_POINTS)
 		return mt_error_set(error, MT_ERR_CORRUPT, "bad sums in a profile");
 	for (uint64_t i = 0; i < count; i++) {
-		struct timeline_point *point = &timeline->points[i];
 		time_us += byte_reader_varint(payload);
-		point->time_us = time_us;
-		point->live_bytes = byte_reader_varint(payload);
-		point->max_bytes = byte_reader_varint(payload);
+		timeline->points[i].time_us = time_us;
 	}
+	for (uint64_t i = 0; i < count; i++)
+		timeline->points[i].live_bytes = byte_reader_varint(payload);
+	for (uint64_t i = 0; i < count; i++)
+		timeline->points[i].max_bytes = byte_reader_varint(payload);
 	timeline->count = (size_t)count;
 	return payload->failed ? mt_error_set(error, MT_ERR_CORRUPT, "bad time line in a profile")
 			       : MT_OK;

@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Distances between changes of the time that are told apart, from a power of two to the next. */
+#define TIME_DISTANCES 16u
+
 static bool resize(void **array, size_t count, size_t item_bytes)
 {
 	void *grown = realloc(*array, count * item_bytes);
@@ -41,6 +44,22 @@ bool event_changes_add(struct event_changes *changes, uint32_t first, uint64_t v
 	}
 	changes->items[changes->count++] = (struct event_change){.first = first, .value = value};
 	return true;
+}
+
+bool event_batch_add_time(struct event_batch *batch, uint64_t time_us)
+{
+	const struct event_changes *times = &batch->times;
+	uint32_t first = batch->event_count;
+	if (times->count > 0) {
+		const struct event_change *last = &times->items[times->count - 1];
+		uint32_t distance = first - last->first;
+		if (distance >= 2 * TIME_DISTANCES &&
+		    time_us - last->value <= 2 * EVENT_TIME_STEP_US) {
+			int shift = 31 - __builtin_clz(distance / TIME_DISTANCES);
+			first = last->first + (distance >> shift << shift);
+		}
+	}
+	return event_changes_add(&batch->times, first, time_us);
 }
 
 void event_batch_clear(struct event_batch *batch)

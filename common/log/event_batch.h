@@ -21,6 +21,9 @@
 #define EVENT_CODE_OPERATION(code) ((enum event_operation)((code)&7u))
 #define EVENT_CODE_KIND(code) ((enum allocation_kind)((code) >> 3))
 
+#define EVENT_TIME_SHARE 32u
+#define EVENT_TIME_STEP_US 1024u
+
 /* From event `first` on, the value is `value`. */
 struct event_change {
 	uint32_t first;
@@ -74,6 +77,30 @@ static inline uint32_t event_changes_next(const struct event_changes *changes, u
 	return next < changes->count && changes->items[next].first < end
 		       ? changes->items[next].first
 		       : end;
+}
+
+/*
+ * Notes the time of the next event, which is not before that of the last one. Where many events
+ * happen in a step or two of the clock it begins up to a 16th of them earlier: round distances take
+ * less room.
+ *
+ * returns  false: no memory
+ */
+bool event_batch_add_time(struct event_batch *batch, uint64_t time_us);
+
+/*
+ * A time as the log has it. The clock that events are given in the program advances in steps, of a
+ * millisecond or, when much happens, less; more exact than that, and than a thirty-second of the
+ * time since the recording began, would only take room.
+ */
+static inline uint64_t event_time(uint64_t time_us)
+{
+	uint64_t step_us = time_us / EVENT_TIME_SHARE;
+	if (step_us >= EVENT_TIME_STEP_US)
+		return time_us & ~(uint64_t)(EVENT_TIME_STEP_US - 1);
+	if (step_us < 2)
+		return time_us;
+	return time_us >> (63 - __builtin_clzll(step_us)) << (63 - __builtin_clzll(step_us));
 }
 
 #endif

@@ -224,7 +224,7 @@ static inline uint32_t end_block(struct decoding *decoding, struct event_thread 
 		return EVENT_NONE;
 	uint64_t number = event_state_number(state, class_index, local);
 	if (number)
-		thread->followed = number;
+		event_state_note_end(state, thread, number);
 	if (!state->has_slots)
 		event_class_end(class, local);
 	else if (!event_state_end(state, class->locals[local]))

@@ -308,7 +308,6 @@ static inline uint32_t form_of_end(const struct event_class *class, uint32_t loc
 static bool end_block(struct encoding *encoding, uint32_t slot, enum event_operation operation)
 {
 	struct event_encoder *encoder = encoding->encoder;
-	struct event_thread *thread = encoding->state;
 	const struct event_slot *ended = &encoder->state.slots[slot];
 	uint32_t class_index = ended->class_index;
 	uint32_t local = ended->local;
@@ -322,7 +321,7 @@ static bool end_block(struct encoding *encoding, uint32_t slot, enum event_opera
 	else if (event_form_has_local(form) && written != EVENT_RELEASE_NEXT)
 		split_put(&encoder->locals, event_local_encode(class, local));
 	if (number)
-		thread->followed = number;
+		event_state_note_end(&encoder->state, encoding->state, number);
 	return event_state_end(&encoder->state, slot);
 }
 

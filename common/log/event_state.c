@@ -155,9 +155,7 @@ static uint64_t next_birth(const struct event_state *state, uint64_t number)
 
 static bool is_live(const struct event_state *state, uint64_t number)
 {
-	const struct event_birth *birth = &state->births[event_birth_place(state, number)];
-	return event_class_is_live(&state->classes[birth->class_index], birth->local) &&
-	       event_state_number(state, birth->class_index, birth->local) == number;
+	return state->births[event_birth_place(state, number)].class_index != EVENT_NONE;
 }
 
 uint64_t event_state_successor(const struct event_state *state, const struct event_thread *thread)
@@ -198,7 +196,7 @@ uint32_t event_state_make(struct event_state *state, struct event_thread *thread
 	class->locals[local] = slot;
 	state->live_count++;
 	state->slots[slot] = (struct event_slot){
-		.class_index = class_index, .local = local, .born = (uint32_t)state->birth_count};
+		.class_index = class_index, .local = local, .born = state->birth_count};
 	return slot;
 }
 
@@ -207,7 +205,7 @@ bool event_state_end(struct event_state *state, uint32_t slot)
 	const struct event_slot *ended = &state->slots[slot];
 	event_class_end(&state->classes[ended->class_index], ended->local);
 	state->live_count--;
-	if (ended->born - (uint32_t)state->batch_births - 1 < UINT32_MAX / 2) {
+	if (ended->born > state->batch_births) {
 		if (!grow((void **)&state->free_slots, state->free_count, &state->free_capacity,
 			  sizeof(*state->free_slots)))
 			return false;

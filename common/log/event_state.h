@@ -84,6 +84,8 @@ static inline bool event_form_has_local(uint32_t form)
 /* After so many right guesses on end they are counted instead of written one by one. */
 #define EVENT_STEADY 4u
 
+#define EVENT_NONE UINT32_MAX
+
 /* What coding an event needs comes first, in 48 bytes: often one line of the cache. */
 struct event_class {
 	uint32_t *locals; /* [capacity] slot of a live one, else the next free one | LOCAL_FREE */
@@ -111,14 +113,14 @@ struct event_class {
 struct event_slot {
 	uint32_t class_index;
 	uint32_t local;
-	uint32_t born; /* its number, mod 2^32 */
+	uint64_t born; /* its number, from 1 */
 };
 
 /* A block that was made in the batch. Only the last so many are known. */
 #define EVENT_BIRTHS_MAX (1u << 15)
 
 struct event_birth {
-	uint32_t class_index;
+	uint32_t class_index; /* EVENT_NONE: it has ended */
 	uint32_t local;
 	uint32_t next; /* number of the next one that the thread made; 0: none, yet */
 };
@@ -160,8 +162,6 @@ struct event_state {
 	uint64_t batch_births;     /* when the batch began */
 	struct event_lone lone[8]; /* by operation; 0: before a thread's first event */
 };
-
-#define EVENT_NONE UINT32_MAX
 
 void event_state_release(struct event_state *state);
 
@@ -264,19 +264,25 @@ static inline uint64_t event_state_number(const struct event_state *state, uint3
 					  uint32_t local)
 {
 	uint32_t place = state->classes[class_index].locals[local];
-	uint64_t number;
 	if (state->has_slots) {
-		number = state->batch_births +
-			 (uint32_t)(state->slots[place].born - (uint32_t)state->batch_births);
-		place = event_birth_place(state, number);
-	} else {
-		uint64_t last = state->birth_count - state->batch_births - 1;
-		number = state->birth_count - (((uint32_t)last - place) & (EVENT_BIRTHS_MAX - 1));
+		uint64_t number = state->slots[place].born;
+		return event_birth_is_known(state, number) ? number : 0;
 	}
+	uint64_t last = state->birth_count - state->batch_births - 1;
+	uint64_t number = state->birth_count - (((uint32_t)last - place) & (EVENT_BIRTHS_MAX - 1));
 	if (!event_birth_is_known(state, number))
 		return 0;
+	/* The block may be an older one than what is there now. */
 	const struct event_birth *birth = &state->births[place];
 	return birth->class_index == class_index && birth->local == local ? number : 0;
+}
+
+/* Notes that a thread has released a block, or that it was lost. `number` is not 0. */
+static inline void event_state_note_end(struct event_state *state, struct event_thread *thread,
+					uint64_t number)
+{
+	state->births[event_birth_place(state, number)].class_index = EVENT_NONE;
+	thread->followed = number;
 }
 
 /* Takes back the local number of a live block. */

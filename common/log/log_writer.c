@@ -64,11 +64,12 @@ void log_writer_index(struct log_writer *writer, const struct log_block *block,
 		      uint64_t offset_bytes)
 {
 	buffer_varint(&writer->index, block->kind);
-	buffer_varint(&writer->index, offset_bytes);
+	buffer_varint(&writer->index, offset_bytes - writer->indexed_bytes);
 	buffer_varint(&writer->index, (block->image + 1u) & UINT32_MAX);
 	buffer_varint(&writer->index, block->item_count);
 	buffer_varint(&writer->index, block->first_us);
 	buffer_varint(&writer->index, block->last_us - block->first_us);
+	writer->indexed_bytes = offset_bytes;
 	writer->index_count++;
 }
 

@@ -25,6 +25,7 @@ struct log_writer {
 	struct buffer pending; /* blocks not written yet */
 	struct buffer index;   /* fields of the INDEX block: one entry a block */
 	uint32_t index_count;
+	uint64_t indexed_bytes;         /* offset of the last block in it */
 	struct ZSTD_CCtx_s *compressor; /* NULL until a block needs it */
 	struct mt_error failure;        /* status MT_OK while all went well */
 };

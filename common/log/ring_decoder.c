@@ -37,8 +37,7 @@ static __attribute__((noinline)) bool note_changes(struct cursor *cursor)
 	uint64_t time_us = decoder->time_us > image->last_us ? decoder->time_us : image->last_us;
 	if (first == 0)
 		image->first_us = time_us;
-	if ((first == 0 || time_us != image->last_us) &&
-	    !event_changes_add(&batch->times, first, time_us))
+	if ((first == 0 || time_us != image->last_us) && !event_batch_add_time(batch, time_us))
 		return false;
 	image->last_us = time_us;
 	const struct event_changes *threads = &batch->threads;
@@ -179,7 +178,7 @@ static inline bool decode_record(struct cursor *cursor)
 		decoder->key = word >> 4;
 		return true;
 	case RING_EPOCH:
-		decoder->time_us = word >> 4;
+		decoder->time_us = event_time(word >> 4);
 		cursor->is_settled = false;
 		return true;
 	case RING_NOTE:

@@ -503,7 +503,9 @@ static enum mt_status commit_if_due(struct collector *collector, bool must, stru
 			     collector->segment.spool_bytes / 2;
 	if (!must && !is_spool_full && !(is_late && events > 0))
 		return MT_OK;
-	process_table_write_samples(&collector->processes, &collector->writer);
+	/* A block of its own is for more than the few rows of one commit. */
+	if (process_table_has_old_samples(&collector->processes, collector->now_us))
+		process_table_write_samples(&collector->processes, &collector->writer);
 	enum mt_status status = recording_commit(collector->recording, error);
 	collector->last_commit_us = collector->now_us;
 	return status;

@@ -9,6 +9,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* Samples wait so long for the end of their block. */
+#define SAMPLES_HELD_US 1000000u
+
 #define EXEC_LIMIT_US 2000000u /* an exec that takes longer has succeeded */
 #define FORK_LIMIT_US 1000000u
 /* Between taking a serial number and showing it in its slot a process may be killed. */
@@ -220,9 +223,10 @@ static uint64_t measure_resident(struct process_table *table)
 	return count;
 }
 
-void process_table_sample(struct process_table *table, uint64_t now_us)
+void process_table_sample(struct process_table *table, uint64_t clock_us)
 {
 	struct buffer *rows = &table->samples;
+	uint64_t now_us = event_time(clock_us);
 	uint64_t tree_bytes = 0;
 	uint64_t living = measure_resident(table);
 	if (living == 0)
@@ -249,6 +253,11 @@ void process_table_sample(struct process_table *table, uint64_t now_us)
 	}
 	if (tree_bytes > table->peak_rss_bytes)
 		table->peak_rss_bytes = tree_bytes;
+}
+
+bool process_table_has_old_samples(const struct process_table *table, uint64_t now_us)
+{
+	return table->samples.size_bytes > 0 && now_us - table->first_sample_us > SAMPLES_HELD_US;
 }
 
 void process_table_write_samples(struct process_table *table, struct log_writer *writer)

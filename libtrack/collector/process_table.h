@@ -66,7 +66,10 @@ void process_table_forget(struct process_table *table, size_t index);
 void process_table_kill(const struct process_table *table);
 
 /* Adds a row of resident memory to the samples. */
-void process_table_sample(struct process_table *table, uint64_t now_us);
+void process_table_sample(struct process_table *table, uint64_t clock_us);
+
+/* There are some that should not wait for more. */
+bool process_table_has_old_samples(const struct process_table *table, uint64_t now_us);
 
 /* Writes the samples gathered so far as a block. */
 void process_table_write_samples(struct process_table *table, struct log_writer *writer);
