@@ -152,8 +152,8 @@ static uint32_t read_other(struct decoding *decoding, uint32_t form)
 	return event_symbol((uint32_t)class_index, form) + 1;
 }
 
-/* The symbol of the event after `previous`, + 1; 0: the columns make no sense. */
-static inline uint32_t read_symbol(struct decoding *decoding, uint32_t previous)
+/* What read_symbol does where it is not a steady guess that was right. */
+static __attribute__((noinline)) uint32_t read_code(struct decoding *decoding, uint32_t previous)
 {
 	struct event_context context = event_context(decoding->state, previous);
 	bool is_steady = *context.steady == EVENT_STEADY;
@@ -176,6 +176,21 @@ static inline uint32_t read_symbol(struct decoding *decoding, uint32_t previous)
 					       : read_other(decoding, code - EVENT_GUESSES);
 	event_context_miss(&context, symbol);
 	return symbol;
+}
+
+/* The symbol of the event after `previous`, + 1; 0: the columns make no sense. */
+static inline uint32_t read_symbol(struct decoding *decoding, uint32_t previous)
+{
+	uint32_t form = (previous - 1) & ((1u << EVENT_FORM_BITS) - 1);
+	if (decoding->run == 0 || previous == 0 || event_form_is_lone(form))
+		return read_code(decoding, previous);
+	const struct event_class *class =
+		&decoding->state->classes[(previous - 1) >> EVENT_FORM_BITS];
+	uint32_t i = form != EVENT_ALLOCATE && form != EVENT_MOVE_END;
+	if (class->steady[i] != EVENT_STEADY)
+		return read_code(decoding, previous);
+	decoding->run--;
+	return class->guess[i];
 }
 
 /* Makes a block. returns its local number; EVENT_NONE: no memory */

@@ -266,20 +266,12 @@ static __attribute__((noinline)) uint32_t write_surprise(struct encoding *encodi
 	return symbol;
 }
 
-/*
- * Writes an event's symbol.
- *
- * number   of the block that it releases, if it may be event_state_successor's; else 0
- * returns  the symbol that was written: this one or EVENT_RELEASE_NEXT
- */
-static uint32_t write_symbol(struct encoding *encoding, uint32_t symbol, uint64_t number)
+/* What write_symbol does where it is not a steady guess that is right. */
+static __attribute__((noinline)) uint32_t write_code(struct encoding *encoding, uint32_t previous,
+						     uint32_t symbol, uint64_t number)
 {
 	struct event_encoder *encoder = encoding->encoder;
-	struct event_context context = event_context(&encoder->state, encoding->state->previous);
-	encoding->state->previous = symbol + 1;
-	if (encoding->is_changed)
-		write_changes(encoding);
-	encoding->count++;
+	struct event_context context = event_context(&encoder->state, previous);
 	if (!is_right(encoding, *context.guess, symbol, number))
 		return write_surprise(encoding, &context, symbol, number);
 	if (*context.steady == EVENT_STEADY) {
@@ -289,6 +281,31 @@ static uint32_t write_symbol(struct encoding *encoding, uint32_t symbol, uint64_
 		++*context.steady;
 	}
 	return *context.guess - 1;
+}
+
+/*
+ * Writes an event's symbol.
+ *
+ * number   of the block that it releases, if it may be event_state_successor's; else 0
+ * returns  the symbol that was written: this one or EVENT_RELEASE_NEXT
+ */
+static inline uint32_t write_symbol(struct encoding *encoding, uint32_t symbol, uint64_t number)
+{
+	uint32_t previous = encoding->state->previous;
+	uint32_t form = (previous - 1) & ((1u << EVENT_FORM_BITS) - 1);
+	encoding->state->previous = symbol + 1;
+	if (encoding->is_changed)
+		write_changes(encoding);
+	encoding->count++;
+	if (previous == 0 || event_form_is_lone(form))
+		return write_code(encoding, previous, symbol, number);
+	const struct event_class *class =
+		&encoding->encoder->state.classes[(previous - 1) >> EVENT_FORM_BITS];
+	uint32_t i = form != EVENT_ALLOCATE && form != EVENT_MOVE_END;
+	if (class->guess[i] != symbol + 1 || class->steady[i] != EVENT_STEADY)
+		return write_code(encoding, previous, symbol, number);
+	encoding->run++;
+	return symbol;
 }
 
 /* The form in which the end of a block is written, but for EVENT_RELEASE_NEXT. */
@@ -305,14 +322,15 @@ static inline uint32_t form_of_end(const struct event_class *class, uint32_t loc
 }
 
 /* Writes the end of a known block. returns false: no memory */
-static bool end_block(struct encoding *encoding, uint32_t slot, enum event_operation operation)
+static inline bool end_block(struct encoding *encoding, uint32_t slot,
+			     enum event_operation operation)
 {
 	struct event_encoder *encoder = encoding->encoder;
 	const struct event_slot *ended = &encoder->state.slots[slot];
 	uint32_t class_index = ended->class_index;
 	uint32_t local = ended->local;
 	const struct event_class *class = &encoder->state.classes[class_index];
-	uint64_t number = event_state_number(&encoder->state, class_index, local);
+	uint64_t number = event_birth_is_known(&encoder->state, ended->born) ? ended->born : 0;
 	uint32_t form = form_of_end(class, local, operation);
 	uint32_t written = write_symbol(encoding, event_symbol(class_index, form),
 					operation == EVENT_RELEASE ? number : 0);

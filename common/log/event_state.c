@@ -229,5 +229,6 @@ bool event_state_end_batch(struct event_state *state)
 	}
 	state->waiting_count = 0;
 	state->batch_births = state->birth_count;
+	state->unknown_births = state->birth_count;
 	return true;
 }

@@ -60,6 +60,9 @@ enum event_form {
 };
 #define EVENT_FORM_COUNT 13u
 #define EVENT_FORM_BITS 4u
+#define EVENT_LONE_FORMS                                                                           \
+	(1u << EVENT_MOVE_FAILED | 1u << EVENT_RELEASE_UNKNOWN | 1u << EVENT_MOVE_UNKNOWN |        \
+	 1u << EVENT_RELEASE_NEXT)
 
 static inline uint32_t event_symbol(uint32_t class_index, uint32_t form)
 {
@@ -69,8 +72,7 @@ static inline uint32_t event_symbol(uint32_t class_index, uint32_t form)
 /* The symbol names no class: it is that of another block, or none. */
 static inline bool event_form_is_lone(uint32_t form)
 {
-	return (form >= EVENT_MOVE_FAILED && form <= EVENT_MOVE_UNKNOWN) ||
-	       form == EVENT_RELEASE_NEXT;
+	return (EVENT_LONE_FORMS >> form & 1u) != 0;
 }
 
 /* The log has the block's local number. */
@@ -160,6 +162,7 @@ struct event_state {
 	uint32_t birth_capacity;
 	uint64_t birth_count;      /* blocks made so far: the number of the last one */
 	uint64_t batch_births;     /* when the batch began */
+	uint64_t unknown_births;   /* number of the last one that is not known any more */
 	struct event_lone lone[8]; /* by operation; 0: before a thread's first event */
 };
 
@@ -238,8 +241,7 @@ static inline uint32_t event_birth_place(const struct event_state *state, uint64
 /* Of the batch, and not so long ago that its place is another one's. */
 static inline bool event_birth_is_known(const struct event_state *state, uint64_t number)
 {
-	return number > state->batch_births && number <= state->birth_count &&
-	       state->birth_count - number < EVENT_BIRTHS_MAX;
+	return number > state->unknown_births;
 }
 
 /* Notes that a thread has made a block. returns its place; EVENT_NONE: no memory */
@@ -247,13 +249,14 @@ static inline uint32_t event_state_note_birth(struct event_state *state,
 					      struct event_thread *thread, uint32_t class_index,
 					      uint32_t local)
 {
-	uint64_t number = state->birth_count + 1;
+	uint64_t number = ++state->birth_count;
 	uint32_t place = event_birth_place(state, number);
 	if (place >= state->birth_capacity && !event_state_grow_births(state))
 		return EVENT_NONE;
 	if (event_birth_is_known(state, thread->last_birth))
 		state->births[event_birth_place(state, thread->last_birth)].next = (uint32_t)number;
-	state->birth_count = number;
+	if (number - state->unknown_births > EVENT_BIRTHS_MAX)
+		state->unknown_births++;
 	thread->last_birth = number;
 	state->births[place] = (struct event_birth){.class_index = class_index, .local = local};
 	return place;
@@ -268,13 +271,15 @@ static inline uint64_t event_state_number(const struct event_state *state, uint3
 		uint64_t number = state->slots[place].born;
 		return event_birth_is_known(state, number) ? number : 0;
 	}
-	uint64_t last = state->birth_count - state->batch_births - 1;
-	uint64_t number = state->birth_count - (((uint32_t)last - place) & (EVENT_BIRTHS_MAX - 1));
-	if (!event_birth_is_known(state, number))
+	uint32_t last = event_birth_place(state, state->birth_count);
+	uint32_t back = (last - place) & (EVENT_BIRTHS_MAX - 1);
+	if (back >= state->birth_count - state->unknown_births)
 		return 0;
 	/* The block may be an older one than what is there now. */
 	const struct event_birth *birth = &state->births[place];
-	return birth->class_index == class_index && birth->local == local ? number : 0;
+	return birth->class_index == class_index && birth->local == local
+		       ? state->birth_count - back
+		       : 0;
 }
 
 /* Notes that a thread has released a block, or that it was lost. `number` is not 0. */
