@@ -19,12 +19,29 @@ static bool is_fast(void)
 #endif
 }
 
+#ifdef MEMTRACE_HAS_FAST_UNWINDER
+/*
+ * A walk over another stack than the thread's own reads as far as there is memory. Where it ends is
+ * an address in whatever lies behind that stack; left in words below, it would look like a pointer
+ * of a coroutine's that is not running.
+ */
+static __attribute__((noinline)) void clear_words_below(void)
+{
+	uint64_t words[64];
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		words[i] = 0;
+	__asm__ volatile("" : : "r"(words) : "memory");
+}
+#endif
+
 static struct stack_name capture(struct thread_block *block, const struct unwind_start *start)
 {
 #ifdef MEMTRACE_HAS_FAST_UNWINDER
 	if (is_fast()) {
 		uint64_t hash;
 		uint32_t kept = unwind_fast(&block->unwind, start, &block->names, &hash);
+		if (__builtin_expect(!stack_bounds_contain(&block->unwind.bounds, start->sp), 0))
+			clear_words_below();
 		struct stack_name name = stack_names_find(&block->names, hash, kept);
 		unwind_remember(&block->unwind, start, &block->names, name.slot);
 		return name;
