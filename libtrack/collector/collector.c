@@ -33,8 +33,8 @@
 #define TICK_NS 1000000L
 #define IDLE_TICK_NS 4000000L
 #define IDLE_AFTER_TICKS 200
-#define SAMPLING_TICKS 32u /* while sampling, so many make up the time since the newest process */
-#define SAMPLING_TICK_MAX_NS 8000000L
+#define SPARSE_TICKS 32u /* with few events, so many make up the time since the newest process */
+#define SPARSE_TICK_MAX_NS 8000000L
 #define COMMIT_INTERVAL_US 2000000u /* what is decoded waits no longer than this for the log */
 #define SAMPLE_INTERVAL_US 10000u
 #define SAMPLES_AIM 4000u /* a long run is sampled less often: about this many rows */
@@ -575,21 +575,23 @@ static bool is_over(const struct collector *collector)
  * was started; a program that allocates beside a collector that wakes up all the time has half a
  * processor the less where two of them share a core.
  */
-static long sampling_tick_ns(const struct collector *collector)
+static long sparse_tick_ns(const struct collector *collector)
 {
 	uint64_t age_us = collector->now_us - collector->last_image_us;
-	long tick_ns = (long)(age_us * 1000 / SAMPLING_TICKS);
+	long tick_ns = (long)(age_us * 1000 / SPARSE_TICKS);
 	if (tick_ns < TICK_NS)
 		return TICK_NS;
-	return tick_ns < SAMPLING_TICK_MAX_NS ? tick_ns : SAMPLING_TICK_MAX_NS;
+	return tick_ns < SPARSE_TICK_MAX_NS ? tick_ns : SPARSE_TICK_MAX_NS;
 }
 
 static long tick_ns(const struct collector *collector)
 {
 	if (collector->processes.count == 0)
 		return IDLE_TICK_NS; /* the first one rings the doorbell */
-	if (atomic_load_explicit(&collector->segment.header->interval_bytes, memory_order_relaxed))
-		return sampling_tick_ns(collector);
+	/* Little comes through the rings. */
+	if (collector->deferred.header ||
+	    atomic_load_explicit(&collector->segment.header->interval_bytes, memory_order_relaxed))
+		return sparse_tick_ns(collector);
 	return collector->quiet_ticks > IDLE_AFTER_TICKS ? IDLE_TICK_NS : TICK_NS;
 }
 

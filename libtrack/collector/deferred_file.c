@@ -46,13 +46,33 @@ void deferred_file_create(struct deferred_file *deferred, struct segment_header 
 		       (int)getpid(), deferred->fd);
 }
 
+static void unmap_region(struct deferred_file *deferred, uint32_t index)
+{
+	if (deferred->regions[index])
+		(void)munmap(deferred->regions[index], sizeof(struct deferred_region));
+	deferred->regions[index] = NULL;
+}
+
+/* returns  NULL: it can't be mapped */
+static struct deferred_region *map_region(struct deferred_file *deferred, uint32_t index)
+{
+	if (deferred->regions[index])
+		return deferred->regions[index];
+	void *region = mmap(NULL, sizeof(struct deferred_region), PROT_READ | PROT_WRITE,
+			    MAP_SHARED, deferred->fd, (off_t)DEFERRED_REGION_OFFSET(index));
+	return deferred->regions[index] = region == MAP_FAILED ? NULL : region;
+}
+
 void deferred_file_release(struct deferred_file *deferred)
 {
+	for (uint32_t i = 0; i < DEFERRED_REGIONS; i++)
+		unmap_region(deferred, i);
 	if (deferred->header)
 		(void)munmap(deferred->header, DEFERRED_HEADER_BYTES);
 	if (deferred->fd >= 0)
 		(void)close(deferred->fd);
-	*deferred = (struct deferred_file){.fd = -1};
+	deferred->header = NULL;
+	deferred->fd = -1;
 }
 
 struct found {
@@ -90,21 +110,18 @@ static bool take_page(struct found *found, struct deferred_region *region, uint3
 	return true;
 }
 
-static bool take_region(struct found *found, const struct deferred_file *deferred, uint32_t index)
+static bool take_region(struct found *found, struct deferred_file *deferred, uint32_t index)
 {
 	uint64_t first_address = atomic_load(&deferred->header->owners[index].first_address);
 	if (first_address == DEFERRED_NO_ADDRESS)
 		return true; /* it is being made: nothing is there yet */
-	struct deferred_region *region = mmap(NULL, sizeof(*region), PROT_READ | PROT_WRITE,
-					      MAP_SHARED, deferred->fd,
-					      (off_t)DEFERRED_REGION_OFFSET(index));
-	if (region == MAP_FAILED)
+	struct deferred_region *region = map_region(deferred, index);
+	if (!region)
 		return false;
 	bool is_good = true;
 	for (uint32_t page = 0; page < DEFERRED_REGION_PAGES && is_good; page++)
 		if (deferred_page_is_ready(region, page * DEFERRED_PAGE_SLOTS))
 			is_good = take_page(found, region, page, first_address);
-	(void)munmap(region, sizeof(*region));
 	return is_good;
 }
 
@@ -156,6 +173,7 @@ void deferred_file_give_back(struct deferred_file *deferred, uint64_t image_seri
 		struct deferred_owner *owner = &deferred->header->owners[i];
 		if (atomic_load(&owner->image_serial) != image_serial)
 			continue;
+		unmap_region(deferred, i);
 		/* A hole reads as zeros: a region without pages. */
 		if (fallocate(deferred->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 			      (off_t)DEFERRED_REGION_OFFSET(i),

@@ -18,6 +18,7 @@
 struct deferred_file {
 	int fd; /* -1: there is none */
 	struct deferred_header *header;
+	struct deferred_region *regions[DEFERRED_REGIONS]; /* those that were looked at */
 };
 
 /*

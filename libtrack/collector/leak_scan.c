@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/sys.h"
 #include "libtrack/collector/leak_graph.h"
 #include "libtrack/collector/leak_memory.h"
 #include "libtrack/collector/leak_roots.h"
@@ -17,6 +18,7 @@ struct leak_scan {
 	_Atomic bool is_cancelled;
 	_Atomic bool is_over;
 	struct image_slot *slot;
+	_Atomic uint32_t *doorbell;
 	uint64_t *words;
 	struct leak_graph graph;
 	struct leak_mark *blocks; /* [block_count] what is to be said of each, by leak_node.slot */
@@ -431,6 +433,8 @@ static void *work(void *context)
 	}
 	leak_roots_release(&roots);
 	atomic_store(&scan->is_over, true);
+	atomic_fetch_add(scan->doorbell, 1);
+	sys_futex_wake(scan->doorbell);
 	return NULL;
 }
 
@@ -443,12 +447,13 @@ static void scan_free(struct leak_scan *scan)
 }
 
 struct leak_scan *leak_scan_start(const struct recorded_image *image, struct image_slot *slot,
-				  uint64_t *words)
+				  _Atomic uint32_t *doorbell, uint64_t *words)
 {
 	struct leak_scan *scan = calloc(1, sizeof(*scan));
 	if (!scan)
 		return NULL;
 	scan->slot = slot;
+	scan->doorbell = doorbell;
 	scan->words = words;
 	struct leak_node *nodes = list_blocks(image, scan);
 	scan->chunks = malloc(((size_t)scan->block_count + 1) * sizeof(*scan->chunks));

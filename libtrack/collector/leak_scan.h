@@ -18,12 +18,13 @@ struct leak_scan;
 /*
  * Begins a scan. All events of the image must be encoded: its live blocks are taken down.
  *
- * slot   of the image, whose turn is LEAK_SCAN_TURN_ASKED
- * words  of the ring that the process named, which must be empty
- * returns NULL: no memory
+ * slot      of the image, whose turn is LEAK_SCAN_TURN_ASKED
+ * doorbell  rung when the scan is over
+ * words     of the ring that the process named, which must be empty
+ * returns   NULL: no memory
  */
 struct leak_scan *leak_scan_start(const struct recorded_image *image, struct image_slot *slot,
-				  uint64_t *words);
+				  _Atomic uint32_t *doorbell, uint64_t *words);
 
 /* The process is gone: the scan is to end soon. */
 void leak_scan_cancel(struct leak_scan *scan);

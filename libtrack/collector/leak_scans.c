@@ -90,7 +90,8 @@ static enum mt_status start(struct leak_scans *scans, struct running_scan *runni
 		status = deferred_file_collect(scans->deferred, scans->recording, image, error);
 	uint64_t *words = carrier(scans, running->slot);
 	if (status == MT_OK && words)
-		running->scan = leak_scan_start(image, slot_of(scans, running->slot), words);
+		running->scan = leak_scan_start(image, slot_of(scans, running->slot),
+						&scans->segment->header->doorbell, words);
 	return status;
 }
 
