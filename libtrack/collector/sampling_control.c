@@ -12,6 +12,7 @@
 
 #define FIRST_INTERVAL_BYTES 4096u
 #define RAISE_FACTOR 4u
+#define LEAST_STEP 64u /* of the limit: by so little the log may grow without a raise */
 #define INTERVAL_MAX (1ull << 56)
 #define OVERHEAD_WINDOW_US 200000u
 #define OVERHEAD_CPU_NS_MIN 50000000u /* less CPU time in a window says nothing */
@@ -44,12 +45,17 @@ void sampling_control_limit_log(struct sampling_control *control, uint64_t log_b
 {
 	if (control->options.is_exact || control->options.max_log_bytes == 0)
 		return;
-	while (log_bytes > control->next_log_bytes &&
-	       control->next_log_bytes < control->options.max_log_bytes) {
-		uint64_t left = control->options.max_log_bytes - control->next_log_bytes;
-		raise_interval(control, RAISE_FACTOR);
-		control->next_log_bytes += left / 2 ? left / 2 : 1;
-	}
+	/*
+	 * Once for all that has come at a time: what comes next is sampled more sparsely already,
+	 * and only its growth tells whether that is enough.
+	 */
+	uint64_t limit = control->options.max_log_bytes;
+	if (log_bytes <= control->next_log_bytes)
+		return;
+	uint64_t left = log_bytes < limit ? limit - log_bytes : 0;
+	raise_interval(control, RAISE_FACTOR);
+	control->next_log_bytes = log_bytes +
+				  (left / 2 > limit / LEAST_STEP ? left / 2 : limit / LEAST_STEP);
 }
 
 /* CPU time of all living processes, and what their trackers have spent of it. */

@@ -51,6 +51,10 @@ def all_profilers(build):
         return lambda output: ([memtrace, "run", "-q", *options, "-o", f"{output}.mtlog", "--"],
                                {"MEMTRACE_NAME_CACHE": f"{os.path.dirname(output)}/names" if keeps_names else ""})
 
+    def checking(keeps_names):
+        return lambda output: ([memtrace, "check", "-q", "--error-exitcode=0", "--report", "/dev/null"],
+                               {"MEMTRACE_NAME_CACHE": f"{os.path.dirname(output)}/names" if keeps_names else ""})
+
     def heaptrack(*options):
         return lambda output: ([shutil.which("heaptrack"), *options, "-o", output], {})
 
@@ -62,9 +66,10 @@ def all_profilers(build):
             ("512k", "memtrace run --sample=512k", ["--sample=512k"]),
             ("leak-check", "memtrace run --leak-check", ["--leak-check"])):
         found.append(Profiler(name, what, recording(*options), statically=False, pattern=".mtlog"))
-    found.append(Profiler("check", "memtrace check",
-                          lambda output: ([memtrace, "check", "-q", "--error-exitcode=0", "--report", "/dev/null"],
-                                          {"MEMTRACE_NAME_CACHE": ""}), statically=False))
+    for name, what, keeps_names in (
+            ("check", "memtrace check", True),
+            ("check-first", "memtrace check, no names known from a run before", False)):
+        found.append(Profiler(name, what, checking(keeps_names), statically=False))
     found.append(Profiler("exact-first", "memtrace run --exact, no names known from a run before",
                           recording("--exact", keeps_names=False), statically=False, pattern=".mtlog"))
     missing = {}

@@ -96,9 +96,9 @@ class Sampling(MemtraceTest):
         self.assertLess(abs(score / RUNS), MEAN_LIMIT)
 
     def test_a_limit_to_the_overhead_makes_it_sample(self):
-        self.record(program("size_mix"), "2", options=["--max-overhead=1"])
+        self.record(program("size_mix"), "8", options=["--max-overhead=1"])
         unlimited = self.directory / "exact.mtlog"
-        self.record(program("size_mix"), "2", options=["--exact"], log=unlimited)
+        self.record(program("size_mix"), "8", options=["--exact"], log=unlimited)
         self.assertEqual(self.summary(log=unlimited)["mode"], "exact")
         self.assertEqual(self.summary()["mode"], "mixed")
 
