@@ -8,6 +8,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <gnu/libc-version.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -82,7 +83,8 @@ static bool look_up(void)
 	void *usable_size = dlsym(RTLD_NEXT, "malloc_usable_size");
 	bool is_of_allocator = are_of_one_module((void *)found.malloc, usable_size);
 	found.malloc_usable_size = is_of_allocator ? (size_t(*)(void *))usable_size : NULL;
-	found.is_glibc = (void *)found.malloc == dlsym(RTLD_NEXT, "__libc_malloc");
+	/* Other allocators have a __libc_malloc too. */
+	found.is_glibc = are_of_one_module((void *)found.malloc, (void *)gnu_get_libc_version);
 	/* What libc lacks: the message of the failed look-up must not reach the program. */
 	real_clear_dlerror();
 	real = found;

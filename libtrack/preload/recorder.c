@@ -204,7 +204,8 @@ static inline bool defer(struct thread_block *block, const struct allocation *al
 			 struct stack_name name)
 {
 	if (allocation->type != RING_ALLOCATE || allocation->size_bytes > DEFERRED_SIZE_MAX ||
-	    allocation->kind == ALLOCATION_POOL || block->is_side || thread_self.ignoring)
+	    allocation->kind == ALLOCATION_POOL || block->is_side || thread_self.ignoring ||
+	    (thread_self.is_elsewhere && (uintptr_t)allocation->address % DEFERRED_GRANULE != 0))
 		return false;
 	_Atomic uint64_t *slot = deferred_blocks_make((uintptr_t)allocation->address);
 	if (!slot)
@@ -404,8 +405,9 @@ bool recorder_move_begins(const void *address)
 void recorder_move_failed(const void *address)
 {
 	if (thread_self.moving) {
-		atomic_store_explicit(deferred_blocks_make((uintptr_t)address), thread_self.moving,
-				      memory_order_relaxed);
+		_Atomic uint64_t *slot = deferred_blocks_make((uintptr_t)address);
+		if (slot) /* else: a handler has forked meanwhile, and this is the child */
+			atomic_store_explicit(slot, thread_self.moving, memory_order_relaxed);
 		return;
 	}
 	if (!tracker.marks_blocks || recorded_map_add(address))

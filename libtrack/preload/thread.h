@@ -62,6 +62,7 @@ struct thread_self {
 	uint32_t is_moving;     /* in a realloc: must not be parked (leak_park.h) ... */
 	uint32_t park_wanted;   /* ... though it was asked to */
 	uint32_t ignoring;      /* what it allocates is no leak: depth of such scopes */
+	uint32_t is_elsewhere;  /* the block that is recorded is not of malloc's (allocators.c) */
 	uint64_t moving;        /* what was deferred of the block that a realloc has released */
 	uintptr_t deferred;     /* ~ address of the last block that was: no pointer to it */
 	uint32_t until_slack;   /* allocations up to the next one that is measured (slack.h) */

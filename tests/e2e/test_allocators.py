@@ -2,6 +2,7 @@
 """Programs with another allocator than libc's, preloaded or linked."""
 
 import ctypes.util
+import json
 import os
 import unittest
 
@@ -56,6 +57,19 @@ def add_tests():
             self.check(f"extras_{library}_no_pie", library)
 
         @needs_library(library)
+        def leak_check_preloaded(self, library=library):
+            for options in (("--leak-check",), ("--leak-check", "--only-unfreed")):
+                self.log.unlink(missing_ok=True)
+                done = self.record(program("misleading_blocks"), options=options,
+                                   env=dict(os.environ, **self.preload(library)))
+                self.assertEqual(done.returncode, 0, options)
+                blocks = json.loads(self.report("leaks", "--json", "--retained-by", check=False).stdout)["leaks"]
+                of_main = [leak for leak in blocks if leak["stack"][0]["function"] == "main"]
+                self.assertEqual(sum(leak["blocks"] for leak in of_main), 2000, options)
+                self.assertEqual(sum(leak["bytes"] for leak in of_main), 2000 * 9 * 8, options)
+                self.assertEqual(self.summary()["anomalies"], 0)
+
+        @needs_library(library)
         def operators_preloaded(self, library=library):
             self.check("operators", "operators", *throws(library), **self.preload(library))
 
@@ -72,7 +86,7 @@ def add_tests():
             self.assertEqual([leak["blocks"] for leak in kept], [8])
 
         for test in (extras_preloaded, extras_linked, extras_linked_no_pie, operators_preloaded, operators_linked,
-                     functions_of_libc):
+                     functions_of_libc, leak_check_preloaded):
             setattr(OtherAllocator, f"test_{library}_{test.__name__}", test)
 
 
@@ -84,6 +98,15 @@ class OwnAllocator(MemtraceTest):
         summary = self.assert_same_behaviour(program("use_own_allocator"))
         self.assertEqual([summary[key] for key in ("allocations", "deallocations", "allocated_bytes", "live_bytes")],
                          [5, 4, 511, 33])
+
+    def test_blocks_of_operators_may_be_next_to_each_other(self):
+        for options in (("--leak-check",), ("--leak-check", "--only-unfreed")):
+            with self.subTest(options=options):
+                self.log.unlink(missing_ok=True)
+                self.record(program("use_bump_operators"), options=options)
+                summary = self.summary()
+                self.assertEqual([summary[key] for key in ("live_allocations", "live_bytes", "anomalies")],
+                                 [666, 666 * 16, 0])
 
     def test_a_program_that_was_linked_for_larger_pages(self):
         """There are gaps between its segments."""
