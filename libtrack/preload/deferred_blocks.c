@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "common/sys.h"
@@ -30,20 +31,32 @@ static bool may_map_regions(void)
 	       limit.rlim_cur == RLIM_INFINITY;
 }
 
+static bool has_size(int fd, uint64_t size_bytes)
+{
+	struct stat status;
+	return !sys_failed(sys_call6(SYS_newfstatat, fd, (long)"", (long)&status, AT_EMPTY_PATH, 0,
+				     0)) &&
+	       S_ISREG(status.st_mode) && (uint64_t)status.st_size == size_bytes;
+}
+
 void deferred_blocks_start(void)
 {
 	const char *path = tracker.segment->deferred_path;
 	if (!*path || !may_map_regions())
 		return;
-	int fd = sys_open(path, O_RDWR);
+	int fd = sys_open(path, O_RDWR | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0)
 		return;
+	/* In another pid namespace the path may lead elsewhere, to a file that is shorter. */
+	if (!has_size(fd, DEFERRED_FILE_BYTES)) {
+		sys_close(fd);
+		return;
+	}
 	struct deferred_header *header = sys_mmap(DEFERRED_HEADER_BYTES, PROT_READ | PROT_WRITE,
 						  MAP_SHARED, fd, 0);
 	sys_close(fd);
 	if (!header)
 		return;
-	/* In another pid namespace the path may lead elsewhere. */
 	if (memcmp(header->magic, DEFERRED_MAGIC, sizeof(header->magic)) != 0 ||
 	    header->start_monotonic_ns != tracker.segment->start_monotonic_ns) {
 		sys_munmap(header, DEFERRED_HEADER_BYTES);
@@ -52,6 +65,16 @@ void deferred_blocks_start(void)
 	deferred.header = header;
 	/* Other allocators' blocks may be 16 bytes apart: only every second of those has a slot. */
 	tracker.deferred_low_bits = real.is_glibc ? DEFERRED_GRANULE / 2 - 1 : DEFERRED_GRANULE - 1;
+}
+
+/*
+ * A handler that forked may have interrupted a store to a region: in the child that goes on when
+ * the handler returns, to pages of no file.
+ */
+static void waste(struct deferred_region *region)
+{
+	(void)sys_call6(SYS_mmap, (long)region, sizeof(*region), PROT_READ | PROT_WRITE,
+			MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 }
 
 void deferred_blocks_enter_child(void)
@@ -63,7 +86,7 @@ void deferred_blocks_enter_child(void)
 		struct deferred_region *region = atomic_exchange(&place->region, NULL);
 		atomic_store(&place->number, 0);
 		if (region && !atomic_load(&tracker.is_filtered))
-			sys_munmap(region, sizeof(*region));
+			waste(region);
 	}
 	atomic_store(&deferred.used_count, 0);
 	atomic_store(&deferred.stacks, 0);
@@ -99,6 +122,8 @@ static uint32_t claim_region(void)
 static struct deferred_region *map_region(uint32_t index)
 {
 	uint64_t offset = DEFERRED_REGION_OFFSET(index);
+	/* After mlockall the second mapping would be locked too, and all pages of it be made. */
+	(void)sys_call6(SYS_munlock, (long)deferred.header, DEFERRED_HEADER_BYTES, 0, 0, 0, 0);
 	long mapped = sys_call6(SYS_mremap, (long)deferred.header, 0,
 				(long)(offset + sizeof(struct deferred_region)), MREMAP_MAYMOVE, 0,
 				0);

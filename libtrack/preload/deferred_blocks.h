@@ -53,8 +53,8 @@ static inline _Atomic uint64_t *deferred_blocks_find(uintptr_t address)
 }
 
 /*
- * Takes what there is of a block. With one thread nobody can come in between; with more, a scan
- * may, while a handler keeps this one: it is one instruction then.
+ * Takes what there is of a block. A scan may come in between, while a handler keeps this thread,
+ * and take it too: it is one instruction. With one thread a lock is not needed for that.
  *
  * returns  the slot's value; 0: the collector knows of the block, or nobody does
  */
@@ -67,10 +67,17 @@ static inline uint64_t deferred_blocks_take(const void *block)
 	uint64_t value = slot ? atomic_load_explicit(slot, memory_order_relaxed) : 0;
 	if (!value || (value & DEFERRED_HALF_BIT) != deferred_half((uintptr_t)block))
 		return 0;
-	if (atomic_load_explicit(&tracker.stamping, memory_order_relaxed))
-		return atomic_exchange_explicit(slot, 0, memory_order_relaxed);
-	atomic_store_explicit(slot, 0, memory_order_relaxed);
-	return value;
+#if defined(__x86_64__)
+	if (!atomic_load_explicit(&tracker.stamping, memory_order_relaxed)) {
+		uint64_t found = value;
+		__asm__ volatile("cmpxchgq %2, %0"
+				 : "+m"(*slot), "+a"(found)
+				 : "r"((uint64_t)0)
+				 : "cc");
+		return found == value ? value : 0;
+	}
+#endif
+	return atomic_exchange_explicit(slot, 0, memory_order_relaxed);
 }
 
 #endif
