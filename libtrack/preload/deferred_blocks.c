@@ -17,10 +17,11 @@ struct deferred_place deferred_places[DEFERRED_PLACES];
 
 static struct {
 	struct deferred_header *header;
-	_Atomic uint32_t stacks;  /* that were numbered */
-	_Atomic uint32_t is_full; /* no more pages: what is there goes on */
+	_Atomic uint32_t stacks;         /* that were numbered */
+	_Atomic uint32_t is_full;        /* no more pages: what is there goes on */
+	_Atomic uint32_t has_no_regions; /* all are taken */
 	_Atomic uint32_t used_count;
-	uint16_t used[DEFERRED_REGIONS]; /* [used_count] places that have a region */
+	uint16_t used[DEFERRED_PLACES]; /* [used_count] places that have, or had, a region */
 } deferred;
 
 /* A region is large, though most of it stays empty: a limit would be reached by it. */
@@ -81,7 +82,8 @@ void deferred_blocks_enter_child(void)
 {
 	if (!tracker.deferred_low_bits)
 		return;
-	for (uint32_t i = 0; i < atomic_load(&deferred.used_count); i++) {
+	uint32_t used_count = atomic_load(&deferred.used_count);
+	for (uint32_t i = 0; i < used_count && i < DEFERRED_PLACES; i++) {
 		struct deferred_place *place = &deferred_places[deferred.used[i]];
 		struct deferred_region *region = atomic_exchange(&place->region, NULL);
 		atomic_store(&place->number, 0);
@@ -91,6 +93,7 @@ void deferred_blocks_enter_child(void)
 	atomic_store(&deferred.used_count, 0);
 	atomic_store(&deferred.stacks, 0);
 	atomic_store(&deferred.is_full, 0);
+	atomic_store(&deferred.has_no_regions, 0);
 }
 
 uint32_t deferred_blocks_number_stack(void)
@@ -160,9 +163,13 @@ static struct deferred_region *make_region(uintptr_t address)
 	struct deferred_region *region = atomic_load_explicit(&place->region, memory_order_acquire);
 	if (region)
 		return atomic_load(&place->number) == number ? region : NULL;
-	uint32_t index = claim_region();
-	if (index == DEFERRED_REGIONS)
+	if (atomic_load_explicit(&deferred.has_no_regions, memory_order_relaxed))
 		return NULL;
+	uint32_t index = claim_region();
+	if (index == DEFERRED_REGIONS) {
+		atomic_store_explicit(&deferred.has_no_regions, 1, memory_order_relaxed);
+		return NULL;
+	}
 	region = map_region(index);
 	if (!region || !populate(region->ready, sizeof(region->ready))) {
 		give_back(index, region);
@@ -178,11 +185,13 @@ static struct deferred_region *make_region(uintptr_t address)
 	}
 	atomic_store(&deferred.header->owners[index].first_address,
 		     (number - 1) << DEFERRED_REGION_SHIFT);
+	/* A fork's child must know of it as soon as it is there. */
+	uint32_t used = atomic_fetch_add(&deferred.used_count, 1);
 	struct deferred_region *other = NULL;
-	if (atomic_compare_exchange_strong(&place->region, &other, region)) {
-		uint32_t used = atomic_fetch_add(&deferred.used_count, 1);
+	if (used < DEFERRED_PLACES) {
 		deferred.used[used] = (uint16_t)(number % DEFERRED_PLACES);
-		return region;
+		if (atomic_compare_exchange_strong(&place->region, &other, region))
+			return region;
 	}
 	give_back(index, region);
 	return other;
