@@ -931,6 +931,7 @@ static void quick_exits_over_stale_words(void)
 /* Not where these functions have their own frames, which have padding. */
 static void *pause_over_stale_words(void *unused)
 {
+	atomic_fetch_add(&threads_ready, 1);
 	ends_over_stale_words((void (*)(int))pause, 120);
 	return unused;
 }
@@ -938,6 +939,7 @@ static void *pause_over_stale_words(void *unused)
 /* Of descriptor 0: a read that the kernel begins again after a signal, unlike a pause. */
 static void *read_over_stale_words(void *unused)
 {
+	atomic_fetch_add(&threads_ready, 1);
 	ends_over_stale_words((void (*)(int))read, 120);
 	return unused;
 }
@@ -948,7 +950,8 @@ static void leave_waiting(void *(*wait)(void *))
 	(void)!pipe(never);
 	(void)dup2(never[0], 0);
 	(void)pthread_create(&thread, NULL, wait, NULL);
-	(void)usleep(50000);
+	await_threads(1);
+	(void)usleep(50000); /* it has little left to do */
 }
 
 static void waits_over_stale_words(void)
