@@ -80,13 +80,23 @@ static double mean_of(const struct growth_item *item, size_t from)
 	return sum / THIRD;
 }
 
+/* How often there was more than at the instant before: what comes at once, once. */
+static unsigned count_rises(const struct growth_item *item)
+{
+	unsigned rises = 0;
+	for (size_t i = FIRST + 1; i < GROWTH_INSTANTS; i++)
+		rises += item->live_bytes[i] > item->live_bytes[i - 1];
+	return rises;
+}
+
 static bool keeps_growing(const struct growth_item *item)
 {
 	uint64_t last = item->live_bytes[GROWTH_INSTANTS - 1];
 	uint64_t largest = 0;
 	for (size_t i = FIRST; i < GROWTH_INSTANTS; i++)
 		largest = item->live_bytes[i] > largest ? item->live_bytes[i] : largest;
-	return last > item->live_bytes[FIRST] && last >= largest - largest / 4 &&
+	return last > item->live_bytes[FIRST] && count_rises(item) > 1 &&
+	       last >= largest - largest / 4 &&
 	       mean_of(item, FIRST) < mean_of(item, FIRST + THIRD) &&
 	       mean_of(item, FIRST + THIRD) < mean_of(item, FIRST + 2 * THIRD);
 }

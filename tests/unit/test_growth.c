@@ -11,11 +11,19 @@
 #define ROUNDS 1000u
 #define ROUND_US 1000u
 
-enum path { GROWS, FILLED_ONCE, COMES_AND_GOES, GREW_AND_SHRANK, STARTS_AND_RESTS, PATH_COUNT };
+enum path {
+	GROWS,
+	FILLED_ONCE,
+	COMES_AND_GOES,
+	GREW_AND_SHRANK,
+	STARTS_AND_RESTS,
+	COMES_AT_ONCE,
+	PATH_COUNT
+};
 
 static const uint64_t paths[PATH_COUNT][3] = {
 	{0x1000, 0x2000, 0}, {0x1000, 0x3000, 0}, {0x1000, 0x4000, 0},
-	{0x1000, 0x5000, 0}, {0x1000, 0x6000, 0},
+	{0x1000, 0x5000, 0}, {0x1000, 0x6000, 0}, {0x1000, 0x7000, 0},
 };
 
 struct course {
@@ -59,6 +67,9 @@ static void build(struct course *course)
 			for (uint64_t i = 0; i < 2; i++)
 				put(course, EVENT_RELEASE, GREW_AND_SHRANK, round,
 				    (round - ROUNDS * 3 / 4) * 2 + i);
+		if (round == ROUNDS * 5 / 8)
+			for (uint64_t i = 0; i < 20; i++)
+				put(course, EVENT_ALLOCATE, COMES_AT_ONCE, round, i);
 		if (round < ROUNDS / 2)
 			put(course, EVENT_ALLOCATE, STARTS_AND_RESTS, round, round);
 	}
