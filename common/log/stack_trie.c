@@ -24,6 +24,7 @@ bool stack_trie_init(struct stack_trie *trie)
 		return false;
 	}
 	trie->node_count = 1;
+	trie->hashed_count = 1;
 	return true;
 }
 
@@ -43,17 +44,29 @@ static void put_slot(struct stack_trie *trie, uint32_t node)
 	trie->slots[slot] = node;
 }
 
+/* Makes room for all nodes, at most half full, so that probes stay short. */
 static bool grow_slots(struct stack_trie *trie)
 {
-	uint32_t mask = trie->slot_mask * 2 + 1;
+	uint32_t mask = trie->slot_mask;
+	while (trie->node_count * 2ull > mask)
+		mask = mask * 2 + 1;
 	uint32_t *slots = calloc((size_t)mask + 1, sizeof(*slots));
 	if (!slots)
 		return false;
 	free(trie->slots);
 	trie->slots = slots;
 	trie->slot_mask = mask;
-	for (uint32_t node = 1; node < trie->node_count; node++)
-		put_slot(trie, node);
+	trie->hashed_count = 1;
+	return true;
+}
+
+/* Enters the nodes that were appended since. */
+static bool hash_new(struct stack_trie *trie)
+{
+	if (trie->node_count * 2ull > trie->slot_mask && !grow_slots(trie))
+		return false;
+	while (trie->hashed_count < trie->node_count)
+		put_slot(trie, trie->hashed_count++);
 	return true;
 }
 
@@ -75,9 +88,6 @@ uint32_t stack_trie_append(struct stack_trie *trie, uint32_t parent, uint16_t mo
 {
 	if (trie->node_count == trie->node_capacity && !grow_nodes(trie))
 		return STACK_NONE;
-	/* At most half full, so that probes stay short. */
-	if (trie->node_count * 2 > trie->slot_mask && !grow_slots(trie))
-		return STACK_NONE;
 	uint32_t node = trie->node_count++;
 	trie->nodes[node] = (struct stack_node){
 		.offset = offset,
@@ -85,13 +95,14 @@ uint32_t stack_trie_append(struct stack_trie *trie, uint32_t parent, uint16_t mo
 		.module = module,
 		.depth = (uint16_t)(trie->nodes[parent].depth + 1),
 	};
-	put_slot(trie, node);
 	return node;
 }
 
 uint32_t stack_trie_intern(struct stack_trie *trie, uint32_t parent, uint16_t module,
 			   uint64_t offset)
 {
+	if (trie->hashed_count < trie->node_count && !hash_new(trie))
+		return STACK_NONE;
 	uint32_t slot = hash_of(parent, module, offset) & trie->slot_mask;
 	for (; trie->slots[slot]; slot = (slot + 1) & trie->slot_mask) {
 		const struct stack_node *entry = &trie->nodes[trie->slots[slot]];

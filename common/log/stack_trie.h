@@ -27,7 +27,8 @@ struct stack_node {
 
 struct stack_trie {
 	struct stack_node *nodes; /* [node_count] */
-	uint32_t *slots;          /* [slot_mask + 1] hash table of node numbers, 0 = empty */
+	uint32_t *slots;          /* [slot_mask + 1] hash table of node numbers, 0 = empty ... */
+	uint32_t hashed_count;    /* ... with nodes [1, hashed_count): who only reads needs none */
 	uint32_t node_count;
 	uint32_t node_capacity;
 	uint32_t slot_mask;

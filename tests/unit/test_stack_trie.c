@@ -56,12 +56,27 @@ static void an_ancestor_has_the_depth_that_is_asked_for(void **state)
 	stack_trie_release(&trie);
 }
 
+static void appended_nodes_are_found(void **state)
+{
+	struct stack_trie trie;
+	(void)state;
+	assert_true(stack_trie_init(&trie));
+	assert_int_equal(stack_trie_intern(&trie, STACK_ROOT, 1, 0x10), 1);
+	for (uint32_t i = 2; i < 5000; i++)
+		assert_int_equal(stack_trie_append(&trie, i - 1, 1, i * 16), i);
+	for (uint32_t i = 2; i < 5000; i++)
+		assert_int_equal(stack_trie_intern(&trie, i - 1, 1, i * 16), i);
+	assert_int_equal(stack_trie_intern(&trie, 4999, 2, 0x10), 5000);
+	stack_trie_release(&trie);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_frame_below_the_same_parent_is_one_node),
 		cmocka_unit_test(growing_keeps_all_nodes),
 		cmocka_unit_test(an_ancestor_has_the_depth_that_is_asked_for),
+		cmocka_unit_test(appended_nodes_are_found),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
