@@ -101,6 +101,7 @@ struct segment_header {
 
 	/* Written by the collector, read by every thread on its events. */
 	_Alignas(64) _Atomic uint64_t elapsed_us;
+	_Atomic uint64_t deferred_time;  /* the same as deferred_time_encode() has it */
 	_Atomic uint64_t interval_bytes; /* mean bytes between samples; 0 = every allocation */
 	_Atomic uint32_t stopped;        /* the log cannot be written: record no more */
 

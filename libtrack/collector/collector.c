@@ -83,6 +83,8 @@ static void advance_clock(struct collector *collector)
 	struct segment_header *header = collector->segment.header;
 	collector->now_us = (clock_monotonic_ns() - header->start_monotonic_ns) / 1000;
 	atomic_store_explicit(&header->elapsed_us, collector->now_us, memory_order_relaxed);
+	atomic_store_explicit(&header->deferred_time, deferred_time_encode(collector->now_us),
+			      memory_order_relaxed);
 }
 
 /* Out of the way of the terminal, of whoever waits for our end of a pipe, and of file size limits.

@@ -216,9 +216,6 @@ static bool make_page(struct deferred_region *region, uint32_t slot)
 
 _Atomic uint64_t *deferred_blocks_make(uintptr_t address)
 {
-	_Atomic uint64_t *found = deferred_blocks_find(address);
-	if (__builtin_expect(found != NULL, 1))
-		return found;
 	if (address & tracker.deferred_low_bits ||
 	    atomic_load_explicit(&deferred.is_full, memory_order_relaxed) ||
 	    atomic_load_explicit(&tracker.is_filtered, memory_order_relaxed))

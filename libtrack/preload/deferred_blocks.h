@@ -32,7 +32,7 @@ void deferred_blocks_start(void);
 /* In a fork's child: what there is is the parent's. */
 void deferred_blocks_enter_child(void);
 
-/* The slot of an address, made if there is none. returns NULL: there can't be */
+/* Makes the slot of an address that has none. returns NULL: there can't be one */
 _Atomic uint64_t *deferred_blocks_make(uintptr_t address);
 
 /* A number for a stack trace. returns 0: there are no more */

@@ -32,7 +32,7 @@ static inline void record(enum allocation_kind kind, void *block, size_t size_by
 			  const struct unwind_start *start)
 {
 	uint64_t interval_bytes = 0;
-	if (tracker.marks_blocks && !sampler_takes(size_bytes, &interval_bytes))
+	if (!sampler_takes(size_bytes, &interval_bytes))
 		return;
 	recorder_allocated(kind, block, size_bytes, interval_bytes, start);
 	if (!interval_bytes)

@@ -54,7 +54,7 @@ static uint64_t current_interval(void)
 	return atomic_load_explicit(&tracker.segment->interval_bytes, memory_order_relaxed);
 }
 
-bool sampler_takes(size_t size_bytes, uint64_t *ret_interval_bytes)
+bool sampler_decides(size_t size_bytes, uint64_t *ret_interval_bytes)
 {
 	struct thread_self *self = &thread_self;
 	if (self->activity == THREAD_FOREIGN)

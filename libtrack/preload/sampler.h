@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "libtrack/preload/thread.h"
+#include "libtrack/preload/tracker.h"
 
 /* The whole cost of an allocation that isn't taken. Counts `size_bytes` down. */
 static inline bool sampler_passes(size_t size_bytes)
@@ -30,13 +31,19 @@ static inline bool sampler_passes(size_t size_bytes)
 	return true;
 }
 
+/* The same where there is a choice. */
+bool sampler_decides(size_t size_bytes, uint64_t *ret_interval_bytes);
+
 /*
  * Says whether an allocation that sampler_passes() did not let pass is to be recorded. Draws the
  * next number if so.
  *
- * ret_interval_bytes  the T that it was taken with; 0: all are
+ * ret_interval_bytes  set to the T that it was taken with, or left alone: all are
  */
-bool sampler_takes(size_t size_bytes, uint64_t *ret_interval_bytes);
+static inline bool sampler_takes(size_t size_bytes, uint64_t *ret_interval_bytes)
+{
+	return !tracker.marks_blocks || sampler_decides(size_bytes, ret_interval_bytes);
+}
 
 /* Nothing will be recorded any more: lets all allocations of the thread pass. */
 void sampler_rest(void);

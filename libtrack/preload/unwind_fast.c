@@ -389,9 +389,9 @@ static void walk_with_memo(struct unwind_state *state, const struct walk *origin
 		 * Slot, address and, where it matters, frame pointer are the frame's whole state,
 		 * but for an interrupted one, whose stack pointer is a word of its own.
 		 */
-		const struct memo_frame *met = next - 1;
-		if (met >= state->memo && met->slot == frame->slot &&
-		    met->address == frame->address && !((met->flags | frame->flags) & MEMO_EXACT) &&
+		const struct memo_frame *met = next > state->memo ? next - 1 : NULL;
+		if (met && met->slot == frame->slot && met->address == frame->address &&
+		    !((met->flags | frame->flags) & MEMO_EXACT) &&
 		    !((met->flags ^ frame->flags) & MEMO_GUESSED) &&
 		    (!(met->flags & MEMO_LIVE) || met->fp == frame->fp) && !walk.offset) {
 			uint32_t left = verify(state, (uint32_t)(met - state->memo), walk.high);
