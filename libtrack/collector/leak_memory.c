@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/leak_protocol.h"
+#include "common/process_read.h"
 #include "common/sys.h"
 
 #define WAIT_STEP_NS 10000000L
@@ -34,58 +35,80 @@ static bool await_contents(struct process_memory *memory)
 	return !memory->is_failed;
 }
 
-/* A request being filled: piece i of it is of range ranges[i]. */
+/* Ranges that are read together, up to LEAK_SCAN_CONTENT_WORDS words. */
 struct batch {
-	struct leak_scan_request *request;
-	uint64_t *contents;
+	uint32_t count;
 	uint64_t word_count;
-	size_t ranges[LEAK_SCAN_RANGES];
+	struct leak_range pieces[LEAK_SCAN_RANGES];
+	size_t ranges[LEAK_SCAN_RANGES]; /* which of the caller's each piece is of */
 };
+
+/* returns  the contents; NULL: they can't be had that way */
+static const uint64_t *read_directly(const struct process_memory *memory, const struct batch *batch)
+{
+	struct iovec ranges[LEAK_SCAN_RANGES];
+	size_t count = 0;
+	for (uint32_t i = 0; i < batch->count; i++)
+		if (batch->pieces[i].size_bytes > 0)
+			ranges[count++] = (struct iovec){(void *)batch->pieces[i].address,
+							 batch->pieces[i].size_bytes};
+	bool is_good = process_read(memory->direct_pid, ranges, count, (char *)memory->direct);
+	return is_good ? memory->direct : NULL;
+}
+
+/* returns  the contents; NULL: they can't be had */
+static const uint64_t *ask_for(struct process_memory *memory, const struct batch *batch)
+{
+	struct leak_scan_request *request = (void *)memory->words;
+	request->kind = LEAK_SCAN_MEMORY;
+	request->count = batch->count;
+	for (uint32_t i = 0; i < batch->count; i++) {
+		request->ranges[i].address = batch->pieces[i].address;
+		request->ranges[i].size_bytes = batch->pieces[i].size_bytes;
+	}
+	return await_contents(memory) ? memory->words + LEAK_SCAN_REQUEST_WORDS : NULL;
+}
 
 static void give_batch(struct process_memory *memory, struct batch *batch,
 		       leak_words_function *give, void *give_context)
 {
-	const struct leak_scan_request *request = batch->request;
-	uint32_t count = request->count;
-	const uint64_t *words = batch->contents;
-	if (count == 0 || memory->is_failed || !await_contents(memory))
+	const uint64_t *words = NULL;
+	if (batch->count == 0 || memory->is_failed)
 		return;
-	/* The other side may write to the request: only what was asked for is used. */
-	for (uint32_t i = 0; i < count && words < batch->contents + batch->word_count; i++) {
-		uint64_t left = (uint64_t)(batch->contents + batch->word_count - words);
-		uint64_t piece = request->ranges[i].size_bytes / 8;
-		piece = piece < left ? piece : left;
-		give(give_context, batch->ranges[i], request->ranges[i].address, words, piece);
+	if (memory->direct_pid) {
+		words = read_directly(memory, batch);
+		memory->direct_pid = words ? memory->direct_pid : 0;
+	}
+	if (!words)
+		words = ask_for(memory, batch);
+	for (uint32_t i = 0; words && i < batch->count; i++) {
+		uint64_t piece = batch->pieces[i].size_bytes / 8;
+		give(give_context, batch->ranges[i], batch->pieces[i].address, words, piece);
 		words += piece;
 	}
-	batch->request->count = 0;
+	batch->count = 0;
 	batch->word_count = 0;
 }
 
 void process_memory_read(struct process_memory *memory, const struct leak_range *ranges,
 			 size_t count, leak_words_function *give, void *give_context)
 {
-	struct batch batch = {
-		.request = (void *)memory->words,
-		.contents = memory->words + LEAK_SCAN_REQUEST_WORDS,
-	};
-	batch.request->kind = LEAK_SCAN_MEMORY;
-	batch.request->count = 0;
+	struct batch batch;
+	batch.count = 0;
+	batch.word_count = 0;
 	for (size_t i = 0; i < count && !memory->is_failed; i++) {
 		uint64_t address = ranges[i].address;
 		uint64_t left = ranges[i].size_bytes / 8;
 		while (left > 0 && !memory->is_failed) {
 			uint64_t room = LEAK_SCAN_CONTENT_WORDS - batch.word_count;
 			uint64_t piece = left < room ? left : room;
-			uint32_t at = batch.request->count++;
-			batch.request->ranges[at].address = address;
-			batch.request->ranges[at].size_bytes = piece * 8;
-			batch.ranges[at] = i;
+			batch.pieces[batch.count] = (struct leak_range){address, piece * 8};
+			batch.ranges[batch.count++] = i;
 			batch.word_count += piece;
 			address += piece * 8;
 			left -= piece;
 			if (batch.word_count == LEAK_SCAN_CONTENT_WORDS ||
-			    batch.request->count == LEAK_SCAN_RANGES)
+			    batch.count == LEAK_SCAN_RANGES)
 				give_batch(memory, &batch, give, give_context);
 		}
 	}
@@ -120,6 +143,26 @@ bool process_memory_copy(struct process_memory *memory, uint64_t address, size_t
 		memcpy(destination, (const char *)copy.words + (address - first), size_bytes);
 	free(copy.words);
 	return !memory->is_failed;
+}
+
+void process_memory_read_directly(struct process_memory *memory, uint64_t area)
+{
+	struct leak_scan_area asked;
+	struct leak_scan_area seen;
+	if (!process_memory_copy(memory, area, sizeof(asked), &asked))
+		return;
+	memory->direct = malloc(LEAK_SCAN_CONTENT_WORDS * 8);
+	memory->direct_pid = memory->direct ? atomic_load(&memory->slot->watched_pid) : 0;
+	if (memory->direct_pid && process_memory_copy(memory, area, sizeof(seen), &seen) &&
+	    memcmp(&asked, &seen, sizeof(seen)) == 0)
+		return;
+	memory->direct_pid = 0;
+}
+
+void process_memory_release(struct process_memory *memory)
+{
+	free(memory->direct);
+	memory->direct = NULL;
 }
 
 /* What is there of some pages, as runs. */

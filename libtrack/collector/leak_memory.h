@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The memory of a process that waits for its leak scan: read through the thread that asked for it
- * (common/leak_protocol.h).
+ * (common/leak_protocol.h), or directly, where the kernel allows it.
  */
 #ifndef MEMTRACE_COLLECTOR_LEAK_MEMORY_H
 #define MEMTRACE_COLLECTOR_LEAK_MEMORY_H
@@ -18,8 +18,19 @@ struct process_memory {
 	struct image_slot *slot;
 	uint64_t *words;              /* [RING_WORDS] of the ring that carries the contents */
 	const _Atomic bool *is_ended; /* set by another thread: the process is gone */
+	uint64_t *direct;             /* [LEAK_SCAN_CONTENT_WORDS] what was read directly */
+	uint32_t direct_pid;          /* the process, if that may be; 0: it may not */
 	bool is_failed;               /* something could not be read: what was given is of no use */
 };
+
+/*
+ * Reads directly from now on, if that gives what the process itself gives.
+ *
+ * area  where its struct leak_scan_area is, which names the image
+ */
+void process_memory_read_directly(struct process_memory *memory, uint64_t area);
+
+void process_memory_release(struct process_memory *memory);
 
 /* Reads the words of ranges [count]; addresses and sizes are multiples of 8. */
 void process_memory_read(struct process_memory *memory, const struct leak_range *ranges,

@@ -397,6 +397,7 @@ static bool examine(struct leak_scan *scan, struct leak_roots *roots, struct pro
 	struct table_search search = {.memory = memory, .maps = &roots->maps};
 	struct leak_memory blocks = {
 		.context = &search, .read = read_words, .is_vtable = is_vtable};
+	process_memory_read_directly(memory, atomic_load(&scan->slot->scan_area));
 	if (!leak_roots_find(roots, memory, atomic_load(&scan->slot->scan_area), &scan->graph))
 		return false;
 	if (roots->area.flags & LEAK_SCAN_AREA_TURNED_OFF)
@@ -432,6 +433,7 @@ static void *work(void *context)
 			scan->marks.flags |= LEAK_SCAN_NO_PROC;
 	}
 	leak_roots_release(&roots);
+	process_memory_release(&memory);
 	atomic_store(&scan->is_over, true);
 	atomic_fetch_add(scan->doorbell, 1);
 	sys_futex_wake(scan->doorbell);

@@ -12,12 +12,12 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "common/counter.h"
 #include "common/leak_protocol.h"
+#include "common/process_read.h"
 #include "common/sys.h"
 #include "libtrack/preload/foreign_blocks.h"
 #include "libtrack/preload/leak_park.h"
@@ -129,54 +129,17 @@ static char *read_maps(size_t *ret_bytes, size_t *ret_mapped_bytes)
 	return NULL;
 }
 
-/*
- * Reads ranges of our own memory, one after the other, to `words`.
- * returns  false: this system call is not to be had
- */
+/* returns  false: this system call is not to be had */
 static bool read_memory(struct preparation *preparation, const struct leak_scan_request *request,
 			char *contents)
 {
-	struct iovec *remote = preparation->remote;
-	/* By the thread: the process has no memory any more when its first thread has ended. */
-	long own = sys_call6(SYS_gettid, 0, 0, 0, 0, 0, 0);
+	struct iovec *ranges = preparation->remote;
 	size_t count = 0;
-	size_t first = 0;
-	size_t left = 0;
-	for (uint32_t i = 0; i < request->count; i++) {
-		if (request->ranges[i].size_bytes == 0)
-			continue;
-		remote[count].iov_base = (void *)request->ranges[i].address;
-		remote[count].iov_len = request->ranges[i].size_bytes;
-		left += remote[count++].iov_len;
-	}
-	while (left > 0) {
-		struct iovec local = {.iov_base = contents, .iov_len = left};
-		long done = sys_call6(SYS_process_vm_readv, own, (long)&local, 1,
-				      (long)(remote + first), (long)(count - first), 0);
-		if (sys_failed(done) && done != -EFAULT)
-			return false;
-		size_t used = done > 0 ? (size_t)done : 0;
-		contents += used;
-		left -= used;
-		while (first < count && used >= remote[first].iov_len)
-			used -= remote[first++].iov_len;
-		if (first == count)
-			break;
-		remote[first].iov_base = (char *)remote[first].iov_base + used;
-		remote[first].iov_len -= used;
-		/* A page that can't be read. */
-		uintptr_t at = (uintptr_t)remote[first].iov_base;
-		size_t gap = SEGMENT_PAGE - at % SEGMENT_PAGE;
-		gap = gap < remote[first].iov_len ? gap : remote[first].iov_len;
-		memset(contents, 0, gap);
-		contents += gap;
-		left -= gap;
-		remote[first].iov_base = (void *)(at + gap);
-		remote[first].iov_len -= gap;
-		if (remote[first].iov_len == 0)
-			first++;
-	}
-	return true;
+	for (uint32_t i = 0; i < request->count; i++)
+		if (request->ranges[i].size_bytes > 0)
+			ranges[count++] = (struct iovec){(void *)request->ranges[i].address,
+							 request->ranges[i].size_bytes};
+	return process_read(sys_call6(SYS_gettid, 0, 0, 0, 0, 0, 0), ranges, count, contents);
 }
 
 static bool read_pagemap(const struct leak_scan_request *request, uint64_t *contents)
@@ -270,6 +233,7 @@ static void scan_parked(struct preparation *preparation, struct thread_block *bl
 	size_t maps_bytes = 0;
 	size_t mapped_bytes = 0;
 	char *maps = read_maps(&maps_bytes, &mapped_bytes);
+	area->image_serial = atomic_load(&own_image()->serial);
 	area->maps = (uint64_t)maps;
 	area->maps_bytes = maps_bytes;
 	preparation->maps_mapped_bytes = mapped_bytes;

@@ -413,6 +413,10 @@ class Surroundings(CheckTest):
     def test_without_the_right_to_trace_processes(self):
         self.compare(outside=WITHOUT_PTRACE)
 
+    @needs("setpriv")
+    def test_a_program_whose_memory_nobody_else_may_read(self):
+        self.assertEqual(self.found("not-dumpable", outside=WITHOUT_PTRACE), self.found("kinds"))
+
     @unittest.skipUnless(YAMA.exists() and os.access(YAMA, os.W_OK), "there is no yama, or it can't be set here")
     def test_where_only_root_may_trace_processes(self):
         before = YAMA.read_text()

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -738,6 +739,14 @@ static void drops_rights(void)
 	lose(7419);
 }
 
+/* Others may not read its memory any more, but for those that may trace every process. */
+static void not_dumpable(void)
+{
+	if (prctl(PR_SET_DUMPABLE, 0) != 0)
+		exit(77);
+	kinds();
+}
+
 static void big_hole(void)
 {
 	size_t size = (size_t)1 << 40;
@@ -1072,6 +1081,7 @@ static const struct {
 	{"closes-all", closes_all},
 	{"takes-all-descriptors", takes_all_descriptors},
 	{"drops-rights", drops_rights},
+	{"not-dumpable", not_dumpable},
 	{"big-hole", big_hole},
 	{"coroutine", coroutine},
 	{"asks-for-mercy", asks_for_mercy},
