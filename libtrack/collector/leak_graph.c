@@ -1,34 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * A word is looked up in three steps: the span of all blocks; the region of 2 MiB, in a hash table,
- * which tells the blocks that begin in its page; a search among these. Blocks that are longer than
- * a region are few, and are searched where the word's region has no other blocks.
- *
- * Each step reads memory that is not in a cache where there are many blocks. So words are looked up
- * in batches, step by step: while one waits for memory, so do the others.
- */
 #include "libtrack/collector/leak_graph.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define REGION_BITS 21u
-#define PAGE_BITS 12u
-#define REGION_PAGES (1u << (REGION_BITS - PAGE_BITS))
 #define READ_RANGES 1024u /* that are asked for at a time */
 #define OFFERS_PER_NODE 64u
-#define NOBODY UINT32_MAX
 #define FLOOD_AHEAD 16u /* nodes whose edges are fetched ahead */
 #define GAP_BYTES 256u  /* between nodes that are read together */
 
 /* An edge is a node, and if it leads to its inside, one more word: the offset. */
 #define EDGE_IS_INSIDE 0x80000000u
-
-struct leak_region {
-	uint64_t number;                  /* address >> REGION_BITS */
-	uint32_t filled;                  /* entries that are made */
-	uint32_t first[REGION_PAGES + 1]; /* the first node that begins in the page or behind it */
-};
 
 static int compare_nodes(const void *left, const void *right)
 {
@@ -50,121 +32,21 @@ static uint64_t end_of(const struct leak_node *node)
 	return node->address + (node->size_bytes ? node->size_bytes : 1);
 }
 
-static uint32_t region_slot(const struct leak_graph *graph, uint64_t number)
-{
-	return (uint32_t)((number * 0x9e3779b97f4a7c15u) >> 32) & graph->region_mask;
-}
-
-static struct leak_region *find_region(const struct leak_graph *graph, uint64_t number)
-{
-	uint32_t slot = region_slot(graph, number);
-	while (graph->regions[slot] && graph->regions[slot]->number != number)
-		slot = (slot + 1) & graph->region_mask;
-	return graph->regions[slot];
-}
-
-static void put_region(struct leak_graph *graph, struct leak_region *region)
-{
-	uint32_t slot = region_slot(graph, region->number);
-	while (graph->regions[slot])
-		slot = (slot + 1) & graph->region_mask;
-	graph->regions[slot] = region;
-}
-
-static bool grow_regions(struct leak_graph *graph)
-{
-	struct leak_region **old = graph->regions;
-	uint32_t old_mask = graph->region_mask;
-	uint32_t mask = old ? old_mask * 2 + 1 : 255;
-	graph->regions = calloc((size_t)mask + 1, sizeof(struct leak_region *));
-	if (!graph->regions) {
-		graph->regions = old;
-		return false;
-	}
-	graph->region_mask = mask;
-	for (uint32_t slot = 0; old && slot <= old_mask; slot++)
-		if (old[slot])
-			put_region(graph, old[slot]);
-	free(old);
-	return true;
-}
-
-/* Adds the region that comes after all others. returns NULL: no memory */
-static struct leak_region *add_region(struct leak_graph *graph, uint64_t number)
-{
-	if (graph->region_count * 2 > graph->region_mask && !grow_regions(graph))
-		return NULL;
-	struct leak_region *region = malloc(sizeof(*region));
-	if (!region)
-		return NULL;
-	region->number = number;
-	region->filled = 0;
-	put_region(graph, region);
-	graph->region_count++;
-	return region;
-}
-
-/* In pages before `end` that have no entry yet, `node` is the first that begins there or later. */
-static void fill_region(struct leak_region *region, uint32_t end, uint32_t node)
-{
-	while (region->filled < end)
-		region->first[region->filled++] = node;
-}
-
-/* Goes on to the region `number`, at or behind the current one. returns NULL: no memory */
-static struct leak_region *next_region(struct leak_graph *graph, struct leak_region *current,
-				       uint64_t number, uint32_t node)
-{
-	if (current && current->number == number)
-		return current;
-	if (current)
-		fill_region(current, REGION_PAGES + 1, node);
-	return add_region(graph, number);
-}
-
-/* Enters all nodes, by ascending address. */
-static bool index_nodes(struct leak_graph *graph)
-{
-	struct leak_region *current = NULL;
-	for (uint32_t i = 0; i < graph->count; i++) {
-		const struct leak_node *node = &graph->nodes[i];
-		uint64_t first = node->address >> REGION_BITS;
-		uint64_t last = (end_of(node) - 1) >> REGION_BITS;
-		current = next_region(graph, current, first, i);
-		if (!current)
-			return false;
-		fill_region(current, (uint32_t)(node->address >> PAGE_BITS) % REGION_PAGES + 1, i);
-		if (last > first + 1)
-			graph->large[graph->large_count++] = i;
-		else if (last > first)
-			current = next_region(graph, current, last, i + 1);
-		if (!current)
-			return false;
-	}
-	if (current)
-		fill_region(current, REGION_PAGES + 1, graph->count);
-	return true;
-}
-
+/* returns  false: no memory */
 static bool build_index(struct leak_graph *graph)
 {
-	uint64_t high = 0;
-	graph->large = malloc(((size_t)graph->count + 1) * sizeof(*graph->large));
+	struct leak_extent *extents = malloc(((size_t)graph->count + 1) * sizeof(*extents));
 	graph->queue = malloc(((size_t)graph->count + 1) * sizeof(*graph->queue));
 	graph->starts = malloc(((size_t)graph->count + 1) * sizeof(*graph->starts));
-	graph->extents = malloc(((size_t)graph->count + 1) * sizeof(*graph->extents));
 	graph->reached = calloc((size_t)graph->count / 64 + 1, sizeof(*graph->reached));
-	if (!graph->large || !graph->queue || !graph->starts || !graph->extents ||
-	    !graph->reached || !grow_regions(graph) || !index_nodes(graph))
+	if (!extents || !graph->queue || !graph->starts || !graph->reached) {
+		free(extents);
 		return false;
-	for (uint32_t i = 0; i < graph->count; i++) {
-		uint64_t end = end_of(&graph->nodes[i]);
-		graph->extents[i] = (struct leak_extent){graph->nodes[i].address, end};
-		high = end > high ? end : high;
 	}
-	graph->low = graph->count ? graph->nodes[0].address : 0;
-	graph->span = graph->count ? high + 8 - graph->low : 0; /* see is_empty_array */
-	return true;
+	for (uint32_t i = 0; i < graph->count; i++)
+		extents[i] = (struct leak_extent){graph->nodes[i].address,
+						  end_of(&graph->nodes[i])};
+	return leak_index_build(&graph->index, extents, graph->count);
 }
 
 bool leak_graph_init(struct leak_graph *graph, struct leak_node *taken_nodes, uint32_t count)
@@ -185,13 +67,9 @@ bool leak_graph_init(struct leak_graph *graph, struct leak_node *taken_nodes, ui
 
 void leak_graph_release(struct leak_graph *graph)
 {
-	for (uint32_t slot = 0; graph->regions && slot <= graph->region_mask; slot++)
-		free(graph->regions[slot]);
-	free(graph->regions);
+	leak_index_release(&graph->index);
 	free(graph->nodes);
-	free(graph->extents);
 	free(graph->reached);
-	free(graph->large);
 	free(graph->queue);
 	free(graph->offers);
 	free(graph->edges);
@@ -199,141 +77,9 @@ void leak_graph_release(struct leak_graph *graph)
 	*graph = (struct leak_graph){0};
 }
 
-/*
- * Where a page's nodes [first, end) are searched first: where the address would be if they were all
- * of one size.
- */
-static uint32_t guess(uint32_t first, uint32_t end, uint64_t address)
-{
-	uint64_t in_page = address % (1u << PAGE_BITS);
-	return first + (uint32_t)((uint64_t)(end - first) * in_page >> PAGE_BITS);
-}
-
-#define NEIGHBOURS 3u
-
-/* The last of nodes [first, end) that begins at or before `address`, `first` - 1 if none does. */
-static uint32_t last_before(const struct leak_graph *graph, uint32_t first, uint32_t end,
-			    uint64_t address)
-{
-	const struct leak_extent *extents = graph->extents;
-	if (end - first > 2 * NEIGHBOURS) {
-		uint32_t middle = guess(first, end, address);
-		uint32_t low = middle - first > NEIGHBOURS ? middle - NEIGHBOURS : first;
-		uint32_t high = end - middle > NEIGHBOURS ? middle + NEIGHBOURS : end;
-		if (low > first && extents[low].address > address)
-			high = low;
-		else
-			first = low;
-		if (high == end || extents[high].address > address)
-			end = high;
-		else
-			first = high;
-	}
-	while (first < end) {
-		uint32_t middle = first + (end - first) / 2;
-		if (extents[middle].address <= address)
-			first = middle + 1;
-		else
-			end = middle;
-	}
-	return first - 1;
-}
-
-static uint32_t find_large(const struct leak_graph *graph, uint64_t address)
-{
-	uint32_t first = 0;
-	uint32_t end = graph->large_count;
-	while (first < end) {
-		uint32_t middle = first + (end - first) / 2;
-		if (graph->nodes[graph->large[middle]].address <= address)
-			first = middle + 1;
-		else
-			end = middle;
-	}
-	return first ? graph->large[first - 1] : NOBODY;
-}
-
-/* What new[] returns for no objects is behind the block, which has their number only. */
-static bool is_empty_array(uint64_t size_bytes, uint64_t offset)
-{
-	return size_bytes == 8 && offset == 8;
-}
-
-/* The node `found` if the address is in it. */
-static uint32_t check_found(const struct leak_graph *graph, uint32_t found, uint64_t address)
-{
-	if (found >= graph->count)
-		return NOBODY;
-	const struct leak_extent *extent = &graph->extents[found];
-	if (address >= extent->end &&
-	    !is_empty_array(extent->end - extent->address, address - extent->address))
-		return NOBODY;
-	return found;
-}
-
 uint32_t leak_graph_find(const struct leak_graph *graph, uint64_t address)
 {
-	if (address - graph->low >= graph->span)
-		return NOBODY;
-	const struct leak_region *region = find_region(graph, address >> REGION_BITS);
-	if (!region)
-		return check_found(graph, find_large(graph, address), address);
-	uint32_t page = (uint32_t)(address >> PAGE_BITS) % REGION_PAGES;
-	return check_found(
-		graph, last_before(graph, region->first[page], region->first[page + 1], address),
-		address);
-}
-
-#define BATCH_WORDS 64u
-
-/* Words that are looked up together. */
-struct batch {
-	uint32_t count;
-	struct {
-		uint64_t word;
-		uint64_t place; /* the owner's: where the word is from */
-		const struct leak_region *region;
-		uint32_t node; /* what was found: NOBODY, or a node */
-		uint32_t first;
-		uint32_t end;
-	} items[BATCH_WORDS];
-};
-
-static void find_batch(const struct leak_graph *graph, struct batch *batch)
-{
-	for (uint32_t i = 0; i < batch->count; i++) {
-		uint64_t word = batch->items[i].word;
-		const struct leak_region *region = find_region(graph, word >> REGION_BITS);
-		batch->items[i].region = region;
-		if (region)
-			__builtin_prefetch(&region->first[(word >> PAGE_BITS) % REGION_PAGES]);
-	}
-	for (uint32_t i = 0; i < batch->count; i++) {
-		uint64_t word = batch->items[i].word;
-		const struct leak_region *region = batch->items[i].region;
-		if (!region)
-			continue;
-		uint32_t page = (uint32_t)(word >> PAGE_BITS) % REGION_PAGES;
-		batch->items[i].first = region->first[page];
-		batch->items[i].end = region->first[page + 1];
-		__builtin_prefetch(
-			&graph->extents[guess(region->first[page], region->first[page + 1], word)]);
-	}
-	for (uint32_t i = 0; i < batch->count; i++) {
-		uint64_t word = batch->items[i].word;
-		uint32_t found = batch->items[i].region ? last_before(graph, batch->items[i].first,
-								      batch->items[i].end, word)
-							: find_large(graph, word);
-		batch->items[i].node = check_found(graph, found, word);
-	}
-}
-
-/* returns  true: the batch is full */
-static inline bool batch_add(struct batch *batch, uint64_t word, uint64_t place)
-{
-	batch->items[batch->count].word = word;
-	batch->items[batch->count++].place = place;
-	return batch->count == BATCH_WORDS;
+	return leak_index_find(&graph->index, address);
 }
 
 static bool grow(void **items, size_t count, size_t *capacity, size_t item_bytes)
@@ -397,23 +143,23 @@ static inline void follow(struct leak_graph *graph, uint32_t to, uint64_t offset
 	if (graph->reached[to / 64] >> to % 64 & 1)
 		return;
 	if (offset == 0 || (graph->reaching == LEAK_POSSIBLE &&
-			    !is_empty_array(graph->nodes[to].size_bytes, offset)))
+			    !leak_is_empty_array(graph->nodes[to].size_bytes, offset)))
 		reach(graph, to, holder, held_at);
 	else if (graph->reaching != LEAK_POSSIBLE)
 		offer(graph, to, offset, holder, held_at);
 }
 
-static void visit_batch(struct leak_graph *graph, uint32_t root, struct batch *batch)
+static void visit_batch(struct leak_graph *graph, uint32_t root, struct leak_batch *batch)
 {
-	find_batch(graph, batch);
+	leak_index_find_batch(&graph->index, batch);
 	for (uint32_t i = 0; i < batch->count; i++) {
-		uint32_t to = batch->items[i].node;
-		if (to == NOBODY)
+		uint32_t to = batch->nodes[i];
+		if (to == LEAK_INDEX_NONE)
 			continue;
-		uint64_t offset = batch->items[i].word - graph->extents[to].address;
+		uint64_t offset = batch->words[i] - graph->index.extents[to].address;
 		if (graph->skips_bins && offset && looks_like_bin(&graph->nodes[to], offset))
 			continue;
-		follow(graph, to, offset, LEAK_HOLDER_ROOT | root, batch->items[i].place);
+		follow(graph, to, offset, LEAK_HOLDER_ROOT | root, batch->places[i]);
 	}
 	batch->count = 0;
 }
@@ -421,14 +167,13 @@ static void visit_batch(struct leak_graph *graph, uint32_t root, struct batch *b
 void leak_graph_visit_root(struct leak_graph *graph, uint32_t root, uint64_t address,
 			   const uint64_t *words, size_t word_count)
 {
-	struct batch batch;
-	uint64_t low = graph->low;
-	uint64_t span = graph->span;
+	struct leak_batch batch;
+	struct leak_extent nowhere = {0, 0};
 	batch.count = 0;
-	for (size_t i = 0; i < word_count; i++) {
-		if (__builtin_expect(words[i] - low >= span, 1))
-			continue;
-		if (batch_add(&batch, words[i], address + i * 8))
+	for (size_t done = 0; done < word_count;) {
+		done += leak_index_sift(&graph->index, &batch, words + done, word_count - done,
+					nowhere, address + done * 8, 8);
+		if (leak_batch_is_full(&batch))
 			visit_batch(graph, root, &batch);
 	}
 	visit_batch(graph, root, &batch);
@@ -464,23 +209,23 @@ struct streaming {
 	struct leak_graph *graph;
 	uint32_t node;    /* the first whose end has not been seen */
 	uint32_t started; /* nodes before it have their edges' start */
-	struct batch batch;
+	struct leak_batch batch;
 };
 
 /* Adds the edges of a batch: its words are in the order of the nodes that they are in. */
 static void stream_batch(struct streaming *streaming)
 {
 	struct leak_graph *graph = streaming->graph;
-	struct batch *batch = &streaming->batch;
-	find_batch(graph, batch);
+	struct leak_batch *batch = &streaming->batch;
+	leak_index_find_batch(&graph->index, batch);
 	for (uint32_t i = 0; i < batch->count; i++) {
-		uint32_t from = (uint32_t)batch->items[i].place;
-		uint32_t to = batch->items[i].node;
+		uint32_t from = (uint32_t)batch->places[i];
+		uint32_t to = batch->nodes[i];
 		while (streaming->started <= from)
 			graph->starts[streaming->started++] = graph->edge_count;
-		if (to == NOBODY || to == from)
+		if (to == LEAK_INDEX_NONE || to == from)
 			continue;
-		uint64_t offset = batch->items[i].word - graph->extents[to].address;
+		uint64_t offset = batch->words[i] - graph->index.extents[to].address;
 		if (!add_edge(graph, from, to, offset))
 			graph->is_failed = true;
 	}
@@ -489,13 +234,12 @@ static void stream_batch(struct streaming *streaming)
 
 static void stream_node(struct streaming *streaming, const uint64_t *words, size_t word_count)
 {
-	struct batch *batch = &streaming->batch;
-	uint64_t low = streaming->graph->low;
-	uint64_t span = streaming->graph->span;
-	for (size_t i = 0; i < word_count; i++) {
-		if (__builtin_expect(words[i] - low >= span, 1))
-			continue;
-		if (batch_add(batch, words[i], streaming->node))
+	const struct leak_index *index = &streaming->graph->index;
+	struct leak_extent own = index->extents[streaming->node];
+	for (size_t done = 0; done < word_count;) {
+		done += leak_index_sift(index, &streaming->batch, words + done, word_count - done,
+					own, streaming->node, 0);
+		if (leak_batch_is_full(&streaming->batch))
 			stream_batch(streaming);
 	}
 }
@@ -697,7 +441,8 @@ static void flood_possible(struct leak_graph *graph)
 	for (size_t i = 0; i < graph->offer_count; i++) {
 		const struct leak_offer *offer = &graph->offers[i];
 		const struct leak_node *node = &graph->nodes[offer->node];
-		if (node->kind == LEAK_DEFINITE && !is_empty_array(node->size_bytes, offer->offset))
+		if (node->kind == LEAK_DEFINITE &&
+		    !leak_is_empty_array(node->size_bytes, offer->offset))
 			reach(graph, offer->node, offer->holder, offer->held_at);
 	}
 	flood(graph);

@@ -23,6 +23,7 @@
 #include <stdint.h>
 
 #include "common/format.h"
+#include "libtrack/collector/leak_index.h"
 
 #define LEAK_HOLDER_NONE UINT32_MAX
 #define LEAK_HOLDER_ROOT 0x80000000u /* the rest is the number of a root; else of a node */
@@ -59,14 +60,6 @@ struct leak_memory {
 	bool (*is_vtable)(void *context, uint64_t address);
 };
 
-struct leak_region;
-
-/* Where a node lies: the part of it that look-ups need. */
-struct leak_extent {
-	uint64_t address;
-	uint64_t end; /* of a node of no bytes one byte further */
-};
-
 struct leak_offer {
 	uint32_t node;
 	uint64_t offset; /* of the pointer into it */
@@ -77,16 +70,9 @@ struct leak_offer {
 struct leak_graph {
 	struct leak_node *nodes; /* [count] by ascending address, not overlapping */
 	uint32_t count;
-	struct leak_extent *extents; /* [count] of the nodes */
-	uint64_t *reached;           /* a bit for each node whose kind is not LEAK_DEFINITE */
-	uint64_t low;                /* words in [low, low + span) may be pointers */
-	uint64_t span;
-	struct leak_region **regions; /* [region_mask + 1] hash table by address */
-	uint32_t region_mask;
-	uint32_t region_count;
-	uint32_t *large; /* [large_count] nodes too long for regions, ascending */
-	uint32_t large_count;
-	uint32_t *queue; /* [queued] nodes that were reached; those before `taken` are followed */
+	struct leak_index index;
+	uint64_t *reached; /* a bit for each node whose kind is not LEAK_DEFINITE */
+	uint32_t *queue;   /* [queued] nodes that were reached; those before `taken` are followed */
 	uint32_t queued;
 	uint32_t taken;
 	struct leak_offer *offers; /* [offer_count] */
