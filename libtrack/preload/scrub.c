@@ -13,6 +13,7 @@
 /* Larger blocks are left to realloc, which may extend them in place or move their pages. */
 #define MOVED_BYTES_MAX (32u << 10)
 #define GLIBC_ALIGNMENT 16u
+#define GLIBC_PREVIOUS_IS_IN_USE 1u
 #define GLIBC_IS_MMAPPED 2u
 #define GLIBC_IS_IN_ARENA 4u
 #define GLIBC_ARENA_BYTES ((uintptr_t)64 << 20)
@@ -42,12 +43,36 @@ static size_t key_of_freed(void **block)
 	return key;
 }
 
+/*
+ * What malloc_usable_size() says of a block that has not been freed, from the headers of its chunk
+ * and the next one; 0 if that says that it is free.
+ */
+static size_t usable_in_chunk(const void *block)
+{
+	size_t header = ((const size_t *)block)[-1];
+	size_t chunk_bytes = header & ~(size_t)7;
+	if (header & GLIBC_IS_MMAPPED)
+		return chunk_bytes - 2 * GLIBC_HEADER_BYTES;
+	const size_t *next = (const void *)((const char *)block + chunk_bytes - GLIBC_HEADER_BYTES);
+	return *next & GLIBC_PREVIOUS_IS_IN_USE ? chunk_bytes - GLIBC_HEADER_BYTES : 0;
+}
+
+/* So it is with this glibc: it need not be asked. */
+static _Atomic bool knows_chunks;
+
+static bool is_usable_known(void *block)
+{
+	return block && usable_in_chunk(block) == real.malloc_usable_size(block);
+}
+
 void scrub_start(void)
 {
-	if (!real.is_glibc)
+	if (!real.is_glibc || !real.malloc_usable_size)
 		return;
 	void *block = real.malloc(PROBE_BYTES);
 	void *above = real.malloc(PROBE_BYTES); /* keeps the block's page in the heap */
+	atomic_store_explicit(&knows_chunks, is_usable_known(block) && is_usable_known(above),
+			      memory_order_relaxed);
 	void *first = block;
 	size_t key = block && above ? key_of_freed(&block) : 0;
 	/* Once, another word than the key might stand there. */
@@ -97,14 +122,16 @@ static size_t usable_bytes(void *block)
 	if (!real.malloc_usable_size || (uintptr_t)block % GLIBC_ALIGNMENT != 0 ||
 	    (real.is_glibc && !looks_live(block)))
 		return 0;
-	return real.malloc_usable_size(block);
+	return atomic_load_explicit(&knows_chunks, memory_order_relaxed)
+		       ? usable_in_chunk(block)
+		       : real.malloc_usable_size(block);
 }
 
 void scrub_block(void *block)
 {
 	size_t size_bytes = usable_bytes(block);
 	if (size_bytes > 0 && !has_own_mapping(block))
-		memset(block, 0, size_bytes);
+		scrub_zero(block, size_bytes);
 }
 
 static void *move(void *old, size_t old_bytes, size_t size_bytes)
@@ -114,7 +141,7 @@ static void *move(void *old, size_t old_bytes, size_t size_bytes)
 		return real.realloc(old, size_bytes); /* there may be room where it is */
 	scrub_fresh(block, size_bytes);
 	memcpy(block, old, old_bytes);
-	memset(old, 0, old_bytes);
+	scrub_zero(old, old_bytes);
 	real.free(old);
 	return block;
 }
@@ -150,7 +177,7 @@ void *scrub_realloc(void *old, size_t size_bytes)
 		return move(old, old_bytes, size_bytes);
 	if (size_bytes < old_bytes) {
 		size_t kept_bytes = shortened_bytes(old_bytes, size_bytes);
-		memset((char *)old + kept_bytes, 0, old_bytes - kept_bytes);
+		scrub_zero((char *)old + kept_bytes, old_bytes - kept_bytes);
 	}
 	void *block = real.realloc(old, size_bytes);
 	if (block && size_bytes > old_bytes)

@@ -57,7 +57,7 @@ static inline uint16_t tag_of(uint64_t key)
 
 static inline bool is_held(const struct trace_memo *memo, const struct trace_entry *entry)
 {
-	return memo->next_place - entry->at <= TRACE_MEMO_PLACES;
+	return memo->next_place - entry->end + entry->word_count <= TRACE_MEMO_PLACES;
 }
 
 static inline uint64_t sum_of_four(const uint64_t *words, const uint16_t *places,
@@ -67,23 +67,24 @@ static inline uint64_t sum_of_four(const uint64_t *words, const uint16_t *places
 	       (words[places[2]] * factors[2] + words[places[3]] * factors[3]);
 }
 
-/* Says whether the words of an entry, all between sp and the end of its stack, are the same. */
-static inline bool is_same(const struct trace_entry *entry, const uint16_t *places,
+/*
+ * Says whether the words of an entry, all between sp and the end of its stack, are the same.
+ * end  behind the entry's places
+ */
+static inline bool is_same(const struct trace_entry *entry, const uint16_t *end,
 			   const uint64_t *words, uint64_t sum)
 {
 	uint32_t left = entry->word_count;
+	const uint64_t *factors = trace_factors + left;
 	if (__builtin_expect(left >= 4, 1)) {
-		left -= 4;
-		sum += sum_of_four(words, places + left, trace_factors + left);
+		sum += sum_of_four(words, end -= 4, factors -= 4);
 		if ((uint16_t)(sum >> 48) != entry->near)
 			return false;
-		while (left >= 4) {
-			left -= 4;
-			sum += sum_of_four(words, places + left, trace_factors + left);
-		}
+		for (left -= 4; left >= 4; left -= 4)
+			sum += sum_of_four(words, end -= 4, factors -= 4);
 	}
 	while (left-- > 0)
-		sum += words[places[left]] * trace_factors[left];
+		sum += words[*--end] * *--factors;
 	return sum == entry->sum;
 }
 
@@ -92,18 +93,18 @@ struct trace_entry *trace_memo_find(struct trace_memo *memo, const struct unwind
 {
 	uintptr_t room = (high - start->sp) / sizeof(uint64_t);
 	uint64_t key = find_key(caller_of(memo, start->pc), start, room);
+	const struct trace_set *set = &memo->sets[set_of(key)];
 	const uint64_t ones = 0x0001000100010001u;
 	uint64_t tags;
-	memcpy(&tags, memo->tags[set_of(key)], sizeof(tags));
+	memcpy(&tags, set->tags, sizeof(tags));
 	uint64_t differences = tags ^ tag_of(key) * ones;
 	/* The top bit of each way with the tag; now and then of the one behind it too. */
 	uint64_t candidates = (differences - ones) & ~differences & ones << 15;
-	struct trace_entry *set = memo->entries[set_of(key)];
 	for (; candidates; candidates &= candidates - 1) {
-		struct trace_entry *entry = &set[(uint32_t)__builtin_ctzll(candidates) / 16];
+		uint32_t way = (uint32_t)__builtin_ctzll(candidates) / 16;
+		struct trace_entry *entry = &memo->entries[set_of(key)][way];
 		if (is_held(memo, entry) && entry->span < room &&
-		    is_same(entry, &memo->places[entry->at % TRACE_MEMO_PLACES],
-			    (const uint64_t *)start->sp + entry->span - TRACE_PLACE_BASE,
+		    is_same(entry, &memo->places[set->ends[way]], (const uint64_t *)start->sp,
 			    start_sum(start, entry->has_fp)))
 			return entry;
 	}
@@ -160,19 +161,21 @@ void trace_memo_add(struct trace_memo *memo, const struct unwind_start *start,
 	uint64_t near = sum - (count > 4 ? sums[count - 5] : 0);
 	uint32_t at = take_places(memo, count);
 	struct trace_entry *entry = choose(memo, set, sum);
-	memcpy(&memo->places[at % TRACE_MEMO_PLACES], trace->words->places,
-	       count * sizeof(*memo->places));
+	uint16_t *places = &memo->places[at % TRACE_MEMO_PLACES];
+	for (uint32_t i = 0; i < count; i++)
+		places[i] = (uint16_t)(trace->words->places[i] + trace->span - TRACE_PLACE_BASE);
 	*entry = (struct trace_entry){
 		.sum = sum,
 		.hash = trace->hash,
-		.at = at,
+		.end = at + count,
 		.slot = trace->slot,
 		.span = (uint16_t)trace->span,
 		.near = (uint16_t)(near >> 48),
 		.word_count = (uint8_t)count,
 		.has_fp = trace->has_fp,
 	};
-	memo->tags[set_of(key)][entry - set] = tag_of(key);
+	memo->sets[set_of(key)].tags[entry - set] = tag_of(key);
+	memo->sets[set_of(key)].ends[entry - set] = (uint16_t)(at % TRACE_MEMO_PLACES + count);
 }
 
 bool trace_words_hold(const struct trace_words *words, uint32_t count, const uint64_t *outermost)

@@ -42,7 +42,7 @@
 struct trace_entry {
 	uint64_t sum;
 	uint64_t hash;      /* the name's, in stack_names */
-	uint32_t at;        /* where its places are, counted from the first one ever on */
+	uint32_t end;       /* behind its places, counted from the first one ever on */
 	uint16_t slot;      /* the name */
 	uint16_t span;      /* words from sp to the outermost return address */
 	uint16_t near;      /* of the sum of the four words next to sp: tells most wrong entries */
@@ -51,22 +51,28 @@ struct trace_entry {
 	bool is_used;       /* was found since it was last looked at for replacement */
 };
 
+/* What is read first of the entries of a set, so that the rest can be read at once. */
+struct trace_set {
+	uint16_t tags[TRACE_MEMO_WAYS]; /* of pc and sp */
+	uint16_t ends[TRACE_MEMO_WAYS]; /* behind their places: in trace_memo.places, from 1 */
+};
+
 struct trace_memo {
-	uint16_t tags[1u << TRACE_MEMO_SET_BITS][TRACE_MEMO_WAYS]; /* of pc and sp */
+	struct trace_set sets[1u << TRACE_MEMO_SET_BITS];
 	struct trace_entry entries[1u << TRACE_MEMO_SET_BITS][TRACE_MEMO_WAYS];
 	uint8_t callers[TRACE_CALLERS]; /* by pc: words from sp to the next return address */
 	uint32_t next_place;            /* counted from the first one ever on */
 	uint32_t next_way;
-	uint32_t hits;     /* of late ... */
-	uint32_t misses;   /* ... and misses */
-	uint32_t failures; /* trials in a row with too few hits */
-	uint32_t rest;     /* captures to go until it is tried again */
-	/* TRACE_PLACE_BASE minus the distance, in words, down from the outermost return address */
-	uint16_t places[TRACE_MEMO_PLACES];
+	uint32_t hits;                      /* of late ... */
+	uint32_t misses;                    /* ... and misses */
+	uint32_t failures;                  /* trials in a row with too few hits */
+	uint32_t rest;                      /* captures to go until it is tried again */
+	uint16_t places[TRACE_MEMO_PLACES]; /* in words from sp; of an entry outermost first */
 };
 
 /* The words of a trace, outermost first. */
 struct trace_words {
+	/* TRACE_PLACE_BASE minus the distance, in words, down from the outermost return address */
 	uint16_t places[TRACE_WORDS_MAX];
 	uint64_t sums[TRACE_WORDS_MAX]; /* [n]: of the n + 1 outermost */
 };
