@@ -7,11 +7,22 @@
 #include <string.h>
 
 #include "common/sys.h"
+#include "libtrack/collector/address_order.h"
 #include "libtrack/collector/leak_graph.h"
 #include "libtrack/collector/leak_memory.h"
 #include "libtrack/collector/leak_roots.h"
 
 #define HOLDERS_SHOWN (LEAK_STEPS_MAX / 2) /* blocks of a path that are named, from either end */
+
+/* What is to be said of a block. */
+struct live_block {
+	uint64_t size_bytes;
+	uint64_t time_us;
+	uint32_t stack;
+	uint32_t thread;
+	uint8_t kind; /* enum allocation_kind */
+	bool is_ignored;
+};
 
 struct leak_scan {
 	pthread_t thread;
@@ -21,7 +32,7 @@ struct leak_scan {
 	_Atomic uint32_t *doorbell;
 	uint64_t *words;
 	struct leak_graph graph;
-	struct leak_mark *blocks; /* [block_count] what is to be said of each, by leak_node.slot */
+	struct live_block *blocks; /* [block_count], by leak_node.slot */
 	uint32_t block_count;
 	uint32_t *chunks; /* [chunk_count] blocks that pools have taken apart */
 	uint32_t chunk_count;
@@ -49,85 +60,106 @@ static uint8_t *list_ignored(const struct recorded_image *image)
 	return is_ignored;
 }
 
-static void add_node(struct leak_scan *scan, const struct recorded_image *image,
-		     struct leak_node *nodes, const struct event_class *class, uint32_t slot,
-		     bool is_ignored)
+static struct live_block describe_block(const struct recorded_image *image,
+					const struct event_class *class, uint32_t slot)
 {
 	struct block_birth birth = {0};
-	uint32_t index = scan->block_count++;
 	if (slot < image->encoder.birth_capacity)
 		birth = image->encoder.births[slot];
-	nodes[index] = (struct leak_node){
-		/* Those of pools have a mark in their top bits. */
-		.address = block_map_address(&image->encoder.map, slot) &
-			   ((1ull << LIMIT_ADDRESS_BITS) - 1),
+	return (struct live_block){
 		.size_bytes = class->size_bytes,
-		.slot = index,
-		.is_ignored = is_ignored,
-		.is_of_pool = class->kind == ALLOCATION_POOL,
-	};
-	scan->blocks[index] = (struct leak_mark){
+		.time_us = birth.time_us,
 		.stack = class->stack,
 		.thread = birth.thread,
-		.allocation_kind = class->kind,
-		.blocks = 1,
-		.bytes = class->size_bytes,
-		.oldest_us = birth.time_us,
-		.newest_us = birth.time_us,
+		.kind = class->kind,
 	};
 }
 
-/* Takes down the live blocks of an image. returns NULL: no memory */
-static struct leak_node *list_blocks(const struct recorded_image *image, struct leak_scan *scan)
+/* Takes down the live blocks of an image. returns their addresses; NULL: no memory */
+static struct addressed *list_blocks(const struct recorded_image *image, struct leak_scan *scan)
 {
 	const struct event_state *state = &image->encoder.state;
-	struct leak_node *nodes = malloc(((size_t)state->live_count + 1) * sizeof(*nodes));
+	size_t capacity = (size_t)state->live_count + 1;
+	struct addressed *places = malloc(capacity * sizeof(*places));
 	uint8_t *is_ignored = list_ignored(image);
-	scan->blocks = malloc(((size_t)state->live_count + 1) * sizeof(*scan->blocks));
-	bool is_good = nodes && is_ignored && scan->blocks;
+	scan->blocks = malloc(capacity * sizeof(*scan->blocks));
+	bool is_good = places && is_ignored && scan->blocks;
 	for (uint32_t c = 0; is_good && c < state->class_count; c++) {
 		const struct event_class *class = &state->classes[c];
 		for (uint32_t local = 0; is_scanned(class) && local < class->used; local++) {
 			uint32_t slot = class->locals[local];
-			if (!(slot & LOCAL_FREE))
-				add_node(scan, image, nodes, class, slot, is_ignored[slot]);
+			if (slot & LOCAL_FREE)
+				continue;
+			uint32_t index = scan->block_count++;
+			scan->blocks[index] = describe_block(image, class, slot);
+			scan->blocks[index].is_ignored = is_ignored[slot];
+			/* Those of pools have a mark in their top bits. */
+			uint64_t address = block_map_address(&image->encoder.map, slot) &
+					   ((1ull << LIMIT_ADDRESS_BITS) - 1);
+			places[index] = (struct addressed){address, index};
 		}
 	}
 	free(is_ignored);
 	if (is_good)
-		return nodes;
-	free(nodes);
+		return places;
+	free(places);
 	return NULL;
 }
 
-static int compare_nodes(const void *left, const void *right)
+static struct leak_node node_of(const struct leak_scan *scan, const struct addressed *place)
 {
-	const struct leak_node *a = left;
-	const struct leak_node *b = right;
-	if (a->address != b->address)
-		return a->address < b->address ? -1 : 1;
-	/* What a pool has made of a chunk comes behind the chunk. */
-	return a->size_bytes > b->size_bytes ? -1 : a->size_bytes < b->size_bytes;
+	const struct live_block *block = &scan->blocks[place->item];
+	return (struct leak_node){
+		.address = place->address,
+		.size_bytes = block->size_bytes,
+		.slot = place->item,
+		.is_ignored = block->is_ignored,
+		.is_of_pool = block->kind == ALLOCATION_POOL,
+	};
+}
+
+/* What a pool has made of a chunk at the chunk's address comes behind the chunk. */
+static void put_chunks_first(const struct leak_scan *scan, struct addressed *places)
+{
+	for (uint32_t i = 1; i < scan->block_count; i++) {
+		struct addressed place = places[i];
+		uint32_t at = i;
+		while (at > 0 && places[at - 1].address == place.address &&
+		       scan->blocks[places[at - 1].item].size_bytes <
+			       scan->blocks[place.item].size_bytes) {
+			places[at] = places[at - 1];
+			at--;
+		}
+		places[at] = place;
+	}
 }
 
 /*
- * Chunks that pools have made blocks of are what the pool makes of them: they are left out, and
- * count as reachable. returns how many nodes are left
+ * Makes nodes of the blocks, by ascending address. Chunks that pools have made blocks of are what
+ * the pool makes of them: they are left out, and count as reachable.
+ *
+ * returns  [*ret_count]; NULL: no memory
  */
-static uint32_t drop_chunks(struct leak_scan *scan, struct leak_node *nodes, uint32_t count)
+static struct leak_node *make_nodes(struct leak_scan *scan, struct addressed *places,
+				    uint32_t *ret_count)
 {
-	uint32_t kept = 0;
-	qsort(nodes, count, sizeof(*nodes), compare_nodes);
-	for (uint32_t i = 0; i < count; i++) {
-		uint64_t end = nodes[i].address + nodes[i].size_bytes;
-		if (i + 1 < count && nodes[i + 1].address < end) {
-			scan->blocks[nodes[i].slot].leak_kind = LEAK_REACHABLE;
-			scan->chunks[scan->chunk_count++] = nodes[i].slot;
-			continue;
-		}
-		nodes[kept++] = nodes[i];
+	uint32_t count = 0;
+	struct leak_node *nodes = malloc(((size_t)scan->block_count + 1) * sizeof(*nodes));
+	scan->chunks = malloc(((size_t)scan->block_count + 1) * sizeof(*scan->chunks));
+	if (!nodes || !scan->chunks || !address_order_sort(places, scan->block_count)) {
+		free(nodes);
+		return NULL;
 	}
-	return kept;
+	put_chunks_first(scan, places);
+	for (uint32_t i = 0; i < scan->block_count; i++) {
+		uint64_t end = places[i].address + scan->blocks[places[i].item].size_bytes;
+		if (i + 1 < scan->block_count && places[i + 1].address < end)
+			scan->chunks[scan->chunk_count++] = places[i].item;
+		else
+			nodes[count++] = node_of(scan, &places[i]);
+	}
+	*ret_count = count;
+	return nodes;
 }
 
 static struct leak_step step_of(const struct leak_scan *scan, uint32_t node)
@@ -218,11 +250,12 @@ static void merge(struct leak_mark *group, const struct leak_mark *mark)
 }
 
 /* node  of the graph; UINT32_MAX: a chunk that a pool has taken apart */
-static bool add_to_group(struct leak_scan *scan, struct groups *groups, struct leak_mark *mark,
-			 const struct leak_roots *roots, uint32_t node)
+static bool add_to_group(struct leak_scan *scan, struct groups *groups,
+			 const struct leak_mark *mark, const struct leak_roots *roots,
+			 uint32_t node)
 {
 	struct leak_step steps[LEAK_STEPS_MAX];
-	char holder[512] = "";
+	char holder[512];
 	uint32_t slot;
 	struct leak_mark *group = find_group(&scan->marks, groups, mark, &slot);
 	if (group) {
@@ -230,6 +263,7 @@ static bool add_to_group(struct leak_scan *scan, struct groups *groups, struct l
 		return true;
 	}
 	struct leak_mark described = *mark;
+	holder[0] = '\0';
 	if (node == UINT32_MAX)
 		(void)snprintf(holder, sizeof(holder), "a pool, which has made blocks of it");
 	else if (mark->leak_kind == LEAK_POSSIBLE || mark->leak_kind == LEAK_REACHABLE)
@@ -241,14 +275,34 @@ static bool add_to_group(struct leak_scan *scan, struct groups *groups, struct l
 	return is_added;
 }
 
+static struct leak_mark mark_of(const struct live_block *block, enum leak_kind kind)
+{
+	return (struct leak_mark){
+		.stack = block->stack,
+		.thread = block->thread,
+		.allocation_kind = block->kind,
+		.leak_kind = kind,
+		.blocks = 1,
+		.bytes = block->size_bytes,
+		.oldest_us = block->time_us,
+		.newest_us = block->time_us,
+	};
+}
+
 static bool add_block(struct leak_scan *scan, const struct leak_roots *roots, struct groups *groups,
 		      uint32_t index)
 {
 	const struct leak_node *node = &scan->graph.nodes[index];
-	struct leak_mark *mark = &scan->blocks[node->slot];
-	mark->leak_kind = node->kind;
-	mark->indirect_bytes = node->kind == LEAK_DEFINITE ? node->indirect_bytes : 0;
-	return add_to_group(scan, groups, mark, roots, index);
+	struct leak_mark mark = mark_of(&scan->blocks[node->slot], node->kind);
+	mark.indirect_bytes = node->kind == LEAK_DEFINITE ? node->indirect_bytes : 0;
+	return add_to_group(scan, groups, &mark, roots, index);
+}
+
+static bool add_chunk(struct leak_scan *scan, const struct leak_roots *roots, struct groups *groups,
+		      uint32_t chunk)
+{
+	struct leak_mark mark = mark_of(&scan->blocks[chunk], LEAK_REACHABLE);
+	return add_to_group(scan, groups, &mark, roots, UINT32_MAX);
 }
 
 static bool make_marks(struct leak_scan *scan, const struct leak_roots *roots)
@@ -261,8 +315,7 @@ static bool make_marks(struct leak_scan *scan, const struct leak_roots *roots)
 	for (uint32_t i = 0; i < scan->graph.count && is_good; i++)
 		is_good = add_block(scan, roots, &groups, i);
 	for (uint32_t i = 0; i < scan->chunk_count && is_good; i++)
-		is_good = add_to_group(scan, &groups, &scan->blocks[scan->chunks[i]], roots,
-				       UINT32_MAX);
+		is_good = add_chunk(scan, roots, &groups, scan->chunks[i]);
 	free(groups.slots);
 	return is_good;
 }
@@ -457,14 +510,14 @@ struct leak_scan *leak_scan_start(const struct recorded_image *image, struct ima
 	scan->slot = slot;
 	scan->doorbell = doorbell;
 	scan->words = words;
-	struct leak_node *nodes = list_blocks(image, scan);
-	scan->chunks = malloc(((size_t)scan->block_count + 1) * sizeof(*scan->chunks));
-	if (!nodes || !scan->chunks) {
-		free(nodes);
+	uint32_t count = 0;
+	struct addressed *places = list_blocks(image, scan);
+	struct leak_node *nodes = places ? make_nodes(scan, places, &count) : NULL;
+	free(places);
+	if (!nodes) {
 		scan_free(scan);
 		return NULL;
 	}
-	uint32_t count = drop_chunks(scan, nodes, scan->block_count);
 	if (leak_graph_init(&scan->graph, nodes, count) &&
 	    pthread_create(&scan->thread, NULL, work, scan) == 0)
 		return scan;
