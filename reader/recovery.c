@@ -184,6 +184,7 @@ static bool restore_image(struct recovery *recovery, uint32_t index)
 			return false;
 	}
 	image->stored_nodes = image->trie.node_count;
+	image->lacks_stacks = recovery->log->info.run.only_unfreed;
 	for (uint32_t i = 0; i < logged->thread_count; i++)
 		if (!recording_restore_thread(image, logged->threads[i].id))
 			return false;

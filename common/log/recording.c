@@ -30,6 +30,7 @@ static void image_free(struct recorded_image *image)
 	free(image->path);
 	free(image->command);
 	stack_trie_release(&image->trie);
+	told_stacks_release(&image->told);
 	module_map_release(&image->modules);
 	free(image->thread_ids);
 	buffer_release(&image->new_threads);
@@ -83,7 +84,9 @@ struct recorded_image *recording_image(struct recording *recording, uint64_t ser
 	image = calloc(1, sizeof(*image));
 	if (!image)
 		return NULL;
+	image->logs_used_stacks = recording->logs_used_stacks;
 	if (!stack_trie_init(&image->trie) ||
+	    (image->logs_used_stacks && !told_stacks_init(&image->told)) ||
 	    !event_encoder_init(&image->encoder, recording->pages, serial)) {
 		image_free(image);
 		return NULL;
@@ -98,6 +101,11 @@ struct recorded_image *recording_image(struct recording *recording, uint64_t ser
 void recording_keep_births(struct recording *recording)
 {
 	recording->keeps_births = true;
+}
+
+void recording_log_used_stacks(struct recording *recording)
+{
+	recording->logs_used_stacks = true;
 }
 
 struct recorded_image *recording_next_image(struct recording *recording,
@@ -122,6 +130,16 @@ struct ring_decoder *recording_ring_decoder(struct recording *recording, uint32_
 {
 	struct ring_source *source = ring_source(recording, ring);
 	return source ? &source->decoder : NULL;
+}
+
+void recording_copy_decoder(struct recording *recording, uint32_t ring, struct ring_decoder *copy)
+{
+	const struct ring_source *source = recording->rings[ring];
+	*copy = source->decoder;
+	if (!source->image || !source->image->logs_used_stacks)
+		return;
+	for (uint32_t i = 0; i < RING_SLOTS; i++)
+		copy->slots[i] = told_stacks_find(&source->image->told, copy->slots[i]);
 }
 
 static void forget_owner(struct ring_source *source)

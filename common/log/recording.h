@@ -22,6 +22,7 @@
 #include "common/log/module_map.h"
 #include "common/log/ring_decoder.h"
 #include "common/log/stack_trie.h"
+#include "common/log/told_stacks.h"
 
 #define RECORDING_BATCH_EVENTS (1u << 19)
 #define RECORDING_NO_BOUND UINT64_MAX
@@ -35,7 +36,7 @@ struct ignored_block {
 
 /* What a number of common/deferred.h stands for. */
 struct numbered_stack {
-	uint32_t node; /* of the image's trie */
+	uint32_t node; /* as in the decoders' slots */
 	uint32_t thread;
 };
 
@@ -63,7 +64,10 @@ struct recorded_image {
 	uint64_t ring_count; /* rings that it writes to */
 	uint32_t loss;       /* enum log_loss, as far as decoding told */
 	struct stack_trie trie;
-	uint32_t stored_nodes; /* of the trie, in the log */
+	uint32_t stored_nodes;   /* of the trie, in the log */
+	bool logs_used_stacks;   /* the decoders' slots have nodes of `told`, else of `trie` */
+	bool lacks_stacks;       /* the decoders may have lost what their slots stood for */
+	struct told_stacks told; /* if that is so; else nothing */
 	struct module_map modules;
 	uint32_t *thread_ids; /* [thread_count] by thread index */
 	uint32_t thread_count;
@@ -106,6 +110,12 @@ struct recording;
 /* Keeps, from now on, who made each live block and when: for leak checks. Images made before it
  * don't. */
 void recording_keep_births(struct recording *recording);
+
+/*
+ * Leaves out of the log, from now on, the stack traces that nothing in it has. Who takes up such a
+ * recording again finds the traces in the log only. Images made before it go on as they are.
+ */
+void recording_log_used_stacks(struct recording *recording);
 
 /* writer, observer, pages  borrowed. returns NULL if there is no memory */
 struct recording *recording_new(struct log_writer *writer,
@@ -179,6 +189,10 @@ bool recording_ring_changed(const struct recording *recording, uint32_t ring);
 
 struct ring_decoder *recording_ring_decoder(struct recording *recording, uint32_t ring);
 
+/* A copy of a ring's decoder that knows the stack traces as the log does: those that the log does
+ * not have are the root. */
+void recording_copy_decoder(struct recording *recording, uint32_t ring, struct ring_decoder *copy);
+
 /* The ring's image has ended: the next words are somebody else's. What is not decoded of it,
  * because it makes no sense, is dropped. */
 void recording_release_ring(struct recording *recording, uint32_t ring);
@@ -200,6 +214,12 @@ struct image_end {
  * next commit. */
 void recording_end_image(struct recording *recording, struct recorded_image *image, uint64_t now_us,
 			 const struct image_end *end);
+
+/* The node of the image's trie for one that a decoder's slot has. returns STACK_NONE: no memory */
+static inline uint32_t recording_stack(struct recorded_image *image, uint32_t told)
+{
+	return image->logs_used_stacks ? told_stacks_log(&image->told, told, &image->trie) : told;
+}
 
 /* For ring_decoder.c: what the notes say. Each returns false if there is no memory. */
 bool recording_note(struct recording *recording, struct recorded_image *image,

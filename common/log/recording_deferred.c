@@ -31,12 +31,15 @@ static bool add(struct recorded_image *image, const struct deferred_block *block
 		stack = image->numbered[number];
 	if (kind >= ALLOCATION_KIND_COUNT)
 		return true;
+	uint32_t node = recording_stack(image, stack.node);
+	if (node == STACK_NONE)
+		return false;
 	if (!note_changes(image, deferred_slot_time_us(block->slot), stack.thread))
 		return false;
 	batch->codes[batch->event_count] = EVENT_CODE(EVENT_ALLOCATE, kind);
 	batch->addresses[batch->event_count++] = block->address;
 	batch->sizes[batch->block_count] = deferred_slot_size(block->slot);
-	batch->stacks[batch->block_count++] = stack.node;
+	batch->stacks[batch->block_count++] = node;
 	return true;
 }
 

@@ -326,14 +326,14 @@ static bool note_mapping(struct recorded_image *image, struct ring_decoder *deco
 	};
 	if (operation == MAPPING_MAP) {
 		uint64_t word = next_word(note);
-		event.stack = decoder->slots[word % RING_SLOTS];
+		event.stack = recording_stack(image, decoder->slots[word % RING_SLOTS]);
 		event.source = (enum mapping_source)(word >> 16 & 0xff);
 	}
 	if (operation != MAPPING_RESTORE) {
 		event.address = next_word(note);
 		event.size_bytes = next_word(note);
 	}
-	if (note->failed || event.source >= MAPPING_SOURCE_COUNT)
+	if (note->failed || event.source >= MAPPING_SOURCE_COUNT || event.stack == STACK_NONE)
 		return false;
 	if (operation != MAPPING_RESTORE &&
 	    (event.size_bytes == 0 || event.address >> LIMIT_ADDRESS_BITS ||

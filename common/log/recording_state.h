@@ -40,6 +40,7 @@ struct recording {
 	uint32_t image_count; /* announced: indexes given out */
 	uint64_t commit_count;
 	bool keeps_births;
+	bool logs_used_stacks;
 	struct buffer scratch; /* fields of the block being made */
 	struct ring_source *rings[SEGMENT_RINGS];
 	uint32_t ring_end;                    /* rings from here on are NULL */

@@ -63,8 +63,8 @@ add_event(struct cursor *cursor, enum event_operation operation, uint64_t word, 
 	batch->addresses[batch->event_count] = address;
 	if (event_makes_block(operation)) {
 		unsigned slot = (unsigned)(word >> RING_SLOT_SHIFT) % RING_SLOTS;
-		uint32_t stack = cursor->decoder->slots[slot];
-		if (!has_words(cursor, 1))
+		uint32_t stack = recording_stack(cursor->image, cursor->decoder->slots[slot]);
+		if (!has_words(cursor, 1) || stack == STACK_NONE)
 			return false;
 		batch->sizes[batch->block_count] = cursor->words[cursor->at++];
 		batch->stacks[batch->block_count++] = stack;
@@ -92,10 +92,13 @@ static __attribute__((noinline)) bool decode_deferred(struct cursor *cursor, uin
 	if (kind >= ALLOCATION_KIND_COUNT || address == 0 ||
 	    (!cursor->is_settled && !note_changes(cursor)))
 		return false;
+	uint32_t stack = recording_stack(cursor->image, numbered_stack(cursor->image, slot).node);
+	if (stack == STACK_NONE)
+		return false;
 	batch->codes[batch->event_count] = EVENT_CODE(EVENT_ALLOCATE, kind);
 	batch->addresses[batch->event_count++] = address;
 	batch->sizes[batch->block_count] = deferred_slot_size(slot);
-	batch->stacks[batch->block_count++] = numbered_stack(cursor->image, slot).node;
+	batch->stacks[batch->block_count++] = stack;
 	return true;
 }
 
@@ -117,18 +120,30 @@ static __attribute__((noinline)) bool decode_wide(struct cursor *cursor, uint64_
 	return add_event(cursor, (enum event_operation)operations[type], word, address);
 }
 
+/* The front of a trace whose outermost frames are not known any more: as if it were too deep. */
+static uint32_t unknown_front(struct stack_trie *trie)
+{
+	return stack_trie_intern(trie, STACK_ROOT, 0, RING_FRAME_TRUNCATED);
+}
+
 static __attribute__((noinline)) bool decode_stack(struct cursor *cursor, uint64_t word)
 {
 	struct ring_decoder *decoder = cursor->decoder;
 	struct recorded_image *image = cursor->image;
+	struct stack_trie *trie = image->logs_used_stacks ? &image->told.trie : &image->trie;
 	size_t count = (size_t)(word >> RING_STACK_COUNT_SHIFT) % (1u << 12);
 	uint32_t kept = (uint32_t)(word >> RING_STACK_KEPT_SHIFT) % (1u << 12);
 	uint32_t base = decoder->slots[(word >> RING_STACK_BASE_SHIFT) % RING_SLOTS];
 	unsigned slot = (unsigned)(word >> RING_STACK_SLOT_SHIFT) % RING_SLOTS;
-	if (!has_words(cursor, count) || base >= image->trie.node_count ||
-	    image->trie.nodes[base].depth < kept || kept + count > LIMIT_FRAMES + 1)
+	if (!has_words(cursor, count) || base >= trie->node_count ||
+	    kept + count > LIMIT_FRAMES + 1)
 		return false;
-	uint32_t node = stack_trie_ancestor(&image->trie, base, kept);
+	bool is_known = trie->nodes[base].depth >= kept;
+	if (!is_known && !image->lacks_stacks)
+		return false;
+	uint32_t node = is_known ? stack_trie_ancestor(trie, base, kept) : unknown_front(trie);
+	if (node == STACK_NONE)
+		return false;
 	for (size_t i = 0; i < count; i++) {
 		uint64_t frame = cursor->words[cursor->at++];
 		uint64_t address = RING_FRAME_ADDRESS(frame);
@@ -136,7 +151,7 @@ static __attribute__((noinline)) bool decode_stack(struct cursor *cursor, uint64
 		const struct mapped_module *module = module_map_find(
 			&image->modules, flags & RING_FRAME_EXACT ? address : address - 1);
 		node = stack_trie_intern(
-			&image->trie, node, module ? (uint16_t)module->index : 0,
+			trie, node, module ? (uint16_t)module->index : 0,
 			flags | RING_FRAME_ADDRESS(address - (module ? module->bias : 0)));
 		if (node == STACK_NONE)
 			return false;

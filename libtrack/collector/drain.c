@@ -292,13 +292,13 @@ uint64_t drain_spool_used(const struct drain *drain)
 	return drain->spool_head - drain->spool_tail;
 }
 
-static void save(struct ring_snapshot *snapshot, const struct ring_decoder *decoder,
+static void save(struct ring_snapshot *snapshot, struct recording *recording, uint32_t ring,
 		 uint64_t number)
 {
 	/* Void while it is written: a kill in between leaves the other one. */
 	atomic_store_explicit(&snapshot->commit, UINT64_MAX, memory_order_release);
 	atomic_thread_fence(memory_order_seq_cst);
-	snapshot->decoder = *decoder;
+	recording_copy_decoder(recording, ring, &snapshot->decoder);
 	atomic_thread_fence(memory_order_seq_cst);
 	atomic_store_explicit(&snapshot->commit, number, memory_order_release);
 }
@@ -314,7 +314,7 @@ void drain_save_decoders(struct drain *drain, uint64_t number)
 		 * overwritten too. */
 		struct ring_snapshot *older = first->commit + 1 <= second->commit + 1 ? first
 										      : second;
-		save(older, recording_ring_decoder(drain->recording, i), number);
+		save(older, drain->recording, i, number);
 	}
 }
 

@@ -37,7 +37,7 @@ static uint64_t *take_page(void *context, uint64_t image_serial, uint32_t first_
 	return builder->page_list[builder->page_count++] = calloc(BLOCK_MAP_PAGE_SLOTS, 8);
 }
 
-void log_builder_init(struct log_builder *builder)
+static void begin(struct log_builder *builder, bool only_unfreed)
 {
 	struct mt_error error;
 	*builder = (struct log_builder){.path = "/tmp/memtrace-unit-XXXXXX"};
@@ -54,7 +54,19 @@ void log_builder_init(struct log_builder *builder)
 	put_text(builder, "host");
 	put_text(builder, "/dir");
 	put_text(builder, "0");
+	if (only_unfreed)
+		buffer_varint(&builder->fields, 1);
 	add_block(builder, LOG_BLOCK_RUN, LOG_NO_IMAGE, 0);
+}
+
+void log_builder_init(struct log_builder *builder)
+{
+	begin(builder, false);
+}
+
+void log_builder_init_unfreed(struct log_builder *builder)
+{
+	begin(builder, true);
 }
 
 void log_builder_close(struct log_builder *builder)

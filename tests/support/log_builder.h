@@ -38,6 +38,9 @@ struct log_builder {
 /* Makes a log in a temporary file, with its RUN block. */
 void log_builder_init(struct log_builder *builder);
 
+/* The same, for a recording of what is not freed. */
+void log_builder_init_unfreed(struct log_builder *builder);
+
 /* Writes what is pending, closes the log and leaves the file. */
 void log_builder_close(struct log_builder *builder);
 

@@ -19,11 +19,9 @@ static void save_decoders(void *context, uint64_t number)
 	drain_save_decoders(&rig->drain, number);
 }
 
-void recording_rig_init(struct recording_rig *rig, uint32_t chunk_count)
+static void begin(struct recording_rig *rig, uint32_t chunk_count)
 {
 	struct mt_error error;
-	memset(rig, 0, sizeof(*rig));
-	log_builder_init(&rig->builder);
 	REQUIRE(segment_file_create(&rig->segment, rig->builder.path, &error) == MT_OK);
 	while (rig->segment.chunk_count < chunk_count)
 		REQUIRE(segment_file_grow(&rig->segment, &error) == MT_OK);
@@ -34,6 +32,21 @@ void recording_rig_init(struct recording_rig *rig, uint32_t chunk_count)
 	REQUIRE(rig->recording);
 	rig->drain = (struct drain){.segment = &rig->segment, .recording = rig->recording};
 	recording_rig_commit(rig);
+}
+
+void recording_rig_init(struct recording_rig *rig, uint32_t chunk_count)
+{
+	memset(rig, 0, sizeof(*rig));
+	log_builder_init(&rig->builder);
+	begin(rig, chunk_count);
+}
+
+void recording_rig_init_unfreed(struct recording_rig *rig, uint32_t chunk_count)
+{
+	memset(rig, 0, sizeof(*rig));
+	log_builder_init_unfreed(&rig->builder);
+	begin(rig, chunk_count);
+	recording_log_used_stacks(rig->recording);
 }
 
 void recording_rig_release(struct recording_rig *rig)

@@ -23,6 +23,9 @@ struct recording_rig {
 
 void recording_rig_init(struct recording_rig *rig, uint32_t chunk_count);
 
+/* The same, for a recording of what is not freed, with only the stack traces of that. */
+void recording_rig_init_unfreed(struct recording_rig *rig, uint32_t chunk_count);
+
 /* Removes log and segment. */
 void recording_rig_release(struct recording_rig *rig);
 

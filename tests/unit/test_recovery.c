@@ -427,6 +427,60 @@ static void a_cut_segment_never_crashes_the_reader(void **state)
 	recording_rig_release(&rig);
 }
 
+/* As text, from the outermost: "100 200", "cut 300". */
+static const char *frames_of(const struct stack_trie *trie, uint32_t node, char *text, size_t bytes)
+{
+	text[0] = '\0';
+	for (; node != STACK_ROOT; node = trie->nodes[node].parent) {
+		char rest[64];
+		(void)snprintf(rest, sizeof(rest), "%.60s", text);
+		if (trie->nodes[node].offset & RING_FRAME_TRUNCATED)
+			(void)snprintf(text, bytes, "cut %s", rest);
+		else
+			(void)snprintf(text, bytes, "%llx %s",
+				       (unsigned long long)trie->nodes[node].offset, rest);
+	}
+	return text;
+}
+
+/* Of a recording whose log has few stack traces, the words behind the last commit may build on one
+ * that it does not have. */
+static void a_trace_that_builds_on_a_lost_one_is_cut(void **state)
+{
+	struct recording_rig rig;
+	struct ring_builder ring = {0};
+	struct loaded_log log;
+	char text[128];
+	(void)state;
+	recording_rig_init_unfreed(&rig, 1);
+	begin(&ring, 1, 100);
+	ring_builder_stack(&ring, 1, 0, (const uint64_t[]){0x100, 0x200, 0});
+	ring_builder_event(&ring, RING_ALLOCATE, 1, 0x1000, 10);
+	ring_builder_stack(&ring, 2, 1, (const uint64_t[]){0x300, 0});
+	recording_rig_publish(&rig, 0, 0, &ring);
+	(void)recording_rig_round(&rig, 1);
+	recording_rig_commit(&rig);
+	ring.count = 0;
+	ring_builder_stack(&ring, 3, 2, (const uint64_t[]){0x400, 0});
+	ring_builder_event(&ring, RING_ALLOCATE, 3, 0x2000, 20);
+	ring_builder_event(&ring, RING_ALLOCATE, 1, 0x3000, 30);
+	recording_rig_publish(&rig, 0, 0, &ring);
+	(void)recording_rig_round(&rig, 2);
+	read_log(&log, &rig, NULL);
+	assert_true(log.was_recovered);
+	assert_int_equal(log.info.loss & LOG_LOSS_NONSENSE, 0);
+	const struct replay_image *image = log.replay.images[0];
+	assert_int_equal(image->totals.live_bytes, 60);
+	for (uint32_t i = 0; i < image->costs.count; i++) {
+		const struct stack_cost *cost = &image->costs.items[i];
+		assert_string_equal(frames_of(&image->trie, cost->stack, text, sizeof(text)),
+				    cost->live_bytes == 20 ? "cut 400 " : "100 200 ");
+	}
+	loaded_log_release(&log);
+	ring_builder_release(&ring);
+	recording_rig_release(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -442,6 +496,7 @@ int main(void)
 		cmocka_unit_test(spool_offsets_at_the_end_of_numbers_end),
 		cmocka_unit_test(a_changed_segment_never_crashes_the_reader),
 		cmocka_unit_test(a_cut_segment_never_crashes_the_reader),
+		cmocka_unit_test(a_trace_that_builds_on_a_lost_one_is_cut),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

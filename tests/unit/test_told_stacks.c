@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "tests/unit/unit.h"
+
+#include "common/format.h"
+#include "common/log/told_stacks.h"
+
+static void what_nothing_has_is_not_logged(void **state)
+{
+	struct told_stacks told;
+	struct stack_trie logged;
+	(void)state;
+	assert_true(told_stacks_init(&told) && stack_trie_init(&logged));
+	uint32_t outer = stack_trie_intern(&told.trie, STACK_ROOT, 1, 0x100);
+	uint32_t other = stack_trie_intern(&told.trie, outer, 1, 0x200);
+	uint32_t leaf = stack_trie_intern(&told.trie, outer, 2, 0x300);
+	assert_int_equal(told_stacks_find(&told, leaf), STACK_ROOT);
+	assert_int_equal(told_stacks_log(&told, leaf, &logged), 2);
+	assert_int_equal(logged.node_count, 3);
+	assert_int_equal(logged.nodes[2].offset, 0x300);
+	assert_int_equal(logged.nodes[2].module, 2);
+	assert_int_equal(logged.nodes[2].parent, 1);
+	assert_int_equal(logged.nodes[1].offset, 0x100);
+	assert_int_equal(told_stacks_find(&told, leaf), 2);
+	assert_int_equal(told_stacks_find(&told, outer), 1);
+	assert_int_equal(told_stacks_find(&told, other), STACK_ROOT);
+	assert_int_equal(told_stacks_log(&told, STACK_ROOT, &logged), STACK_ROOT);
+	told_stacks_release(&told);
+	stack_trie_release(&logged);
+}
+
+static void a_trace_is_logged_once(void **state)
+{
+	struct told_stacks told;
+	struct stack_trie logged;
+	(void)state;
+	assert_true(told_stacks_init(&told) && stack_trie_init(&logged));
+	uint32_t node = STACK_ROOT;
+	for (uint64_t i = 1; i <= LIMIT_FRAMES + 1; i++)
+		node = stack_trie_intern(&told.trie, node, 1, i);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(told_stacks_log(&told, node, &logged), LIMIT_FRAMES + 1);
+	assert_int_equal(logged.node_count, LIMIT_FRAMES + 2);
+	assert_int_equal(logged.nodes[logged.node_count - 1].depth, LIMIT_FRAMES + 1);
+	/* One that is told later, below a part of it. */
+	node = stack_trie_intern(&told.trie, 10, 2, 5);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(told_stacks_log(&told, node, &logged), LIMIT_FRAMES + 2);
+	assert_int_equal(logged.nodes[LIMIT_FRAMES + 2].parent, 10);
+	told_stacks_release(&told);
+	stack_trie_release(&logged);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_nothing_has_is_not_logged),
+		cmocka_unit_test(a_trace_is_logged_once),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
