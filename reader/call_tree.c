@@ -140,20 +140,115 @@ static uint32_t name_address(struct profile *profile, const char *path, uint64_t
 	return add_text(profile, name);
 }
 
-/* Adds the frames of one address below `parent`, outermost first. returns the innermost's node */
-static uint32_t add_frames(struct call_tree *tree, uint32_t parent,
-			   const struct stack_node *address, const struct log_module *module,
-			   uint32_t object)
+/* An address of an image, and its frames in `frames` of the places. */
+struct place {
+	uint64_t offset;
+	uint16_t module;
+	uint32_t first_frame;
+	uint32_t frame_count;
+};
+
+/* The addresses of an image that have been named: each is in many stack traces. */
+struct places {
+	struct place *items; /* [count] */
+	uint32_t count;
+	uint32_t capacity;
+	uint32_t *slots; /* [mask + 1] place + 1, 0 = empty */
+	uint32_t mask;
+	uint32_t *frames; /* [frame_count] of the profile, outermost first */
+	uint32_t frame_count;
+	uint32_t frame_capacity;
+};
+
+static bool places_init(struct places *places)
+{
+	*places = (struct places){
+		.capacity = FIRST_ITEMS,
+		.mask = FIRST_ITEMS * 2 - 1,
+		.frame_capacity = FIRST_ITEMS,
+	};
+	places->items = calloc(FIRST_ITEMS, sizeof(*places->items));
+	places->slots = calloc((size_t)FIRST_ITEMS * 2, sizeof(*places->slots));
+	places->frames = calloc(FIRST_ITEMS, sizeof(*places->frames));
+	return places->items && places->slots && places->frames;
+}
+
+static void places_release(struct places *places)
+{
+	free(places->items);
+	free(places->slots);
+	free(places->frames);
+}
+
+static uint32_t place_hash(uint64_t offset, uint16_t module)
+{
+	return mix(offset, module);
+}
+
+static const struct place *find_place(const struct places *places, const struct stack_node *address)
+{
+	uint32_t slot = place_hash(address->offset, address->module) & places->mask;
+	for (; places->slots[slot]; slot = (slot + 1) & places->mask) {
+		const struct place *place = &places->items[places->slots[slot] - 1];
+		if (place->offset == address->offset && place->module == address->module)
+			return place;
+	}
+	return NULL;
+}
+
+/* Begins the next place, which has no frames yet. returns NULL: no memory */
+static struct place *add_place(struct places *places, const struct stack_node *address)
+{
+	if (places->count == places->capacity) {
+		if (!grow((void **)&places->items, &places->capacity, sizeof(*places->items),
+			  &places->slots, &places->mask))
+			return NULL;
+		for (uint32_t i = 0; i < places->count; i++)
+			put(places->slots, places->mask,
+			    place_hash(places->items[i].offset, places->items[i].module), i + 1);
+	}
+	struct place *place = &places->items[places->count++];
+	*place = (struct place){
+		.offset = address->offset,
+		.module = address->module,
+		.first_frame = places->frame_count,
+	};
+	put(places->slots, places->mask, place_hash(address->offset, address->module),
+	    places->count);
+	return place;
+}
+
+/* returns  false: no memory, or `frame` is none for want of it */
+static bool add_frame(struct places *places, struct place *place, uint32_t frame)
+{
+	if (places->frame_count == places->frame_capacity) {
+		uint32_t capacity = places->frame_capacity * 2;
+		uint32_t *grown = realloc(places->frames, (size_t)capacity * sizeof(*grown));
+		if (!grown || capacity < places->frame_capacity)
+			return false;
+		places->frames = grown;
+		places->frame_capacity = capacity;
+	}
+	places->frames[places->frame_count++] = frame;
+	place->frame_count++;
+	return frame != NONE;
+}
+
+/* Finds the frames of an address that is new. returns NULL: no memory */
+static const struct place *name_place(struct call_tree *tree, struct places *places,
+				      const struct stack_node *address,
+				      const struct log_module *module, uint32_t object)
 {
 	struct profile *profile = tree->profile;
 	const struct symbols *symbols = &profile->log->symbols;
 	const struct symbol_entry *entry = NULL;
 	struct profile_frame frame = {0};
-	if (address->offset & RING_FRAME_TRUNCATED) {
+	struct place *place = add_place(places, address);
+	bool is_good = place != NULL;
+	if (is_good && address->offset & RING_FRAME_TRUNCATED) {
 		frame.function = add_text(profile, "(deeper than recorded)");
 		frame.flags = PROFILE_FRAME_CUT;
-		uint32_t cut = intern_frame(tree, &frame);
-		return cut == NONE ? NONE : intern_node(tree, parent, cut);
+		return add_frame(places, place, intern_frame(tree, &frame)) ? place : NULL;
 	}
 	uint32_t flags = address->offset & RING_FRAME_GUESSED ? PROFILE_FRAME_GUESSED : 0u;
 	frame.module = module ? add_text(profile, module->path) : 0;
@@ -163,8 +258,7 @@ static uint32_t add_frames(struct call_tree *tree, uint32_t parent,
 	if (!module && entry)
 		frame.module = add_text(profile, "[jit]");
 	uint32_t count = entry ? entry->frame_count : 0;
-	uint32_t node = parent;
-	for (uint32_t i = count ? count : 1; i-- > 0 && node != NONE;) {
+	for (uint32_t i = count ? count : 1; i-- > 0 && is_good;) {
 		const struct symbol_frame *symbol = count ? &symbols->frames[entry->first_frame + i]
 							  : NULL;
 		frame.flags = flags | (symbol && symbol->is_inlined ? PROFILE_FRAME_INLINED : 0u);
@@ -177,10 +271,19 @@ static uint32_t add_frames(struct call_tree *tree, uint32_t parent,
 									       symbol->function))
 					 : name_address(profile, module ? module->path : NULL,
 							RING_FRAME_ADDRESS(address->offset));
-		uint32_t index = intern_frame(tree, &frame);
-		node = index == NONE ? NONE : intern_node(tree, node, index);
+		is_good = add_frame(places, place, intern_frame(tree, &frame));
 	}
-	return node;
+	return is_good ? place : NULL;
+}
+
+/* Adds the frames of a place below `parent`. returns the innermost's node, NONE: no memory */
+static uint32_t add_nodes(struct call_tree *tree, uint32_t parent, const struct places *places,
+			  const struct place *place)
+{
+	uint32_t node = parent;
+	for (uint32_t i = 0; place && i < place->frame_count && node != NONE; i++)
+		node = intern_node(tree, node, places->frames[place->first_frame + i]);
+	return place ? node : NONE;
 }
 
 /* The symbols' objects of an image's modules, [module_count + 1]; [0] is for addresses in none. */
@@ -218,11 +321,10 @@ bool call_tree_add_image(struct call_tree *tree, uint32_t image, const bool *use
 {
 	const struct log_image *logged = &tree->profile->log->info.images[image];
 	const struct stack_trie *trie = &tree->profile->log->replay.images[image]->trie;
+	struct places places;
 	uint32_t *objects = find_objects(tree, image);
-	if (!objects)
-		return false;
+	bool has_memory = places_init(&places) && objects;
 	ret_nodes[STACK_ROOT] = 0;
-	bool has_memory = true;
 	for (uint32_t node = 1; node < trie->node_count && has_memory; node++) {
 		const struct stack_node *address = &trie->nodes[node];
 		if (!used[node])
@@ -231,10 +333,14 @@ bool call_tree_add_image(struct call_tree *tree, uint32_t image, const bool *use
 									     logged->module_count
 							  ? &logged->modules[address->module - 1]
 							  : NULL;
-		ret_nodes[node] = add_frames(tree, ret_nodes[address->parent], address, module,
-					     module ? objects[address->module] : objects[0]);
+		const struct place *place = find_place(&places, address);
+		if (!place)
+			place = name_place(tree, &places, address, module,
+					   module ? objects[address->module] : objects[0]);
+		ret_nodes[node] = add_nodes(tree, ret_nodes[address->parent], &places, place);
 		has_memory = ret_nodes[node] != NONE;
 	}
+	places_release(&places);
 	free(objects);
 	return has_memory;
 }
