@@ -6,6 +6,7 @@
  */
 #include "reader/suppression_match.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "reader/cxx_name.h"
@@ -208,13 +209,9 @@ static bool matches_short_name(const char *pattern, const struct profile_frame *
 		memcmp(pattern, own, length) == 0);
 }
 
-static bool place_matches(const struct suppression_frame *pattern, const struct profile *profile,
-			  struct place place)
+static bool frame_matches(const struct suppression_frame *pattern, const struct profile *profile,
+			  const struct profile_frame *frame)
 {
-	if (place.names)
-		return pattern->part == SUPPRESS_FUNCTION ? globs_any(pattern->pattern, place.names)
-							  : suppression_globs(pattern->pattern, "");
-	const struct profile_frame *frame = frame_of(profile, place.node);
 	const char *function = profile_text(profile, frame->function);
 	const char *module = profile_text(profile, frame->module);
 	const char *file = profile_text(profile, frame->file);
@@ -236,9 +233,31 @@ static bool place_matches(const struct suppression_frame *pattern, const struct 
 	return true;
 }
 
-static bool frames_match(const struct suppression *suppression, const struct profile *profile,
-			 const struct leak *leak)
+enum known_match { NOT_KNOWN, MATCHES, DIFFERS };
+
+/* Whether pattern number `index` matches; most frames are in many stack traces. */
+static bool place_matches(const struct suppression_matcher *matcher, size_t index,
+			  struct place place)
 {
+	const struct profile *profile = matcher->profile;
+	const struct suppression_frame *pattern = &matcher->suppression->frames[index];
+	if (place.names)
+		return pattern->part == SUPPRESS_FUNCTION ? globs_any(pattern->pattern, place.names)
+							  : suppression_globs(pattern->pattern, "");
+	uint32_t frame = profile->nodes[place.node].frame;
+	if (!matcher->known)
+		return frame_matches(pattern, profile, &profile->frames[frame]);
+	uint8_t *known = &matcher->known[index * profile->frame_count + frame];
+	if (*known == NOT_KNOWN)
+		*known = frame_matches(pattern, profile, &profile->frames[frame]) ? MATCHES
+										  : DIFFERS;
+	return *known == MATCHES;
+}
+
+static bool frames_match(const struct suppression_matcher *matcher, const struct leak *leak)
+{
+	const struct suppression *suppression = matcher->suppression;
+	const struct profile *profile = matcher->profile;
 	struct place place = innermost(profile, leak);
 	struct place resume = place;
 	size_t any = SIZE_MAX; /* the last ... that was passed */
@@ -249,7 +268,7 @@ static bool frames_match(const struct suppression *suppression, const struct pro
 		if (pattern->part == SUPPRESS_ANY_FRAMES) {
 			any = i++;
 			resume = place;
-		} else if (!is_behind && place_matches(pattern, profile, place)) {
+		} else if (!is_behind && place_matches(matcher, i, place)) {
 			i++;
 			place = next_place(profile, place);
 		} else if (any != SIZE_MAX && (resume.names || resume.node)) {
@@ -262,31 +281,63 @@ static bool frames_match(const struct suppression *suppression, const struct pro
 	return true;
 }
 
-static bool pattern_is_found(const char *pattern, const struct profile *profile,
-			     const struct leak *leak)
+static bool is_found_in(const char *pattern, const struct profile *profile,
+			const struct profile_frame *frame)
 {
+	const char *function = profile_text(profile, frame->function);
+	const char *module = profile_text(profile, frame->module);
+	return suppression_finds(pattern, function) ||
+	       suppression_finds(pattern, public_name(function, module)) ||
+	       suppression_finds(pattern, module) ||
+	       suppression_finds(pattern, profile_text(profile, frame->file));
+}
+
+static bool pattern_is_found(const struct suppression_matcher *matcher, const struct leak *leak)
+{
+	const struct profile *profile = matcher->profile;
+	const char *pattern = matcher->suppression->pattern;
 	for (const char *const *name = allocator_names[leak->allocation_kind]; *name; name++)
 		if (suppression_finds(pattern, *name))
 			return true;
 	for (uint32_t node = leak->node; node != 0; node = profile->nodes[node].parent) {
-		const struct profile_frame *frame = frame_of(profile, node);
-		const char *function = profile_text(profile, frame->function);
-		const char *module = profile_text(profile, frame->module);
-		if (suppression_finds(pattern, function) ||
-		    suppression_finds(pattern, public_name(function, module)) ||
-		    suppression_finds(pattern, module) ||
-		    suppression_finds(pattern, profile_text(profile, frame->file)))
+		uint32_t frame = profile->nodes[node].frame;
+		uint8_t *known = matcher->known ? &matcher->known[frame] : NULL;
+		if (known && *known == DIFFERS)
+			continue;
+		if (is_found_in(pattern, profile, &profile->frames[frame]))
 			return true;
+		if (known)
+			*known = DIFFERS;
 	}
 	return false;
+}
+
+void suppression_matcher_init(struct suppression_matcher *matcher,
+			      const struct suppression *suppression, const struct profile *profile)
+{
+	bool is_lsan = suppression->syntax == SUPPRESSION_LSAN;
+	*matcher = (struct suppression_matcher){.suppression = suppression, .profile = profile};
+	matcher->known = calloc(is_lsan ? 1 : suppression->frame_count + 1,
+				(size_t)profile->frame_count + 1); /* none: it takes longer */
+}
+
+void suppression_matcher_release(struct suppression_matcher *matcher)
+{
+	free(matcher->known);
+	*matcher = (struct suppression_matcher){0};
+}
+
+bool suppression_matcher_matches(const struct suppression_matcher *matcher, const struct leak *leak)
+{
+	if (!(matcher->suppression->kinds & 1u << leak->kind))
+		return false;
+	return matcher->suppression->syntax == SUPPRESSION_LSAN ? pattern_is_found(matcher, leak)
+								: frames_match(matcher, leak);
 }
 
 bool suppression_matches(const struct suppression *suppression, const struct profile *profile,
 			 const struct leak *leak)
 {
-	if (!(suppression->kinds & 1u << leak->kind))
-		return false;
-	return suppression->syntax == SUPPRESSION_LSAN
-		       ? pattern_is_found(suppression->pattern, profile, leak)
-		       : frames_match(suppression, profile, leak);
+	const struct suppression_matcher matcher = {.suppression = suppression, .profile = profile};
+	return suppression_matcher_matches(&matcher, leak);
 }

@@ -557,16 +557,21 @@ static void apply_to_indirect(struct leak_list *list, struct suppression *const 
 void suppressions_apply(struct suppressions *suppressions, struct leak_list *list)
 {
 	struct suppression **found = calloc(list->count + 1, sizeof(*found));
-	for (size_t i = 0; i < list->count; i++) {
-		struct leak *leak = &list->items[i];
-		for (size_t s = 0; s < suppressions->count && !leak->suppressed_by; s++) {
-			if (!is_for(suppressions->items[s], list, leak) ||
-			    !suppression_matches(suppressions->items[s], list->profile, leak))
+	/* The first one that matches counts. */
+	for (size_t s = 0; s < suppressions->count; s++) {
+		struct suppression *suppression = suppressions->items[s];
+		struct suppression_matcher matcher;
+		suppression_matcher_init(&matcher, suppression, list->profile);
+		for (size_t i = 0; i < list->count; i++) {
+			struct leak *leak = &list->items[i];
+			if (leak->suppressed_by || !is_for(suppression, list, leak) ||
+			    !suppression_matcher_matches(&matcher, leak))
 				continue;
-			suppress(suppressions->items[s], leak);
+			suppress(suppression, leak);
 			if (found)
-				found[i] = suppressions->items[s];
+				found[i] = suppression;
 		}
+		suppression_matcher_release(&matcher);
 	}
 	if (found)
 		apply_to_indirect(list, found);
