@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cmd/command.h"
@@ -220,7 +221,49 @@ static int status_of(const struct check_options *options, enum leak_outcome outc
 	return EXIT_SUCCESS;
 }
 
-/* Adds the names that only other reports need. */
+/* Shows how far it is with names, on a terminal, in a line that is written over. */
+struct progress {
+	time_t told_s; /* at first, when it began */
+	bool is_shown;
+};
+
+static void show_progress(void *context, uint64_t done, uint64_t total)
+{
+	struct progress *progress = context;
+	time_t now_s = time(NULL);
+	if (now_s == progress->told_s || !isatty(STDERR_FILENO))
+		return;
+	progress->told_s = now_s;
+	progress->is_shown = true;
+	/* A terminal: no matter. */
+	(void)fprintf(stderr, "\r\033[Kmemtrace: looking up names: %.0f %%",
+		      percent_of(done, total));
+}
+
+/* In a log that the collector has left as it was recorded: the names that the report may have. */
+static void find_names(void *context, struct loaded_log *log)
+{
+	const struct check_options *options = context;
+	struct progress progress = {.told_s = time(NULL)};
+	struct symbolize_options symbolize = {
+		.limit_ms = SYMBOLS_LIMIT_MS,
+		.only_leaks = options->launch.only_leak_symbols,
+		.cache_fd = name_cache_open_directory(),
+		.progress = options->launch.is_quiet ? NULL : show_progress,
+		.context = &progress,
+	};
+	struct symbolize_result ignored;
+	struct mt_error error;
+	symbolize.has_cache = symbolize.cache_fd >= 0;
+	/* For want of memory names are missing, as in any log that has none. */
+	(void)!symbolize_log(log, &symbolize, &ignored, &error);
+	if (progress.is_shown)
+		(void)fputs("\r\033[K", stderr);
+	if (symbolize.has_cache)
+		(void)close(symbolize.cache_fd); /* only a directory */
+}
+
+/* Adds the names that only other reports need, to a log that is finished then. */
 static void complete_names(const char *log_path)
 {
 	struct symbolize_options options = {.limit_ms = SYMBOLS_LIMIT_MS};
@@ -250,6 +293,10 @@ static int check(struct leak_judge *judge, struct check_options *options)
 		return result.exit_status;
 	}
 	int status;
+	if (result.news.is_unfinished) {
+		judge->find_names = find_names;
+		judge->names_context = options;
+	}
 	if (judge_log(judge, options, result.log_path, &outcome, &error) == MT_OK) {
 		status = status_of(options, outcome);
 	} else {
@@ -325,6 +372,7 @@ static int run(int argument_count, char **arguments)
 	options.launch.program_path = program_path;
 	options.launch.only_leak_symbols = options.launch.log_path ? 0 : reported_kinds(&options);
 	options.launch.only_unfreed = needs_unfreed_only(&options);
+	options.launch.finishes_log = options.launch.only_unfreed;
 	if (status == 0 && !options.launch.log_path &&
 	    !make_directory(&options, log_path, sizeof(log_path)))
 		status = EXIT_TRACER_FAILED;

@@ -25,6 +25,7 @@ struct launch_options {
 	bool only_unfreed;
 	struct sampling_options sampling;
 	bool no_symbols;
+	bool finishes_log; /* the collector need not, if the launcher can find all names itself */
 	uint32_t only_leak_symbols; /* names for a report on leaks of these kinds; 0: all names */
 	unsigned tree_wait_s; /* how long to wait for processes that the program leaves behind */
 	struct memory_limit *limit; /* filled in before the program starts; NULL: not wanted */
@@ -42,7 +43,8 @@ struct launch_result {
 };
 
 /*
- * Called in the collector's process when the recording is over, to finish the log; it ends by
+ * Called in the collector's process when the recording is over, to finish the log, unless that is
+ * left to the launcher; it ends by
  * sending LOG_FINISHED through `control_fd`.
  */
 typedef void finish_function(const struct launch_options *options, const char *log_path,

@@ -174,6 +174,8 @@ enum mt_status leak_judge_log(struct leak_judge *judge, const char *log_path, ui
 	const char *reason = loaded_log_loss_reason(&log);
 	if (reason && judge->tells_incomplete)
 		print_error("%s: the report is incomplete: %s", log_path, reason);
+	if (judge->find_names)
+		judge->find_names(judge->names_context, &log);
 	status = profile_new(&log, &profile, error);
 	if (status == MT_OK)
 		status = judge_profile(judge, profile, output, context, ret_outcome, error);

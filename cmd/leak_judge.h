@@ -9,11 +9,16 @@
 #include "cmd/leak_options.h"
 #include "reporters/leak_baseline.h"
 
+struct loaded_log;
+
 struct leak_judge {
 	const struct leak_options *options;
 	struct suppressions suppressions;
 	struct leak_baseline baseline;
-	bool tells_incomplete;     /* on stderr, as the other reports do */
+	bool tells_incomplete; /* on stderr, as the other reports do */
+	/* Adds names to a log that was read before it is judged. NULL: it is judged as it is */
+	void (*find_names)(void *context, struct loaded_log *log);
+	void *names_context;
 	size_t unclassified_limit; /* so many unclassified groups are listed in text; 0: all */
 };
 

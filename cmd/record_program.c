@@ -128,6 +128,21 @@ static enum mt_status finish(const char *log_path, const struct finish_options *
 	return finish_log(log_path, options, finished, error);
 }
 
+/* The launcher can do the same, at the price of reading the log once instead of twice. */
+static bool may_leave_unfinished(const struct launch_options *options,
+				 const struct collector_result *result, int control_fd)
+{
+	return options->finishes_log && result->was_traced && !result->is_cut &&
+	       is_awaited(control_fd) && module_files_are_in_place(result->module_files);
+}
+
+static void send_finished(const struct collector_result *result, const struct collector_news *news,
+			  int control_fd)
+{
+	(void)flock(result->log_fd, LOCK_UN); /* the launcher may read before this process ends */
+	(void)send(control_fd, news, sizeof(*news), MSG_NOSIGNAL); /* nobody waits: fine */
+}
+
 /* In the collector's process: its descriptors of the program's modules are at hand. */
 static void finish_recording(const struct launch_options *launch_options, const char *log_path,
 			     const struct collector_result *result, int control_fd)
@@ -155,6 +170,11 @@ static void finish_recording(const struct launch_options *launch_options, const 
 	struct mt_error error;
 	if (result->is_discarded)
 		return;
+	if (may_leave_unfinished(launch_options, result, control_fd)) {
+		news.is_unfinished = true;
+		send_finished(result, &news, control_fd);
+		return;
+	}
 	options.symbolize.cache_fd = launch_options->no_symbols ? -1 : name_cache_open_directory();
 	options.symbolize.has_cache = options.symbolize.cache_fd >= 0;
 	if (result->is_cut)
@@ -168,8 +188,7 @@ static void finish_recording(const struct launch_options *launch_options, const 
 	else
 		(void)snprintf(news.text, sizeof(news.text), "%s is not finished: %s", log_path,
 			       error.message);
-	(void)flock(result->log_fd, LOCK_UN); /* the launcher may be gone before this process is */
-	(void)send(control_fd, &news, sizeof(news), MSG_NOSIGNAL); /* nobody waits: fine */
+	send_finished(result, &news, control_fd);
 }
 
 /* The collector died: the log and its segment are put together here. */

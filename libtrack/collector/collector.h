@@ -63,7 +63,7 @@ enum recording_event {
 	RECORDING_LOST = 0,    /* never sent: what the launcher takes for granted without news */
 	RECORDING_GOES_ON = 1, /* the program ended, others of its tree run */
 	RECORDING_OVER = 2,    /* the tree has ended; the log is being finished */
-	LOG_FINISHED = 3,      /* `text` is for the closing line */
+	LOG_FINISHED = 3,      /* `text` is for the closing line; or it is as it was recorded */
 	LOG_PROGRESS = 4,      /* finishing takes long: `text` says how far it is */
 };
 
@@ -71,6 +71,7 @@ struct collector_news {
 	enum recording_event event;
 	uint32_t process_count;      /* that go on */
 	uint64_t failed_allocations; /* calls for which there was no memory */
+	bool is_unfinished;          /* LOG_FINISHED: finishing the log is left to the launcher */
 	char text[512];
 };
 

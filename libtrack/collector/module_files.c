@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/format.h"
@@ -76,6 +77,19 @@ void module_files_keep(struct module_files *files, uint32_t pid, const char *pat
 	struct module_file *file = &files->items[files->count++];
 	*file = (struct module_file){.path = copy, .build_id_bytes = build_id_bytes, .fd = fd};
 	memcpy(file->build_id, build_id, build_id_bytes);
+}
+
+bool module_files_are_in_place(const struct module_files *files)
+{
+	for (size_t i = 0; i < files->count; i++) {
+		struct stat kept;
+		struct stat found;
+		if (fstat(files->items[i].fd, &kept) != 0 ||
+		    stat(files->items[i].path, &found) != 0 || kept.st_dev != found.st_dev ||
+		    kept.st_ino != found.st_ino)
+			return false;
+	}
+	return true;
 }
 
 int find_module_file(void *context, const char *path, const uint8_t *build_id,
