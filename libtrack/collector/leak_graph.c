@@ -4,13 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define READ_RANGES 1024u /* that are asked for at a time */
 #define OFFERS_PER_NODE 64u
+#define OFFERS_AT_A_TIME 512u
 #define FLOOD_AHEAD 16u /* nodes whose edges are fetched ahead */
-#define GAP_BYTES 256u  /* between nodes that are read together */
-
-/* An edge is a node, and if it leads to its inside, one more word: the offset. */
-#define EDGE_IS_INSIDE 0x80000000u
 
 static int compare_nodes(const void *left, const void *right)
 {
@@ -37,9 +33,8 @@ static bool build_index(struct leak_graph *graph)
 {
 	struct leak_extent *extents = malloc(((size_t)graph->count + 1) * sizeof(*extents));
 	graph->queue = malloc(((size_t)graph->count + 1) * sizeof(*graph->queue));
-	graph->starts = malloc(((size_t)graph->count + 1) * sizeof(*graph->starts));
 	graph->reached = calloc((size_t)graph->count / 64 + 1, sizeof(*graph->reached));
-	if (!extents || !graph->queue || !graph->starts || !graph->reached) {
+	if (!extents || !graph->queue || !graph->reached) {
 		free(extents);
 		return false;
 	}
@@ -68,12 +63,11 @@ bool leak_graph_init(struct leak_graph *graph, struct leak_node *taken_nodes, ui
 void leak_graph_release(struct leak_graph *graph)
 {
 	leak_index_release(&graph->index);
+	leak_edges_release(&graph->edges);
 	free(graph->nodes);
 	free(graph->reached);
 	free(graph->queue);
 	free(graph->offers);
-	free(graph->edges);
-	free(graph->starts);
 	*graph = (struct leak_graph){0};
 }
 
@@ -185,131 +179,15 @@ void leak_graph_mark(struct leak_graph *graph, uint32_t node, uint32_t root)
 		reach(graph, node, LEAK_HOLDER_ROOT | root, 0);
 }
 
-static bool add_edge(struct leak_graph *graph, uint32_t from, uint32_t to, uint64_t offset)
-{
-	uint32_t code = to | (offset ? EDGE_IS_INSIDE : 0);
-	uint32_t inside = offset < UINT32_MAX ? (uint32_t)offset : UINT32_MAX;
-	size_t last = graph->newest_edge;
-	/* Arrays of one pointer need one edge. */
-	if (graph->edge_count > graph->starts[from] && graph->edges[last] == code &&
-	    (!offset || graph->edges[last + 1] == inside))
-		return true;
-	if (!grow((void **)&graph->edges, graph->edge_count + 1, &graph->edge_capacity,
-		  sizeof(*graph->edges)))
-		return false;
-	graph->newest_edge = graph->edge_count;
-	graph->edges[graph->edge_count++] = code;
-	if (offset)
-		graph->edges[graph->edge_count++] = inside;
-	return true;
-}
-
-/* Memory of the blocks as it comes in, by ascending address. */
-struct streaming {
-	struct leak_graph *graph;
-	uint32_t node;    /* the first whose end has not been seen */
-	uint32_t started; /* nodes before it have their edges' start */
-	struct leak_batch batch;
-};
-
-/* Adds the edges of a batch: its words are in the order of the nodes that they are in. */
-static void stream_batch(struct streaming *streaming)
-{
-	struct leak_graph *graph = streaming->graph;
-	struct leak_batch *batch = &streaming->batch;
-	leak_index_find_batch(&graph->index, batch);
-	for (uint32_t i = 0; i < batch->count; i++) {
-		uint32_t from = (uint32_t)batch->places[i];
-		uint32_t to = batch->nodes[i];
-		while (streaming->started <= from)
-			graph->starts[streaming->started++] = graph->edge_count;
-		if (to == LEAK_INDEX_NONE || to == from)
-			continue;
-		uint64_t offset = batch->words[i] - graph->index.extents[to].address;
-		if (!add_edge(graph, from, to, offset))
-			graph->is_failed = true;
-	}
-	batch->count = 0;
-}
-
-static void stream_node(struct streaming *streaming, const uint64_t *words, size_t word_count)
-{
-	const struct leak_index *index = &streaming->graph->index;
-	struct leak_extent own = index->extents[streaming->node];
-	for (size_t done = 0; done < word_count;) {
-		done += leak_index_sift(index, &streaming->batch, words + done, word_count - done,
-					own, streaming->node, 0);
-		if (leak_batch_is_full(&streaming->batch))
-			stream_batch(streaming);
-	}
-}
-
-/* A piece may begin and end within nodes, and span several with what is between them. */
-static void stream_piece(void *context, size_t range, uint64_t address, const uint64_t *words,
-			 size_t word_count)
-{
-	struct streaming *streaming = context;
-	struct leak_graph *graph = streaming->graph;
-	uint64_t end = address + word_count * 8;
-	(void)range;
-	while (streaming->node < graph->count) {
-		const struct leak_node *node = &graph->nodes[streaming->node];
-		uint64_t first = (node->address + 7) & ~7ull;
-		uint64_t last = (node->address + node->size_bytes) & ~7ull;
-		if (first >= end)
-			return;
-		first = first < address ? address : first;
-		uint64_t stop = last < end ? last : end;
-		if (stop > first)
-			stream_node(streaming, words + (first - address) / 8, (stop - first) / 8);
-		if (last > end)
-			return;
-		streaming->node++;
-	}
-}
-
-/* Nodes that are close to each other are read in one piece. */
-static void read_edges(struct leak_graph *graph, const struct leak_memory *memory)
-{
-	struct leak_range ranges[READ_RANGES];
-	struct streaming streaming;
-	uint32_t next = 0;
-	streaming.graph = graph;
-	streaming.node = 0;
-	streaming.started = 0;
-	streaming.batch.count = 0;
-	while (next < graph->count && !graph->is_failed) {
-		size_t count = 0;
-		for (; next < graph->count; next++) {
-			const struct leak_node *node = &graph->nodes[next];
-			uint64_t first = (node->address + 7) & ~7ull;
-			uint64_t end = (node->address + node->size_bytes) & ~7ull;
-			if (end <= first)
-				continue;
-			struct leak_range *last = count ? &ranges[count - 1] : NULL;
-			if (last && first - (last->address + last->size_bytes) <= GAP_BYTES) {
-				last->size_bytes = end - last->address;
-				continue;
-			}
-			if (count == READ_RANGES)
-				break;
-			ranges[count++] = (struct leak_range){first, end - first};
-		}
-		memory->read(memory->context, ranges, count, stream_piece, &streaming);
-	}
-	stream_batch(&streaming);
-	while (streaming.started <= graph->count)
-		graph->starts[streaming.started++] = graph->edge_count;
-}
-
 typedef void edge_function(struct leak_graph *graph, uint32_t from, uint32_t to, uint64_t offset);
 
 static inline void each_edge(struct leak_graph *graph, uint32_t from, edge_function *visit)
 {
-	for (size_t edge = graph->starts[from]; edge < graph->starts[from + 1]; edge++) {
-		uint32_t code = graph->edges[edge];
-		uint64_t offset = code & EDGE_IS_INSIDE ? graph->edges[++edge] : 0;
-		visit(graph, from, code & ~EDGE_IS_INSIDE, offset);
+	const struct leak_edges *edges = &graph->edges;
+	for (size_t edge = edges->starts[from]; edge < edges->starts[from + 1]; edge++) {
+		uint32_t code = edges->words[edge];
+		uint64_t offset = code & LEAK_EDGE_IS_INSIDE ? edges->words[++edge] : 0;
+		visit(graph, from, code & ~LEAK_EDGE_IS_INSIDE, offset);
 	}
 }
 
@@ -324,11 +202,12 @@ static void flood(struct leak_graph *graph)
 	while (graph->taken < graph->queued) {
 		if (graph->taken + FLOOD_AHEAD < graph->queued)
 			__builtin_prefetch(
-				&graph->starts[graph->queue[graph->taken + FLOOD_AHEAD]]);
+				&graph->edges.starts[graph->queue[graph->taken + FLOOD_AHEAD]]);
 		if (graph->taken + FLOOD_AHEAD / 2 < graph->queued)
 			__builtin_prefetch(
-				&graph->edges[graph->starts[graph->queue[graph->taken +
-									 FLOOD_AHEAD / 2]]]);
+				&graph->edges.words
+					 [graph->edges.starts[graph->queue[graph->taken +
+									   FLOOD_AHEAD / 2]]]);
 		each_edge(graph, graph->queue[graph->taken++], follow_edge);
 	}
 }
@@ -392,12 +271,10 @@ static bool explains(const struct leak_graph *graph, const struct leak_offer *of
 	       is_base_class(words, offer->offset, memory);
 }
 
-#define OFFERS_AT_A_TIME (READ_RANGES / 2)
-
 static void judge_offers(struct leak_graph *graph, const struct leak_memory *memory,
 			 const size_t *offers, size_t count)
 {
-	struct leak_range ranges[READ_RANGES];
+	struct leak_range ranges[2 * OFFERS_AT_A_TIME];
 	struct offer_words words[OFFERS_AT_A_TIME];
 	memset(words, 0, sizeof(words));
 	for (size_t i = 0; i < count; i++) {
@@ -476,14 +353,15 @@ static void choose_leaders(struct leak_graph *graph)
 	}
 }
 
-bool leak_graph_classify(struct leak_graph *graph, const struct leak_memory *memory)
+bool leak_graph_classify(struct leak_graph *graph, const struct leak_memory *memories,
+			 size_t memory_count)
 {
 	graph->skips_bins = false;
-	read_edges(graph, memory);
-	if (graph->is_failed)
+	if (graph->is_failed ||
+	    !leak_edges_read(&graph->edges, &graph->index, memories, memory_count))
 		return false;
 	flood(graph);
-	use_heuristics(graph, memory);
+	use_heuristics(graph, &memories[0]);
 	flood_possible(graph);
 	if (graph->is_failed)
 		return false;

@@ -4,7 +4,7 @@
  *
  * The nodes are the live blocks of a process, the edges the pointers in them. Words of the roots
  * are given by the owner (leak_graph_visit_root), words of the blocks are read through struct
- * leak_memory, all of them once and in order:
+ * leak_memory, all of them once:
  *
  *   reachable   a chain of pointers to the beginnings of blocks leads from a root to it; a pointer
  *               into a block counts as one to its beginning where a heuristic explains it
@@ -23,6 +23,7 @@
 #include <stdint.h>
 
 #include "common/format.h"
+#include "libtrack/collector/leak_edges.h"
 #include "libtrack/collector/leak_index.h"
 
 #define LEAK_HOLDER_NONE UINT32_MAX
@@ -39,25 +40,6 @@ struct leak_node {
 	uint8_t offered;         /* interior pointers to it that wait for the heuristics */
 	bool is_of_pool;         /* the program's own: not made by malloc */
 	bool is_ignored;         /* the program says that it is no leak: reachable */
-};
-
-struct leak_range {
-	uint64_t address;
-	uint64_t size_bytes;
-};
-
-/* Words [word_count] of range number `range`; a long range comes in pieces. */
-typedef void leak_words_function(void *context, size_t range, uint64_t address,
-				 const uint64_t *words, size_t word_count);
-
-/* The memory of the process. What can't be read is zero. */
-struct leak_memory {
-	void *context;
-	/* Reads the aligned words of ranges [count] in order. */
-	void (*read)(void *context, const struct leak_range *ranges, size_t count,
-		     leak_words_function *give, void *give_context);
-	/* Whether there is a C++ virtual function table at `address`. */
-	bool (*is_vtable)(void *context, uint64_t address);
 };
 
 struct leak_offer {
@@ -78,11 +60,7 @@ struct leak_graph {
 	struct leak_offer *offers; /* [offer_count] */
 	size_t offer_count;
 	size_t offer_capacity;
-	size_t *starts;  /* [count + 1] where the edges of each node begin */
-	uint32_t *edges; /* [edge_count] */
-	size_t edge_count;
-	size_t newest_edge; /* where the last one begins */
-	size_t edge_capacity;
+	struct leak_edges edges;
 	uint32_t leader;  /* whose clique is being gathered */
 	uint8_t reaching; /* enum leak_kind that the flood gives: reachable or possible */
 	bool is_failed;   /* no memory: the kinds mean nothing */
@@ -106,7 +84,13 @@ void leak_graph_visit_root(struct leak_graph *graph, uint32_t root, uint64_t add
 /* Says that a node is reachable for a reason that is not in memory. */
 void leak_graph_mark(struct leak_graph *graph, uint32_t node, uint32_t root);
 
-/* When all roots are visited: gives every node its kind. returns false: no memory */
-bool leak_graph_classify(struct leak_graph *graph, const struct leak_memory *memory);
+/*
+ * When all roots are visited: gives every node its kind.
+ *
+ * memories  [memory_count] at least 1: the same memory, for as many threads to read it
+ * returns   false: no memory
+ */
+bool leak_graph_classify(struct leak_graph *graph, const struct leak_memory *memories,
+			 size_t memory_count);
 
 #endif

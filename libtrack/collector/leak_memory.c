@@ -56,8 +56,7 @@ static const uint64_t *read_directly(const struct process_memory *memory, const 
 	return is_good ? memory->direct : NULL;
 }
 
-/* returns  the contents; NULL: they can't be had */
-static const uint64_t *ask_for(struct process_memory *memory, const struct batch *batch)
+static bool ask(struct process_memory *memory, const struct batch *batch)
 {
 	struct leak_scan_request *request = (void *)memory->words;
 	request->kind = LEAK_SCAN_MEMORY;
@@ -66,7 +65,22 @@ static const uint64_t *ask_for(struct process_memory *memory, const struct batch
 		request->ranges[i].address = batch->pieces[i].address;
 		request->ranges[i].size_bytes = batch->pieces[i].size_bytes;
 	}
-	return await_contents(memory) ? memory->words + LEAK_SCAN_REQUEST_WORDS : NULL;
+	return await_contents(memory);
+}
+
+/* returns  the contents; NULL: they can't be had */
+static const uint64_t *ask_for(struct process_memory *memory, const struct batch *batch)
+{
+	const uint64_t *contents = memory->words + LEAK_SCAN_REQUEST_WORDS;
+	if (!memory->direct)
+		return ask(memory, batch) ? contents : NULL;
+	/* Another reader may want the ring next. */
+	(void)pthread_mutex_lock(memory->turns); /* a mutex of ours */
+	bool is_good = ask(memory, batch);
+	if (is_good)
+		memcpy(memory->direct, contents, batch->word_count * 8);
+	(void)pthread_mutex_unlock(memory->turns);
+	return is_good ? memory->direct : NULL;
 }
 
 static void give_batch(struct process_memory *memory, struct batch *batch,
@@ -153,10 +167,20 @@ void process_memory_read_directly(struct process_memory *memory, uint64_t area)
 		return;
 	memory->direct = malloc(LEAK_SCAN_CONTENT_WORDS * 8);
 	memory->direct_pid = memory->direct ? atomic_load(&memory->slot->watched_pid) : 0;
-	if (memory->direct_pid && process_memory_copy(memory, area, sizeof(seen), &seen) &&
-	    memcmp(&asked, &seen, sizeof(seen)) == 0)
+	bool is_same = memory->direct_pid &&
+		       process_memory_copy(memory, area, sizeof(seen), &seen) &&
+		       memcmp(&asked, &seen, sizeof(seen)) == 0;
+	if (is_same && memory->direct_pid) /* else it was asked for a second time */
 		return;
 	memory->direct_pid = 0;
+	process_memory_release(memory);
+}
+
+bool process_memory_share(const struct process_memory *memory, struct process_memory *ret_other)
+{
+	*ret_other = *memory;
+	ret_other->direct = memory->direct_pid ? malloc(LEAK_SCAN_CONTENT_WORDS * 8) : NULL;
+	return ret_other->direct != NULL;
 }
 
 void process_memory_release(struct process_memory *memory)

@@ -6,6 +6,7 @@
 #ifndef MEMTRACE_COLLECTOR_LEAK_MEMORY_H
 #define MEMTRACE_COLLECTOR_LEAK_MEMORY_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,6 +19,7 @@ struct process_memory {
 	struct image_slot *slot;
 	uint64_t *words;              /* [RING_WORDS] of the ring that carries the contents */
 	const _Atomic bool *is_ended; /* set by another thread: the process is gone */
+	pthread_mutex_t *turns;       /* whoever asks holds it, if there are several readers */
 	uint64_t *direct;             /* [LEAK_SCAN_CONTENT_WORDS] what was read directly */
 	uint32_t direct_pid;          /* the process, if that may be; 0: it may not */
 	bool is_failed;               /* something could not be read: what was given is of no use */
@@ -29,6 +31,12 @@ struct process_memory {
  * area  where its struct leak_scan_area is, which names the image
  */
 void process_memory_read_directly(struct process_memory *memory, uint64_t area);
+
+/*
+ * Makes another reader of the same memory, for another thread.
+ * returns  false: no memory, or it can't be read directly
+ */
+bool process_memory_share(const struct process_memory *memory, struct process_memory *ret_other);
 
 void process_memory_release(struct process_memory *memory);
 

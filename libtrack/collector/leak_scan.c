@@ -2,6 +2,7 @@
 #include "libtrack/collector/leak_scan.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "libtrack/collector/leak_memory.h"
 #include "libtrack/collector/leak_roots.h"
 
+#define READERS_MAX 8u
 #define HOLDERS_SHOWN (LEAK_STEPS_MAX / 2) /* blocks of a path that are named, from either end */
 
 /* What is to be said of a block. */
@@ -445,21 +447,76 @@ static bool take_suppressions(struct leak_scan *scan, const struct leak_roots *r
 	return true;
 }
 
-static bool examine(struct leak_scan *scan, struct leak_roots *roots, struct process_memory *memory)
+/* As many readers as there are processors to read with. */
+struct readers {
+	struct process_memory memories[READERS_MAX];
+	struct table_search searches[READERS_MAX];
+	struct leak_memory views[READERS_MAX];
+	size_t count;
+};
+
+static size_t count_processors(void)
+{
+	cpu_set_t set;
+	return sched_getaffinity(0, sizeof(set), &set) == 0 ? (size_t)CPU_COUNT(&set) : 1;
+}
+
+static void readers_init(struct readers *readers, struct process_memory *memory,
+			 const struct table_search *search)
+{
+	size_t wanted = count_processors();
+	wanted = wanted < READERS_MAX ? wanted : READERS_MAX;
+	readers->count = 0;
+	for (size_t i = 0; i < wanted; i++) {
+		struct process_memory *own = i == 0 ? memory : &readers->memories[i];
+		if (i > 0 && !process_memory_share(memory, own))
+			break;
+		readers->searches[i] = *search;
+		readers->searches[i].memory = own;
+		readers->views[i] = (struct leak_memory){
+			.context = &readers->searches[i],
+			.read = read_words,
+			.is_vtable = is_vtable,
+		};
+		readers->count++;
+	}
+}
+
+/* returns  false: not everything could be read */
+static bool readers_release(struct readers *readers)
+{
+	bool is_good = true;
+	for (size_t i = 1; i < readers->count; i++) {
+		is_good = is_good && !readers->memories[i].is_failed;
+		process_memory_release(&readers->memories[i]);
+	}
+	return is_good;
+}
+
+/* Reads all blocks and gives them their kinds. returns false: no memory, or the process is gone */
+static bool classify(struct leak_scan *scan, const struct leak_roots *roots,
+		     struct process_memory *memory)
 {
 	struct table_search search = {.memory = memory, .maps = &roots->maps};
-	struct leak_memory blocks = {
-		.context = &search, .read = read_words, .is_vtable = is_vtable};
+	struct readers readers;
+	bool is_good = list_dead_stacks(&search, roots);
+	if (is_good) {
+		readers_init(&readers, memory, &search);
+		is_good = leak_graph_classify(&scan->graph, readers.views, readers.count);
+		is_good = readers_release(&readers) && is_good && !memory->is_failed;
+	}
+	free(search.dead);
+	return is_good;
+}
+
+static bool examine(struct leak_scan *scan, struct leak_roots *roots, struct process_memory *memory)
+{
 	process_memory_read_directly(memory, atomic_load(&scan->slot->scan_area));
 	if (!leak_roots_find(roots, memory, atomic_load(&scan->slot->scan_area), &scan->graph))
 		return false;
 	if (roots->area.flags & LEAK_SCAN_AREA_TURNED_OFF)
 		ignore_all(&scan->graph);
-	bool is_good = leak_roots_visit(roots, memory, &scan->graph) &&
-		       list_dead_stacks(&search, roots) &&
-		       leak_graph_classify(&scan->graph, &blocks) && !memory->is_failed;
-	free(search.dead);
-	if (!is_good)
+	if (!leak_roots_visit(roots, memory, &scan->graph) || !classify(scan, roots, memory))
 		return false;
 	if (!take_suppressions(scan, roots, memory))
 		return false;
@@ -477,8 +534,11 @@ static void *work(void *context)
 {
 	struct leak_scan *scan = context;
 	struct leak_roots roots = {0};
-	struct process_memory memory = {
-		.slot = scan->slot, .words = scan->words, .is_ended = &scan->is_cancelled};
+	pthread_mutex_t turns = PTHREAD_MUTEX_INITIALIZER;
+	struct process_memory memory = {.slot = scan->slot,
+					.words = scan->words,
+					.is_ended = &scan->is_cancelled,
+					.turns = &turns};
 	if (!examine(scan, &roots, &memory)) {
 		leak_marks_release(&scan->marks);
 		scan->marks.flags = LEAK_SCAN_INCOMPLETE;

@@ -70,7 +70,7 @@ static void classify(struct heap *heap, const uint64_t *roots, size_t root_count
 	memcpy(nodes, heap->nodes, sizeof(heap->nodes));
 	assert_true(leak_graph_init(&heap->graph, nodes, heap->count));
 	leak_graph_visit_root(&heap->graph, 0, 0x1000, roots, root_count);
-	assert_true(leak_graph_classify(&heap->graph, &memory));
+	assert_true(leak_graph_classify(&heap->graph, &memory, 1));
 }
 
 static const struct leak_node *node(const struct heap *heap, uint64_t address)
@@ -284,7 +284,7 @@ static void words_of_bins_are_no_pointers(void **state)
 	assert_true(leak_graph_init(&heap->graph, nodes, 1));
 	heap->graph.skips_bins = true;
 	leak_graph_visit_root(&heap->graph, 0, 0x1000, (uint64_t[]){first + 16}, 1);
-	assert_true(leak_graph_classify(&heap->graph, &memory));
+	assert_true(leak_graph_classify(&heap->graph, &memory, 1));
 	assert_kind(heap, first, LEAK_DEFINITE);
 	heap_free(heap);
 }
