@@ -108,6 +108,26 @@ void recording_log_used_stacks(struct recording *recording)
 	recording->logs_used_stacks = true;
 }
 
+bool recording_fold_stacks(struct recording *recording, struct recorded_image *image)
+{
+	uint32_t *nodes = malloc((size_t)image->told.trie.node_count * sizeof(*nodes));
+	if (!nodes || !told_stacks_fold(&image->told, nodes)) {
+		free(nodes);
+		return false;
+	}
+	for (uint32_t i = 0; i < recording->ring_end; i++) {
+		struct ring_source *source = recording->rings[i];
+		if (!source || source->image != image)
+			continue;
+		for (uint32_t s = 0; s < RING_SLOTS; s++)
+			source->decoder.slots[s] = nodes[source->decoder.slots[s]];
+	}
+	for (uint32_t i = 0; i < image->numbered_count; i++)
+		image->numbered[i].node = nodes[image->numbered[i].node];
+	free(nodes);
+	return true;
+}
+
 struct recorded_image *recording_next_image(struct recording *recording,
 					    const struct recorded_image *previous)
 {

@@ -221,6 +221,9 @@ static inline uint32_t recording_stack(struct recorded_image *image, uint32_t to
 	return image->logs_used_stacks ? told_stacks_log(&image->told, told, &image->trie) : told;
 }
 
+/* Folds what an image has been told of. returns false: no memory */
+bool recording_fold_stacks(struct recording *recording, struct recorded_image *image);
+
 /* For ring_decoder.c: what the notes say. Each returns false if there is no memory. */
 bool recording_note(struct recording *recording, struct recorded_image *image,
 		    struct ring_decoder *decoder, enum ring_note note, const uint64_t *words,

@@ -120,42 +120,62 @@ static __attribute__((noinline)) bool decode_wide(struct cursor *cursor, uint64_
 	return add_event(cursor, (enum event_operation)operations[type], word, address);
 }
 
-/* The front of a trace whose outermost frames are not known any more: as if it were too deep. */
-static uint32_t unknown_front(struct stack_trie *trie)
+/* The tree that the decoders' slots have nodes of. */
+static struct stack_trie *told_trie(struct recorded_image *image)
 {
-	return stack_trie_intern(trie, STACK_ROOT, 0, RING_FRAME_TRUNCATED);
+	return image->logs_used_stacks ? &image->told.trie : &image->trie;
+}
+
+static uint32_t add_frame(struct recorded_image *image, uint32_t parent, uint16_t module,
+			  uint64_t offset)
+{
+	return image->logs_used_stacks ? told_stacks_add(&image->told, parent, module, offset)
+				       : stack_trie_intern(&image->trie, parent, module, offset);
+}
+
+/*
+ * The node of the first `kept` frames of a trace. Where its outermost frames are not known any more
+ * it is as if it were too deep. returns STACK_NONE: no tracker says so, or no memory
+ */
+static uint32_t find_kept(struct recorded_image *image, uint32_t base, uint32_t kept)
+{
+	const struct stack_trie *trie = told_trie(image);
+	if (base >= trie->node_count)
+		return STACK_NONE;
+	if (trie->nodes[base].depth >= kept)
+		return stack_trie_ancestor(trie, base, kept);
+	return image->lacks_stacks ? add_frame(image, STACK_ROOT, 0, RING_FRAME_TRUNCATED)
+				   : STACK_NONE;
 }
 
 static __attribute__((noinline)) bool decode_stack(struct cursor *cursor, uint64_t word)
 {
 	struct ring_decoder *decoder = cursor->decoder;
 	struct recorded_image *image = cursor->image;
-	struct stack_trie *trie = image->logs_used_stacks ? &image->told.trie : &image->trie;
 	size_t count = (size_t)(word >> RING_STACK_COUNT_SHIFT) % (1u << 12);
 	uint32_t kept = (uint32_t)(word >> RING_STACK_KEPT_SHIFT) % (1u << 12);
-	uint32_t base = decoder->slots[(word >> RING_STACK_BASE_SHIFT) % RING_SLOTS];
+	unsigned base = (unsigned)(word >> RING_STACK_BASE_SHIFT) % RING_SLOTS;
 	unsigned slot = (unsigned)(word >> RING_STACK_SLOT_SHIFT) % RING_SLOTS;
-	if (!has_words(cursor, count) || base >= trie->node_count ||
-	    kept + count > LIMIT_FRAMES + 1)
+	const struct mapped_module *module = NULL;
+	if (!has_words(cursor, count) || kept + count > LIMIT_FRAMES + 1)
 		return false;
-	bool is_known = trie->nodes[base].depth >= kept;
-	if (!is_known && !image->lacks_stacks)
+	if (image->logs_used_stacks && told_stacks_are_many(&image->told) &&
+	    !recording_fold_stacks(cursor->recording, image))
 		return false;
-	uint32_t node = is_known ? stack_trie_ancestor(trie, base, kept) : unknown_front(trie);
-	if (node == STACK_NONE)
-		return false;
-	for (size_t i = 0; i < count; i++) {
+	uint32_t node = find_kept(image, decoder->slots[base], kept);
+	for (size_t i = 0; i < count && node != STACK_NONE; i++) {
 		uint64_t frame = cursor->words[cursor->at++];
 		uint64_t address = RING_FRAME_ADDRESS(frame);
 		uint64_t flags = frame - address;
-		const struct mapped_module *module = module_map_find(
-			&image->modules, flags & RING_FRAME_EXACT ? address : address - 1);
-		node = stack_trie_intern(
-			trie, node, module ? (uint16_t)module->index : 0,
-			flags | RING_FRAME_ADDRESS(address - (module ? module->bias : 0)));
-		if (node == STACK_NONE)
-			return false;
+		uint64_t place = flags & RING_FRAME_EXACT ? address : address - 1;
+		/* Most calls are within a module. */
+		if (!module || place < module->start || place >= module->end)
+			module = module_map_find(&image->modules, place);
+		node = add_frame(image, node, module ? (uint16_t)module->index : 0,
+				 flags | RING_FRAME_ADDRESS(address - (module ? module->bias : 0)));
 	}
+	if (node == STACK_NONE)
+		return false;
 	decoder->slots[slot] = node;
 	return true;
 }

@@ -6,9 +6,12 @@
 
 #include "common/format.h"
 
+/* So many nodes, and as many as there were, are made without a look. */
+#define UNSEEN_NODES (1u << 18)
+
 bool told_stacks_init(struct told_stacks *told)
 {
-	*told = (struct told_stacks){0};
+	*told = (struct told_stacks){.fold_at = UNSEEN_NODES};
 	return stack_trie_init(&told->trie);
 }
 
@@ -33,6 +36,32 @@ static bool grow(struct told_stacks *told)
 	return true;
 }
 
+bool told_stacks_fold(struct told_stacks *told, uint32_t *ret_nodes)
+{
+	struct told_stacks folded;
+	const struct stack_trie *trie = &told->trie;
+	bool has_memory = told_stacks_init(&folded);
+	ret_nodes[STACK_ROOT] = STACK_ROOT;
+	for (uint32_t i = 1; i < trie->node_count && has_memory; i++) {
+		const struct stack_node *frame = &trie->nodes[i];
+		ret_nodes[i] = stack_trie_intern(&folded.trie, ret_nodes[frame->parent],
+						 frame->module, frame->offset);
+		has_memory = ret_nodes[i] != STACK_NONE;
+	}
+	if (!has_memory || !grow(&folded)) {
+		told_stacks_release(&folded);
+		return false;
+	}
+	/* The log has one node for all of them. */
+	for (uint32_t i = 1; i < trie->node_count; i++)
+		if (told_stacks_find(told, i))
+			folded.logged[ret_nodes[i]] = told_stacks_find(told, i);
+	folded.fold_at = UNSEEN_NODES + folded.trie.node_count * 2;
+	told_stacks_release(told);
+	*told = folded;
+	return true;
+}
+
 uint32_t told_stacks_log(struct told_stacks *told, uint32_t node, struct stack_trie *logged)
 {
 	uint32_t missing[LIMIT_FRAMES + 1]; /* innermost first */
@@ -46,7 +75,7 @@ uint32_t told_stacks_log(struct told_stacks *told, uint32_t node, struct stack_t
 	uint32_t added = told->logged[node];
 	while (count-- > 0 && added != STACK_NONE) {
 		const struct stack_node *frame = &told->trie.nodes[missing[count]];
-		added = stack_trie_append(logged, added, frame->module, frame->offset);
+		added = stack_trie_intern(logged, added, frame->module, frame->offset);
 		if (added != STACK_NONE)
 			told->logged[missing[count]] = added;
 	}

@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include "common/log/recording_state.h"
 #include "reader/loaded_log.h"
 #include "tests/support/recording_rig.h"
 
@@ -329,6 +330,58 @@ static void a_ring_with_nonsense_in_it_is_given_up(void **state)
 	recording_rig_release(&rig);
 }
 
+#define TRACES 2000u
+
+static void tell_traces(struct ring_builder *ring)
+{
+	for (uint32_t i = 0; i < TRACES; i++) {
+		uint64_t frames[] = {0x1000, 0x2000 + i % 10, 0x3000 + i, 0x4000 + i % 7, 0};
+		ring_builder_stack(ring, i, 0, frames);
+	}
+}
+
+/* Of a recording whose log has few stack traces. */
+static void traces_that_are_told_over_and_over_stay_what_they_are(void **state)
+{
+	struct recording_rig rig;
+	struct ring_builder ring = {0};
+	struct loaded_log log;
+	struct mt_error error = {0};
+	(void)state;
+	recording_rig_init_unfreed(&rig, 1);
+	ring_builder_image(&ring, 1, 100, "/bin/prog", "prog");
+	ring_builder_thread(&ring, 1, false, 100);
+	for (uint64_t round = 1; round <= 80; round++) {
+		tell_traces(&ring);
+		recording_rig_publish(&rig, 0, 0, &ring);
+		(void)recording_rig_round(&rig, round);
+		ring.count = 0;
+	}
+	const struct recorded_image *image = recording_find_image(rig.recording, 1);
+	assert_true(image->told.trie.node_count < 80 * 4 * TRACES);
+	for (uint32_t i = 0; i < TRACES; i += 100)
+		ring_builder_event(&ring, RING_ALLOCATE, i, 0x10000 + i * 16, 1 + i);
+	recording_rig_publish(&rig, 0, 0, &ring);
+	recording_rig_finish(&rig, 0);
+	(void)recording_rig_round(&rig, 100);
+	recording_rig_finish(&rig, 0);
+	(void)unlink(rig.segment.path);
+	assert_int_equal(loaded_log_read(&log, rig.builder.path, NULL, &error), MT_OK);
+	const struct replay_image *replayed = log.replay.images[0];
+	assert_int_equal(replayed->totals.live_blocks, TRACES / 100);
+	for (uint32_t i = 0; i < replayed->costs.count; i++) {
+		const struct stack_cost *cost = &replayed->costs.items[i];
+		const struct stack_node *leaf = &replayed->trie.nodes[cost->stack];
+		uint64_t number = cost->live_bytes - 1;
+		assert_int_equal(leaf->depth, 4);
+		assert_int_equal(leaf->offset, 0x4000 + number % 7);
+		assert_int_equal(replayed->trie.nodes[leaf->parent].offset, 0x3000 + number);
+	}
+	loaded_log_release(&log);
+	ring_builder_release(&ring);
+	recording_rig_release(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -340,6 +393,7 @@ int main(void)
 		cmocka_unit_test(newcomers_that_find_no_room_do_not_stop_the_rest),
 		cmocka_unit_test(a_ring_with_a_wild_head_is_left_alone),
 		cmocka_unit_test(a_ring_with_nonsense_in_it_is_given_up),
+		cmocka_unit_test(traces_that_are_told_over_and_over_stay_what_they_are),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
