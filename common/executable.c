@@ -55,34 +55,144 @@ static bool has_text(const char *bytes, size_t size_bytes, const char *text)
 	return memmem(bytes, size_bytes, text, strlen(text)) != NULL;
 }
 
+/* What the dynamic section tells, by its tags. */
+struct dynamic {
+	const ElfW(Dyn) * entries; /* [count] */
+	size_t count;
+	const char *strings; /* names of needed libraries and of symbols; NULL: not there */
+	uint64_t strings_bytes;
+};
+
+static uint64_t tag_value(const struct dynamic *dynamic, ElfW(Sxword) tag)
+{
+	for (size_t i = 0; i < dynamic->count; i++)
+		if (dynamic->entries[i].d_tag == tag)
+			return dynamic->entries[i].d_un.d_val;
+	return 0;
+}
+
+/* returns  what is loaded to `address`, NULL if `size_bytes` of it are not in the file */
+static const void *image_loaded(const struct image *image, uint64_t address, uint64_t size_bytes)
+{
+	const ElfW(Phdr) *load = address ? find_segment(image, PT_LOAD, address) : NULL;
+	return load ? image_at(image, address - load->p_vaddr + load->p_offset, size_bytes) : NULL;
+}
+
+static struct dynamic read_dynamic(const struct image *image)
+{
+	struct dynamic dynamic = {0};
+	const ElfW(Phdr) *segment = find_segment(image, PT_DYNAMIC, 0);
+	uint64_t count = segment ? segment->p_filesz / sizeof(*dynamic.entries) : 0;
+	if (count > 0)
+		dynamic.entries = image_at(image, segment->p_offset,
+					   count * sizeof(*dynamic.entries));
+	while (dynamic.entries && dynamic.count < count &&
+	       dynamic.entries[dynamic.count].d_tag != DT_NULL)
+		dynamic.count++;
+	dynamic.strings_bytes = tag_value(&dynamic, DT_STRSZ);
+	dynamic.strings = image_loaded(image, tag_value(&dynamic, DT_STRTAB),
+				       dynamic.strings_bytes);
+	return dynamic;
+}
+
+/* returns  the string at `offset` of the table, "" if there is none */
+static const char *string_at(const struct dynamic *dynamic, uint64_t offset)
+{
+	if (offset >= dynamic->strings_bytes ||
+	    !memchr(dynamic->strings + offset, '\0', dynamic->strings_bytes - offset))
+		return "";
+	return dynamic->strings + offset;
+}
+
+static uint32_t gnu_hash(const char *name)
+{
+	uint32_t hash = 5381;
+	for (; *name; name++)
+		hash = hash * 33 + (uint8_t)*name;
+	return hash;
+}
+
+/* The table of exported names by hash (DT_GNU_HASH), as all linkers of today make it. */
+struct export_table {
+	uint32_t bucket_count;
+	uint32_t first_symbol; /* symbols before it are not exported */
+	const uint32_t *buckets;
+	uint64_t chains; /* address, of the word of `first_symbol` */
+	uint64_t symbols;
+};
+
+static bool read_exports(const struct image *image, const struct dynamic *dynamic,
+			 struct export_table *ret_table)
+{
+	uint64_t address = tag_value(dynamic, DT_GNU_HASH);
+	const uint32_t *header = image_loaded(image, address, 4 * sizeof(*header));
+	if (!header)
+		return false;
+	uint64_t buckets = address + 4 * sizeof(*header) + header[2] * sizeof(ElfW(Addr));
+	*ret_table = (struct export_table){
+		.bucket_count = header[0],
+		.first_symbol = header[1],
+		.buckets = image_loaded(image, buckets, header[0] * sizeof(uint32_t)),
+		.chains = buckets + header[0] * sizeof(uint32_t),
+		.symbols = tag_value(dynamic, DT_SYMTAB),
+	};
+	return ret_table->bucket_count > 0 && ret_table->buckets && ret_table->symbols;
+}
+
+static bool exports(const struct image *image, const struct dynamic *dynamic,
+		    const struct export_table *table, const char *name)
+{
+	uint32_t hash = gnu_hash(name);
+	uint64_t number = table->buckets[hash % table->bucket_count];
+	for (; number >= table->first_symbol && number > 0; number++) {
+		const uint32_t *chain = image_loaded(
+			image, table->chains + (number - table->first_symbol) * sizeof(*chain),
+			sizeof(*chain));
+		const ElfW(Sym) *symbol = image_loaded(
+			image, table->symbols + number * sizeof(*symbol), sizeof(*symbol));
+		if (!chain || !symbol)
+			return false;
+		if ((*chain | 1) == (hash | 1) &&
+		    strcmp(string_at(dynamic, symbol->st_name), name) == 0)
+			return true;
+		if (*chain & 1)
+			return false;
+	}
+	return false;
+}
+
+static bool is_sanitizer(const char *library)
+{
+	static const char *const names[] = {
+		"libasan.so",          "libtsan.so",        "liblsan.so",       "libhwasan.so",
+		"libclang_rt.asan",    "libclang_rt.tsan",  "libclang_rt.lsan", "libclang_rt.msan",
+		"libclang_rt.memprof", "libclang_rt.hwasan"};
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strncmp(library, names[i], strlen(names[i])) == 0)
+			return true;
+	return false;
+}
+
 /*
- * The names of needed libraries and of symbols are in one table. gcc's sanitizers are shared
- * libraries; clang's are linked into the program, which imports or exports their entry.
+ * gcc's sanitizers are shared libraries; clang's are linked into the program, which exports their
+ * entry.
  */
 static bool is_sanitized(const struct image *image)
 {
-	static const char *const marks[] = {"libasan.so",   "libtsan.so",    "liblsan.so",
-					    "libhwasan.so", "__asan_init",   "__tsan_init",
-					    "__msan_init",  "__hwasan_init", "__lsan_init"};
-	const ElfW(Phdr) *dynamic = find_segment(image, PT_DYNAMIC, 0);
-	uint64_t table = 0;
-	uint64_t table_bytes = 0;
-	for (uint64_t at = 0; dynamic && at + sizeof(ElfW(Dyn)) <= dynamic->p_filesz;
-	     at += sizeof(ElfW(Dyn))) {
-		const ElfW(Dyn) *entry = image_at(image, dynamic->p_offset + at, sizeof(*entry));
-		if (!entry || entry->d_tag == DT_NULL)
-			break;
-		if (entry->d_tag == DT_STRTAB)
-			table = entry->d_un.d_ptr;
-		else if (entry->d_tag == DT_STRSZ)
-			table_bytes = entry->d_un.d_val;
-	}
-	const ElfW(Phdr) *load = find_segment(image, PT_LOAD, table);
-	if (!table || !load)
+	static const char *const entries[] = {"__asan_init", "__tsan_init", "__msan_init",
+					      "__hwasan_init", "__lsan_init"};
+	struct dynamic dynamic = read_dynamic(image);
+	struct export_table table;
+	if (!dynamic.strings)
 		return false;
-	const char *names = image_at(image, table - load->p_vaddr + load->p_offset, table_bytes);
-	for (size_t i = 0; names && i < sizeof(marks) / sizeof(marks[0]); i++)
-		if (has_text(names, table_bytes, marks[i]))
+	for (size_t i = 0; i < dynamic.count; i++)
+		if (dynamic.entries[i].d_tag == DT_NEEDED &&
+		    is_sanitizer(string_at(&dynamic, dynamic.entries[i].d_un.d_val)))
+			return true;
+	bool has_table = read_exports(image, &dynamic, &table);
+	for (size_t i = 0; i < sizeof(entries) / sizeof(entries[0]); i++)
+		if (has_table ? exports(image, &dynamic, &table, entries[i])
+			      : has_text(dynamic.strings, dynamic.strings_bytes, entries[i]))
 			return true;
 	return false;
 }

@@ -18,6 +18,7 @@ extern int __lsan_is_turned_off(void) __attribute__((weak));
 
 enum wish { WISH_SUPPRESSIONS, WISH_TURNED_OFF, WISH_COUNT };
 
+#define WISH_PREFIX "__lsan_"
 static const char *const wish_names[WISH_COUNT] = {
 	[WISH_SUPPRESSIONS] = "__lsan_default_suppressions",
 	[WISH_TURNED_OFF] = "__lsan_is_turned_off",
@@ -75,6 +76,16 @@ static bool find_section(const struct executable *file, uint32_t wanted_type, ui
 	return false;
 }
 
+static void note_name(const char *text, size_t size_bytes, uint32_t offset,
+		      uint32_t offsets[WISH_COUNT])
+{
+	for (int wish = 0; wish < WISH_COUNT; wish++) {
+		size_t name_bytes = strlen(wish_names[wish]) + 1;
+		if (size_bytes >= name_bytes && memcmp(text, wish_names[wish], name_bytes) == 0)
+			offsets[wish] = offset;
+	}
+}
+
 /* Where names begin in a table of names; UINT32_MAX: it does not have that name. */
 static void find_names(const struct executable *file, const ElfW(Shdr) * table,
 		       uint32_t offsets[WISH_COUNT])
@@ -83,11 +94,13 @@ static void find_names(const struct executable *file, const ElfW(Shdr) * table,
 	for (uint64_t at = 0; at < end; at += READ_BYTES - NAME_BYTES_MAX) {
 		size_t wanted = end - at < READ_BYTES ? (size_t)(end - at) : READ_BYTES;
 		size_t count = read_at(file, file->buffer, wanted, table->sh_offset + at);
-		for (int wish = 0; wish < WISH_COUNT; wish++) {
-			const char *name = wish_names[wish];
-			const char *found = memmem(file->buffer, count, name, strlen(name) + 1);
-			if (found)
-				offsets[wish] = (uint32_t)(at + (uint64_t)(found - file->buffer));
+		const char *text = file->buffer;
+		const char *end_of_text = text + count;
+		while ((text = memmem(text, (size_t)(end_of_text - text), WISH_PREFIX,
+				      strlen(WISH_PREFIX)))) {
+			note_name(text, (size_t)(end_of_text - text),
+				  (uint32_t)(at + (uint64_t)(text - file->buffer)), offsets);
+			text++;
 		}
 		if (count < wanted)
 			return;

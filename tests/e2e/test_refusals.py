@@ -92,6 +92,17 @@ class Refusals(MemtraceTest):
         built = run("gcc", "-fsanitize=undefined", "-o", self.directory / "ub", source)
         self.assertEqual(self.record(self.directory / "ub").returncode, 0)
 
+    @needs("clang")
+    def test_sanitizers_that_are_linked_into_the_program(self):
+        source = self.directory / "s.c"
+        source.write_text("int main(void) { return 0; }\n")
+        for sanitizer in ("address", "leak", "thread", "memory"):
+            for linked in ("-static-libsan", "-shared-libsan"):
+                target = self.directory / f"{sanitizer}{linked}"
+                built = run("clang", f"-fsanitize={sanitizer}", linked, "-o", target, source)
+                self.assertEqual(built.returncode, 0, built.stderr)
+                self.refused(target, status=126, says="sanitizer")
+
     def test_an_interpreter_that_is_static(self):
         script = self.directory / "script"
         script.write_text(f"#!{program('static_child')}\n")

@@ -46,7 +46,7 @@ struct program {
 	Elf64_Ehdr header;
 	Elf64_Phdr segments[3];
 	char interpreter[64];
-	Elf64_Dyn dynamic[3];
+	Elf64_Dyn dynamic[4];
 	char strings[64];
 };
 
@@ -66,12 +66,13 @@ static struct program make_program(const char *interpreter, const char *strings)
 		.segments = {{.p_type = PT_LOAD, .p_filesz = sizeof(struct program)},
 			     {.p_type = PT_DYNAMIC,
 			      .p_offset = offsetof(struct program, dynamic),
-			      .p_filesz = 3 * sizeof(Elf64_Dyn)},
+			      .p_filesz = 4 * sizeof(Elf64_Dyn)},
 			     {.p_type = interpreter ? PT_INTERP : PT_NULL,
 			      .p_offset = offsetof(struct program, interpreter),
 			      .p_filesz = 64}},
 		.dynamic = {{.d_tag = DT_STRTAB, .d_un.d_ptr = offsetof(struct program, strings)},
-			    {.d_tag = DT_STRSZ, .d_un.d_val = 64}},
+			    {.d_tag = DT_STRSZ, .d_un.d_val = 64},
+			    {.d_tag = DT_NEEDED, .d_un.d_val = 0}},
 	};
 	if (interpreter)
 		(void)strcpy(program.interpreter, interpreter); /* shorter than 64 */
@@ -98,7 +99,10 @@ static void what_a_program_is_linked_with_tells_if_it_can_be_traced(void **state
 	assert_int_equal(classify(&program), EXECUTABLE_OTHER_LIBC);
 	program = make_program(GLIBC, "libasan.so.8");
 	assert_int_equal(classify(&program), EXECUTABLE_SANITIZER);
-	program = make_program(GLIBC, "xx__tsan_init");
+	program = make_program(GLIBC, "libclang_rt.asan-x86_64.so");
+	assert_int_equal(classify(&program), EXECUTABLE_SANITIZER);
+	program = make_program(GLIBC,
+			       "xx__tsan_init"); /* a symbol's, where there is no hash table */
 	assert_int_equal(classify(&program), EXECUTABLE_SANITIZER);
 }
 
