@@ -7,6 +7,7 @@
 #include <zstd.h>
 
 #define COMPRESSION_LEVEL 3
+#define HASTY_LEVEL (-3)
 #define COMPRESS_FROM_BYTES 128u
 
 static enum mt_status fail(struct log_writer *writer, enum mt_status status, const char *what)
@@ -81,7 +82,8 @@ static struct ZSTD_CCtx_s *compressor_of(struct log_writer *writer)
 		writer->compressor = ZSTD_createCCtx();
 		if (writer->compressor)
 			(void)ZSTD_CCtx_setParameter(writer->compressor, ZSTD_c_compressionLevel,
-						     COMPRESSION_LEVEL);
+						     writer->is_hasty ? HASTY_LEVEL
+								      : COMPRESSION_LEVEL);
 	}
 	return writer->compressor;
 }

@@ -27,6 +27,7 @@ struct log_writer {
 	uint32_t index_count;
 	uint64_t indexed_bytes;         /* offset of the last block in it */
 	struct ZSTD_CCtx_s *compressor; /* NULL until a block needs it */
+	bool is_hasty;                  /* packs less, in a third of the time */
 	struct mt_error failure;        /* status MT_OK while all went well */
 };
 

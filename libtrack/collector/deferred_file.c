@@ -11,6 +11,7 @@
 
 #define SORT_BITS 9u /* two rounds for the 17 bits of a time, rounded up */
 #define SORT_BUCKETS (1u << SORT_BITS)
+#define SLOTS_AT_ONCE 8u
 
 /* The collector needs one now and then, also under a low limit. */
 static bool leaves_descriptors(int fd)
@@ -96,17 +97,36 @@ static bool add(struct found *found, uint64_t address, uint64_t slot)
 	return true;
 }
 
-static bool take_page(struct found *found, struct deferred_region *region, uint32_t page,
-		      uint64_t first_address)
+/* Most of the slots have nothing to tell. */
+static bool is_any_taken(const _Atomic uint64_t *slots)
 {
-	uint32_t first = page * DEFERRED_PAGE_SLOTS;
-	for (uint32_t slot = first; slot < first + DEFERRED_PAGE_SLOTS; slot++) {
+	uint64_t any = 0;
+	for (uint32_t i = 0; i < SLOTS_AT_ONCE; i++)
+		any |= atomic_load_explicit(&slots[i], memory_order_relaxed);
+	return any != 0;
+}
+
+static bool take_slots(struct found *found, struct deferred_region *region, uint32_t first,
+		       uint64_t first_address)
+{
+	for (uint32_t slot = first; slot < first + SLOTS_AT_ONCE; slot++) {
 		if (atomic_load_explicit(&region->slots[slot], memory_order_relaxed) == 0)
 			continue;
 		uint64_t value = atomic_exchange(&region->slots[slot], 0);
 		if (value && !add(found, deferred_slot_address(first_address, slot, value), value))
 			return false;
 	}
+	return true;
+}
+
+static bool take_page(struct found *found, struct deferred_region *region, uint32_t page,
+		      uint64_t first_address)
+{
+	uint32_t first = page * DEFERRED_PAGE_SLOTS;
+	for (uint32_t slot = first; slot < first + DEFERRED_PAGE_SLOTS; slot += SLOTS_AT_ONCE)
+		if (is_any_taken(&region->slots[slot]) &&
+		    !take_slots(found, region, slot, first_address))
+			return false;
 	return true;
 }
 
