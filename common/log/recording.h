@@ -163,6 +163,20 @@ enum mt_status recording_decode(struct recording *recording, bool takes_all,
 /* Writes what is new. returns MT_ERR_IO, MT_ERR_NO_MEMORY */
 enum mt_status recording_commit(struct recording *recording, struct mt_error *error) MT_MUST_CHECK;
 
+/* What a deferred block says of its allocation. */
+struct deferred_allocation {
+	uint64_t address;
+	uint64_t size_bytes;
+	uint64_t time_us;
+	uint32_t stack; /* node of the image's trie: the log's */
+	uint32_t thread;
+	unsigned kind; /* enum allocation_kind; ALLOCATION_KIND_COUNT and above: no tracker's */
+};
+
+/* returns  false: no memory */
+bool recording_read_deferred(struct recorded_image *image, const struct deferred_block *block,
+			     struct deferred_allocation *ret_allocation);
+
 /*
  * Takes down allocations of an image that were deferred, in blocks of the log of their own, with
  * their own times: those may be long past.

@@ -20,26 +20,39 @@ static bool note_changes(struct recorded_image *image, uint64_t time_us, uint32_
 	       event_changes_add(&batch->threads, first, thread);
 }
 
-/* What no tracker writes is left out. returns false: no memory */
-static bool add(struct recorded_image *image, const struct deferred_block *block)
+bool recording_read_deferred(struct recorded_image *image, const struct deferred_block *block,
+			     struct deferred_allocation *ret_allocation)
 {
-	struct event_batch *batch = &image->batch;
 	uint32_t number = deferred_slot_stack(block->slot);
-	unsigned kind = deferred_slot_kind(block->slot);
 	struct numbered_stack stack = {.node = STACK_ROOT};
 	if (number < image->numbered_count)
 		stack = image->numbered[number];
-	if (kind >= ALLOCATION_KIND_COUNT)
+	*ret_allocation = (struct deferred_allocation){
+		.address = block->address,
+		.size_bytes = deferred_slot_size(block->slot),
+		.time_us = deferred_slot_time_us(block->slot),
+		.stack = recording_stack(image, stack.node),
+		.thread = stack.thread,
+		.kind = deferred_slot_kind(block->slot),
+	};
+	return ret_allocation->stack != STACK_NONE;
+}
+
+/* returns  false: no memory */
+static bool add(struct recorded_image *image, const struct deferred_block *block)
+{
+	struct event_batch *batch = &image->batch;
+	struct deferred_allocation allocation;
+	if (!recording_read_deferred(image, block, &allocation))
+		return false;
+	if (allocation.kind >= ALLOCATION_KIND_COUNT)
 		return true;
-	uint32_t node = recording_stack(image, stack.node);
-	if (node == STACK_NONE)
+	if (!note_changes(image, allocation.time_us, allocation.thread))
 		return false;
-	if (!note_changes(image, deferred_slot_time_us(block->slot), stack.thread))
-		return false;
-	batch->codes[batch->event_count] = EVENT_CODE(EVENT_ALLOCATE, kind);
-	batch->addresses[batch->event_count++] = block->address;
-	batch->sizes[batch->block_count] = deferred_slot_size(block->slot);
-	batch->stacks[batch->block_count++] = node;
+	batch->codes[batch->event_count] = EVENT_CODE(EVENT_ALLOCATE, allocation.kind);
+	batch->addresses[batch->event_count++] = allocation.address;
+	batch->sizes[batch->block_count] = allocation.size_bytes;
+	batch->stacks[batch->block_count++] = allocation.stack;
 	return true;
 }
 

@@ -169,21 +169,33 @@ static bool sort(struct found *found)
 	return true;
 }
 
-enum mt_status deferred_file_collect(struct deferred_file *deferred, struct recording *recording,
-				     struct recorded_image *image, struct mt_error *error)
+bool deferred_file_take(struct deferred_file *deferred, const struct recorded_image *image,
+			struct deferred_block **ret_blocks, size_t *ret_count)
 {
 	struct found found = {0};
 	bool is_good = true;
-	if (!deferred->header)
-		return MT_OK;
-	for (uint32_t i = 0; i < DEFERRED_REGIONS && is_good; i++)
+	for (uint32_t i = 0; deferred->header && i < DEFERRED_REGIONS && is_good; i++)
 		if (atomic_load(&deferred->header->owners[i].image_serial) == image->serial)
 			is_good = take_region(&found, deferred, i);
-	enum mt_status status =
-		is_good && sort(&found)
-			? recording_add_deferred(recording, image, found.items, found.count, error)
-			: mt_error_set(error, MT_ERR_NO_MEMORY, "no memory to record with");
-	free(found.items);
+	is_good = is_good && sort(&found);
+	if (!is_good) {
+		free(found.items);
+		found = (struct found){0};
+	}
+	*ret_blocks = found.items;
+	*ret_count = found.count;
+	return is_good;
+}
+
+enum mt_status deferred_file_collect(struct deferred_file *deferred, struct recording *recording,
+				     struct recorded_image *image, struct mt_error *error)
+{
+	struct deferred_block *blocks;
+	size_t count;
+	if (!deferred_file_take(deferred, image, &blocks, &count))
+		return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory to record with");
+	enum mt_status status = recording_add_deferred(recording, image, blocks, count, error);
+	free(blocks);
 	return status;
 }
 

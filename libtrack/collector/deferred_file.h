@@ -29,9 +29,16 @@ void deferred_file_create(struct deferred_file *deferred, struct segment_header 
 void deferred_file_release(struct deferred_file *deferred);
 
 /*
- * Takes what an image has deferred into the recording. The image's threads are parked, or gone;
- * what it has published is decoded.
+ * Takes what an image has deferred out of the file. The image's threads are parked, or gone.
  *
+ * ret_blocks  set to [*ret_count] by ascending time, for free(); NULL: nothing
+ * returns     false: no memory
+ */
+bool deferred_file_take(struct deferred_file *deferred, const struct recorded_image *image,
+			struct deferred_block **ret_blocks, size_t *ret_count) MT_MUST_CHECK;
+
+/*
+ * Takes it into the recording; what the image has published is decoded.
  * returns  MT_ERR_IO, MT_ERR_NO_MEMORY: the log can't be written
  */
 enum mt_status deferred_file_collect(struct deferred_file *deferred, struct recording *recording,

@@ -8,23 +8,13 @@
 #include <string.h>
 
 #include "common/sys.h"
-#include "libtrack/collector/address_order.h"
 #include "libtrack/collector/leak_graph.h"
 #include "libtrack/collector/leak_memory.h"
 #include "libtrack/collector/leak_roots.h"
+#include "libtrack/collector/live_blocks.h"
 
 #define READERS_MAX 8u
 #define HOLDERS_SHOWN (LEAK_STEPS_MAX / 2) /* blocks of a path that are named, from either end */
-
-/* What is to be said of a block. */
-struct live_block {
-	uint64_t size_bytes;
-	uint64_t time_us;
-	uint32_t stack;
-	uint32_t thread;
-	uint8_t kind; /* enum allocation_kind */
-	bool is_ignored;
-};
 
 struct leak_scan {
 	pthread_t thread;
@@ -34,141 +24,15 @@ struct leak_scan {
 	_Atomic uint32_t *doorbell;
 	uint64_t *words;
 	struct leak_graph graph;
-	struct live_block *blocks; /* [block_count], by leak_node.slot */
-	uint32_t block_count;
-	uint32_t *chunks; /* [chunk_count] blocks that pools have taken apart */
-	uint32_t chunk_count;
+	struct live_blocks blocks; /* their numbers are those of leak_node.slot */
 	struct leak_marks marks;
 };
-
-static bool is_scanned(const struct event_class *class)
-{
-	/* What the program maps itself is no block that could be lost, but memory like its data. */
-	return class->kind != ALLOCATION_MMAP && class->kind != ALLOCATION_BRK;
-}
-
-/* Slots of blocks that the program wants to be ignored. returns NULL: no memory */
-static uint8_t *list_ignored(const struct recorded_image *image)
-{
-	const struct event_encoder *encoder = &image->encoder;
-	uint8_t *is_ignored = calloc((size_t)encoder->state.slot_count + 1, 1);
-	for (size_t i = 0; is_ignored && i < image->ignored_count; i++) {
-		uint32_t slot = block_map_find(&encoder->map, image->ignored[i].address);
-		/* Else another block has come to its address since. */
-		if (slot < encoder->birth_capacity && slot < encoder->state.slot_count &&
-		    encoder->births[slot].event < image->ignored[i].event)
-			is_ignored[slot] = 1;
-	}
-	return is_ignored;
-}
-
-static struct live_block describe_block(const struct recorded_image *image,
-					const struct event_class *class, uint32_t slot)
-{
-	struct block_birth birth = {0};
-	if (slot < image->encoder.birth_capacity)
-		birth = image->encoder.births[slot];
-	return (struct live_block){
-		.size_bytes = class->size_bytes,
-		.time_us = birth.time_us,
-		.stack = class->stack,
-		.thread = birth.thread,
-		.kind = class->kind,
-	};
-}
-
-/* Takes down the live blocks of an image. returns their addresses; NULL: no memory */
-static struct addressed *list_blocks(const struct recorded_image *image, struct leak_scan *scan)
-{
-	const struct event_state *state = &image->encoder.state;
-	size_t capacity = (size_t)state->live_count + 1;
-	struct addressed *places = malloc(capacity * sizeof(*places));
-	uint8_t *is_ignored = list_ignored(image);
-	scan->blocks = malloc(capacity * sizeof(*scan->blocks));
-	bool is_good = places && is_ignored && scan->blocks;
-	for (uint32_t c = 0; is_good && c < state->class_count; c++) {
-		const struct event_class *class = &state->classes[c];
-		for (uint32_t local = 0; is_scanned(class) && local < class->used; local++) {
-			uint32_t slot = class->locals[local];
-			if (slot & LOCAL_FREE)
-				continue;
-			uint32_t index = scan->block_count++;
-			scan->blocks[index] = describe_block(image, class, slot);
-			scan->blocks[index].is_ignored = is_ignored[slot];
-			/* Those of pools have a mark in their top bits. */
-			uint64_t address = block_map_address(&image->encoder.map, slot) &
-					   ((1ull << LIMIT_ADDRESS_BITS) - 1);
-			places[index] = (struct addressed){address, index};
-		}
-	}
-	free(is_ignored);
-	if (is_good)
-		return places;
-	free(places);
-	return NULL;
-}
-
-static struct leak_node node_of(const struct leak_scan *scan, const struct addressed *place)
-{
-	const struct live_block *block = &scan->blocks[place->item];
-	return (struct leak_node){
-		.address = place->address,
-		.size_bytes = block->size_bytes,
-		.slot = place->item,
-		.is_ignored = block->is_ignored,
-		.is_of_pool = block->kind == ALLOCATION_POOL,
-	};
-}
-
-/* What a pool has made of a chunk at the chunk's address comes behind the chunk. */
-static void put_chunks_first(const struct leak_scan *scan, struct addressed *places)
-{
-	for (uint32_t i = 1; i < scan->block_count; i++) {
-		struct addressed place = places[i];
-		uint32_t at = i;
-		while (at > 0 && places[at - 1].address == place.address &&
-		       scan->blocks[places[at - 1].item].size_bytes <
-			       scan->blocks[place.item].size_bytes) {
-			places[at] = places[at - 1];
-			at--;
-		}
-		places[at] = place;
-	}
-}
-
-/*
- * Makes nodes of the blocks, by ascending address. Chunks that pools have made blocks of are what
- * the pool makes of them: they are left out, and count as reachable.
- *
- * returns  [*ret_count]; NULL: no memory
- */
-static struct leak_node *make_nodes(struct leak_scan *scan, struct addressed *places,
-				    uint32_t *ret_count)
-{
-	uint32_t count = 0;
-	struct leak_node *nodes = malloc(((size_t)scan->block_count + 1) * sizeof(*nodes));
-	scan->chunks = malloc(((size_t)scan->block_count + 1) * sizeof(*scan->chunks));
-	if (!nodes || !scan->chunks || !address_order_sort(places, scan->block_count)) {
-		free(nodes);
-		return NULL;
-	}
-	put_chunks_first(scan, places);
-	for (uint32_t i = 0; i < scan->block_count; i++) {
-		uint64_t end = places[i].address + scan->blocks[places[i].item].size_bytes;
-		if (i + 1 < scan->block_count && places[i + 1].address < end)
-			scan->chunks[scan->chunk_count++] = places[i].item;
-		else
-			nodes[count++] = node_of(scan, &places[i]);
-	}
-	*ret_count = count;
-	return nodes;
-}
 
 static struct leak_step step_of(const struct leak_scan *scan, uint32_t node)
 {
 	const struct leak_node *item = &scan->graph.nodes[node];
 	return (struct leak_step){.bytes = item->size_bytes,
-				  .stack = scan->blocks[item->slot].stack};
+				  .stack = scan->blocks.items[item->slot].stack};
 }
 
 /*
@@ -295,7 +159,7 @@ static bool add_block(struct leak_scan *scan, const struct leak_roots *roots, st
 		      uint32_t index)
 {
 	const struct leak_node *node = &scan->graph.nodes[index];
-	struct leak_mark mark = mark_of(&scan->blocks[node->slot], node->kind);
+	struct leak_mark mark = mark_of(&scan->blocks.items[node->slot], node->kind);
 	mark.indirect_bytes = node->kind == LEAK_DEFINITE ? node->indirect_bytes : 0;
 	return add_to_group(scan, groups, &mark, roots, index);
 }
@@ -303,21 +167,21 @@ static bool add_block(struct leak_scan *scan, const struct leak_roots *roots, st
 static bool add_chunk(struct leak_scan *scan, const struct leak_roots *roots, struct groups *groups,
 		      uint32_t chunk)
 {
-	struct leak_mark mark = mark_of(&scan->blocks[chunk], LEAK_REACHABLE);
+	struct leak_mark mark = mark_of(&scan->blocks.items[chunk], LEAK_REACHABLE);
 	return add_to_group(scan, groups, &mark, roots, UINT32_MAX);
 }
 
 static bool make_marks(struct leak_scan *scan, const struct leak_roots *roots)
 {
 	struct groups groups = {.mask = 1023};
-	while (groups.mask < scan->block_count * 2)
+	while (groups.mask < scan->blocks.count * 2)
 		groups.mask = groups.mask * 2 + 1;
 	groups.slots = calloc((size_t)groups.mask + 1, sizeof(*groups.slots));
 	bool is_good = groups.slots != NULL;
 	for (uint32_t i = 0; i < scan->graph.count && is_good; i++)
 		is_good = add_block(scan, roots, &groups, i);
-	for (uint32_t i = 0; i < scan->chunk_count && is_good; i++)
-		is_good = add_chunk(scan, roots, &groups, scan->chunks[i]);
+	for (uint32_t i = 0; i < scan->blocks.chunk_count && is_good; i++)
+		is_good = add_chunk(scan, roots, &groups, scan->blocks.chunks[i]);
 	free(groups.slots);
 	return is_good;
 }
@@ -556,12 +420,12 @@ static void *work(void *context)
 static void scan_free(struct leak_scan *scan)
 {
 	leak_graph_release(&scan->graph);
-	free(scan->blocks);
-	free(scan->chunks);
+	live_blocks_release(&scan->blocks);
 	free(scan);
 }
 
-struct leak_scan *leak_scan_start(const struct recorded_image *image, struct image_slot *slot,
+struct leak_scan *leak_scan_start(struct recorded_image *image, const struct deferred_block *blocks,
+				  size_t block_count, struct image_slot *slot,
 				  _Atomic uint32_t *doorbell, uint64_t *words)
 {
 	struct leak_scan *scan = calloc(1, sizeof(*scan));
@@ -570,10 +434,9 @@ struct leak_scan *leak_scan_start(const struct recorded_image *image, struct ima
 	scan->slot = slot;
 	scan->doorbell = doorbell;
 	scan->words = words;
-	uint32_t count = 0;
-	struct addressed *places = list_blocks(image, scan);
-	struct leak_node *nodes = places ? make_nodes(scan, places, &count) : NULL;
-	free(places);
+	uint32_t count;
+	struct leak_node *nodes = live_blocks_list(&scan->blocks, image, blocks, block_count,
+						   &count);
 	if (!nodes) {
 		scan_free(scan);
 		return NULL;

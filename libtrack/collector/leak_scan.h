@@ -16,14 +16,17 @@
 struct leak_scan;
 
 /*
- * Begins a scan. All events of the image must be encoded: its live blocks are taken down.
+ * Begins a scan. All events of the image must be encoded, but for the allocations of `blocks`: its
+ * live blocks are taken down.
  *
+ * blocks    [block_count] what was deferred, not in the recording yet
  * slot      of the image, whose turn is LEAK_SCAN_TURN_ASKED
  * doorbell  rung when the scan is over
  * words     of the ring that the process named, which must be empty
  * returns   NULL: no memory
  */
-struct leak_scan *leak_scan_start(const struct recorded_image *image, struct image_slot *slot,
+struct leak_scan *leak_scan_start(struct recorded_image *image, const struct deferred_block *blocks,
+				  size_t block_count, struct image_slot *slot,
 				  _Atomic uint32_t *doorbell, uint64_t *words);
 
 /* The process is gone: the scan is to end soon. */

@@ -84,14 +84,21 @@ static uint64_t *carrier(const struct leak_scans *scans, uint32_t slot)
 static enum mt_status start(struct leak_scans *scans, struct running_scan *running,
 			    struct recorded_image *image, struct mt_error *error)
 {
+	struct deferred_block *blocks;
+	size_t count;
 	/* Releases are matched with their allocations when events are encoded. */
 	enum mt_status status = recording_commit(scans->recording, error);
-	if (status == MT_OK)
-		status = deferred_file_collect(scans->deferred, scans->recording, image, error);
+	if (status != MT_OK)
+		return status;
+	if (!deferred_file_take(scans->deferred, image, &blocks, &count))
+		return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory to record with");
 	uint64_t *words = carrier(scans, running->slot);
-	if (status == MT_OK && words)
-		running->scan = leak_scan_start(image, slot_of(scans, running->slot),
+	if (words)
+		running->scan = leak_scan_start(image, blocks, count, slot_of(scans, running->slot),
 						&scans->segment->header->doorbell, words);
+	/* The log gets them while they are scanned. */
+	status = recording_add_deferred(scans->recording, image, blocks, count, error);
+	free(blocks);
 	return status;
 }
 

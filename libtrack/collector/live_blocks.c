@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "libtrack/collector/live_blocks.h"
+
+#include <stdlib.h>
+
+#include "common/log/recording_state.h"
+#include "libtrack/collector/address_order.h"
+
+static bool is_scanned(unsigned kind)
+{
+	/* What the program maps itself is no block that could be lost, but memory like its data. */
+	return kind != ALLOCATION_MMAP && kind != ALLOCATION_BRK;
+}
+
+/* Slots of blocks that the program wants to be ignored. returns NULL: no memory */
+static uint8_t *list_ignored(const struct recorded_image *image)
+{
+	const struct event_encoder *encoder = &image->encoder;
+	uint8_t *is_ignored = calloc((size_t)encoder->state.slot_count + 1, 1);
+	for (size_t i = 0; is_ignored && i < image->ignored_count; i++) {
+		uint32_t slot = block_map_find(&encoder->map, image->ignored[i].address);
+		/* Else another block has come to its address since. */
+		if (slot < encoder->birth_capacity && slot < encoder->state.slot_count &&
+		    encoder->births[slot].event < image->ignored[i].event)
+			is_ignored[slot] = 1;
+	}
+	return is_ignored;
+}
+
+static struct live_block describe_block(const struct recorded_image *image,
+					const struct event_class *class, uint32_t slot)
+{
+	struct block_birth birth = {0};
+	if (slot < image->encoder.birth_capacity)
+		birth = image->encoder.births[slot];
+	return (struct live_block){
+		.size_bytes = class->size_bytes,
+		.time_us = birth.time_us,
+		.stack = class->stack,
+		.thread = birth.thread,
+		.kind = class->kind,
+	};
+}
+
+/* Takes down the live blocks that the recording has. */
+static void list_recorded(const struct recorded_image *image, const uint8_t *is_ignored,
+			  struct live_blocks *blocks, struct addressed *places)
+{
+	const struct event_state *state = &image->encoder.state;
+	for (uint32_t c = 0; c < state->class_count; c++) {
+		const struct event_class *class = &state->classes[c];
+		for (uint32_t local = 0; is_scanned(class->kind) && local < class->used; local++) {
+			uint32_t slot = class->locals[local];
+			if (slot & LOCAL_FREE)
+				continue;
+			uint32_t index = blocks->count++;
+			blocks->items[index] = describe_block(image, class, slot);
+			blocks->items[index].is_ignored = is_ignored[slot];
+			/* Those of pools have a mark in their top bits. */
+			uint64_t address = block_map_address(&image->encoder.map, slot) &
+					   ((1ull << LIMIT_ADDRESS_BITS) - 1);
+			places[index] = (struct addressed){address, index};
+		}
+	}
+}
+
+/* returns  false: no memory */
+static bool list_deferred(struct recorded_image *image, const struct deferred_block *deferred,
+			  size_t count, struct live_blocks *blocks, struct addressed *places)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct deferred_allocation allocation;
+		if (!recording_read_deferred(image, &deferred[i], &allocation))
+			return false;
+		if (allocation.kind >= ALLOCATION_KIND_COUNT || !is_scanned(allocation.kind))
+			continue;
+		uint32_t index = blocks->count++;
+		blocks->items[index] = (struct live_block){
+			.size_bytes = allocation.size_bytes,
+			.time_us = allocation.time_us,
+			.stack = allocation.stack,
+			.thread = allocation.thread,
+			.kind = (uint8_t)allocation.kind,
+		};
+		places[index] = (struct addressed){allocation.address, index};
+	}
+	return true;
+}
+
+/* returns  the addresses of all blocks, in the order of their numbers; NULL: no memory */
+static struct addressed *list_all(struct live_blocks *blocks, struct recorded_image *image,
+				  const struct deferred_block *deferred, size_t deferred_count)
+{
+	size_t capacity = (size_t)image->encoder.state.live_count + deferred_count + 1;
+	struct addressed *places = malloc(capacity * sizeof(*places));
+	uint8_t *is_ignored = list_ignored(image);
+	blocks->items = malloc(capacity * sizeof(*blocks->items));
+	bool is_good = places && is_ignored && blocks->items && capacity < UINT32_MAX;
+	if (is_good) {
+		list_recorded(image, is_ignored, blocks, places);
+		is_good = list_deferred(image, deferred, deferred_count, blocks, places);
+	}
+	free(is_ignored);
+	if (is_good)
+		return places;
+	free(places);
+	return NULL;
+}
+
+static bool is_of_pool(const struct live_blocks *blocks, const struct addressed *place)
+{
+	return blocks->items[place->item].kind == ALLOCATION_POOL;
+}
+
+/* Of two blocks of malloc at one address the earlier is gone, though nobody has seen its end. */
+static uint32_t drop_replaced(const struct live_blocks *blocks, struct addressed *places,
+			      uint32_t count)
+{
+	uint32_t kept = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		bool is_replacement = kept > 0 && places[kept - 1].address == places[i].address &&
+				      !is_of_pool(blocks, &places[kept - 1]) &&
+				      !is_of_pool(blocks, &places[i]);
+		kept -= is_replacement;
+		places[kept++] = places[i];
+	}
+	return kept;
+}
+
+static struct leak_node node_of(const struct live_blocks *blocks, const struct addressed *place)
+{
+	const struct live_block *block = &blocks->items[place->item];
+	return (struct leak_node){
+		.address = place->address,
+		.size_bytes = block->size_bytes,
+		.slot = place->item,
+		.is_ignored = block->is_ignored,
+		.is_of_pool = is_of_pool(blocks, place),
+	};
+}
+
+/* What a pool has made of a chunk at the chunk's address comes behind the chunk. */
+static void put_chunks_first(const struct live_blocks *blocks, struct addressed *places,
+			     uint32_t count)
+{
+	for (uint32_t i = 1; i < count; i++) {
+		struct addressed place = places[i];
+		uint32_t at = i;
+		while (at > 0 && places[at - 1].address == place.address &&
+		       blocks->items[places[at - 1].item].size_bytes <
+			       blocks->items[place.item].size_bytes) {
+			places[at] = places[at - 1];
+			at--;
+		}
+		places[at] = place;
+	}
+}
+
+/* returns  [*ret_count]; NULL: no memory */
+static struct leak_node *make_nodes(struct live_blocks *blocks, struct addressed *places,
+				    uint32_t *ret_count)
+{
+	uint32_t count = 0;
+	struct leak_node *nodes = malloc(((size_t)blocks->count + 1) * sizeof(*nodes));
+	blocks->chunks = malloc(((size_t)blocks->count + 1) * sizeof(*blocks->chunks));
+	if (!nodes || !blocks->chunks || !address_order_sort(places, blocks->count)) {
+		free(nodes);
+		return NULL;
+	}
+	uint32_t place_count = drop_replaced(blocks, places, blocks->count);
+	put_chunks_first(blocks, places, place_count);
+	for (uint32_t i = 0; i < place_count; i++) {
+		uint64_t end = places[i].address + blocks->items[places[i].item].size_bytes;
+		if (i + 1 < place_count && places[i + 1].address < end)
+			blocks->chunks[blocks->chunk_count++] = places[i].item;
+		else
+			nodes[count++] = node_of(blocks, &places[i]);
+	}
+	*ret_count = count;
+	return nodes;
+}
+
+struct leak_node *live_blocks_list(struct live_blocks *ret_blocks, struct recorded_image *image,
+				   const struct deferred_block *deferred, size_t deferred_count,
+				   uint32_t *ret_node_count)
+{
+	*ret_blocks = (struct live_blocks){0};
+	struct addressed *places = list_all(ret_blocks, image, deferred, deferred_count);
+	struct leak_node *nodes = places ? make_nodes(ret_blocks, places, ret_node_count) : NULL;
+	free(places);
+	if (!nodes)
+		live_blocks_release(ret_blocks);
+	return nodes;
+}
+
+void live_blocks_release(struct live_blocks *blocks)
+{
+	free(blocks->items);
+	free(blocks->chunks);
+	*blocks = (struct live_blocks){0};
+}
