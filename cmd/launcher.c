@@ -197,6 +197,7 @@ static bool fork_collector(struct launcher *launcher, const char *log_path, fini
 			.leak_check = options->leak_check,
 			.scrub = options->leak_check && !options->no_scrub,
 			.only_unfreed = options->only_unfreed,
+			.is_hasty = options->finishes_log,
 			.sampling = options->sampling,
 			.arguments = (const char *const *)options->arguments,
 			.argument_count = count_arguments(options->arguments),

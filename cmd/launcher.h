@@ -25,7 +25,9 @@ struct launch_options {
 	bool only_unfreed;
 	struct sampling_options sampling;
 	bool no_symbols;
-	bool finishes_log; /* the collector need not, if the launcher can find all names itself */
+	/* Few will read the log: the collector need not finish it if the launcher can find all
+	 * names itself, nor make it small. */
+	bool finishes_log;
 	uint32_t only_leak_symbols; /* names for a report on leaks of these kinds; 0: all names */
 	unsigned tree_wait_s; /* how long to wait for processes that the program leaves behind */
 	struct memory_limit *limit; /* filled in before the program starts; NULL: not wanted */

@@ -315,8 +315,7 @@ static enum mt_status set_up(struct collector *collector, struct mt_error *error
 		.recording = collector->recording,
 		.processes = &collector->processes,
 	};
-	/* Nobody keeps such a log for long. */
-	collector->writer.is_hasty = collector->options->only_unfreed;
+	collector->writer.is_hasty = collector->options->is_hasty;
 	if (collector->deferred.header)
 		recording_log_used_stacks(collector->recording);
 	if (collector->options->leak_check)

@@ -33,6 +33,7 @@ struct collector_options {
 	bool leak_check;   /* scan every process for leaks when it ends; with exact sampling only */
 	bool scrub;        /* with leak_check: zero blocks before they are freed */
 	bool only_unfreed; /* with leak_check: of what is freed again the log need not know */
+	bool is_hasty;     /* the log may be larger than need be: nobody keeps it */
 	struct sampling_options sampling;
 	const char *const *arguments; /* [argument_count] of the program, for the log */
 	size_t argument_count;
