@@ -305,7 +305,7 @@ static enum mt_status read_all(struct loaded_log *log, struct log_reader *reader
 		status = replay_blocks_flush(&log->blocks, error);
 	if (status == MT_OK && may_recover && log->damage.status == MT_OK)
 		status = recovery_read(log, &is_recovered, error);
-	if (status == MT_OK && may_recover && !is_recovered)
+	if (status == MT_OK && may_recover && !is_recovered && log->commit_end < log->size_bytes)
 		status = read_blocks(log, reader, UINT64_MAX, error);
 	if (status == MT_OK)
 		status = replay_blocks_flush(&log->blocks, error);
