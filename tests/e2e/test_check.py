@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import unittest
@@ -68,6 +69,22 @@ class ExitStatuses(CheckTest):
         summary = json.loads(run(MEMTRACE, "summary", "--json", log, check=True).stdout)
         self.assertEqual({site["function"] for site in summary["top"]},
                          {"main", "lose_definite"})
+
+    def test_a_program_whose_file_is_gone_has_its_names(self):
+        """Only the collector has its file then."""
+        copy = self.directory / "gone"
+        for options in ((), ("--fail-on=none",)):
+            with self.subTest(options):
+                shutil.copy(VERDICTS, copy)
+                done = self.check(command=("sh", "-c", f"{copy} definite:100; rm {copy}"), options=options)
+                self.assertIn(b"definitely lost: 100 B in 1 block", done.stderr)
+                self.assertIn(b"lose_definite", done.stderr)
+
+    def test_a_program_whose_file_was_replaced_has_its_names(self):
+        copy = self.directory / "replaced"
+        shutil.copy(VERDICTS, copy)
+        done = self.check(command=("sh", "-c", f"{copy} definite:100; rm {copy}; cp /bin/true {copy}"))
+        self.assertIn(b"lose_definite", done.stderr)
 
     def test_a_process_without_a_free_descriptor_has_no_verdict_and_the_report_says_why(self):
         done = self.check(command=(program("leak_cases"), "takes-all-descriptors"))
