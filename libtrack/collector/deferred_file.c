@@ -157,27 +157,45 @@ static void sort_by(const struct deferred_block *from, struct deferred_block *to
 		to[starts[(from[i].slot >> shift) % SORT_BUCKETS]++] = from[i];
 }
 
-/* By time; of one time by address. returns false: no memory */
-static bool sort(struct found *found)
+bool deferred_blocks_sort(struct deferred_block *blocks, size_t count)
 {
-	struct deferred_block *other = malloc((found->count + 1) * sizeof(*other));
+	struct deferred_block *other = malloc((count + 1) * sizeof(*other));
 	if (!other)
 		return false;
-	sort_by(found->items, other, found->count, DEFERRED_TIME_SHIFT);
-	sort_by(other, found->items, found->count, DEFERRED_TIME_SHIFT + SORT_BITS);
+	sort_by(blocks, other, count, DEFERRED_TIME_SHIFT);
+	sort_by(other, blocks, count, DEFERRED_TIME_SHIFT + SORT_BITS);
 	free(other);
 	return true;
+}
+
+/* The image's regions, by ascending address. returns how many */
+static uint32_t list_regions(const struct deferred_file *deferred, uint64_t image_serial,
+			     uint32_t regions[DEFERRED_REGIONS])
+{
+	uint32_t count = 0;
+	for (uint32_t i = 0; deferred->header && i < DEFERRED_REGIONS; i++) {
+		const struct deferred_owner *owners = deferred->header->owners;
+		if (atomic_load(&owners[i].image_serial) != image_serial)
+			continue;
+		uint64_t address = atomic_load(&owners[i].first_address);
+		uint32_t at = count++;
+		for (; at > 0 && atomic_load(&owners[regions[at - 1]].first_address) > address;
+		     at--)
+			regions[at] = regions[at - 1];
+		regions[at] = i;
+	}
+	return count;
 }
 
 bool deferred_file_take(struct deferred_file *deferred, const struct recorded_image *image,
 			struct deferred_block **ret_blocks, size_t *ret_count)
 {
 	struct found found = {0};
+	uint32_t regions[DEFERRED_REGIONS];
+	uint32_t count = list_regions(deferred, image->serial, regions);
 	bool is_good = true;
-	for (uint32_t i = 0; deferred->header && i < DEFERRED_REGIONS && is_good; i++)
-		if (atomic_load(&deferred->header->owners[i].image_serial) == image->serial)
-			is_good = take_region(&found, deferred, i);
-	is_good = is_good && sort(&found);
+	for (uint32_t i = 0; i < count && is_good; i++)
+		is_good = take_region(&found, deferred, regions[i]);
 	if (!is_good) {
 		free(found.items);
 		found = (struct found){0};
@@ -194,7 +212,10 @@ enum mt_status deferred_file_collect(struct deferred_file *deferred, struct reco
 	size_t count;
 	if (!deferred_file_take(deferred, image, &blocks, &count))
 		return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory to record with");
-	enum mt_status status = recording_add_deferred(recording, image, blocks, count, error);
+	enum mt_status status =
+		deferred_blocks_sort(blocks, count)
+			? recording_add_deferred(recording, image, blocks, count, error)
+			: mt_error_set(error, MT_ERR_NO_MEMORY, "no memory to record with");
 	free(blocks);
 	return status;
 }

@@ -31,11 +31,14 @@ void deferred_file_release(struct deferred_file *deferred);
 /*
  * Takes what an image has deferred out of the file. The image's threads are parked, or gone.
  *
- * ret_blocks  set to [*ret_count] by ascending time, for free(); NULL: nothing
+ * ret_blocks  set to [*ret_count] by ascending address, for free(); NULL: nothing
  * returns     false: no memory
  */
 bool deferred_file_take(struct deferred_file *deferred, const struct recorded_image *image,
 			struct deferred_block **ret_blocks, size_t *ret_count) MT_MUST_CHECK;
+
+/* Sorts them by time; those of one time stay in their order. returns false: no memory */
+bool deferred_blocks_sort(struct deferred_block *blocks, size_t count) MT_MUST_CHECK;
 
 /*
  * Takes it into the recording; what the image has published is decoded.

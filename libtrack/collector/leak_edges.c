@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libtrack/collector/large_array.h"
+
 #define READ_RANGES 1024u /* that are asked for at a time */
 #define GAP_BYTES 256u    /* between nodes that are read together */
 #define SLICES_MAX 16u
@@ -206,7 +208,7 @@ bool leak_edges_read(struct leak_edges *ret_edges, const struct leak_index *inde
 	size_t most = memory_count < SLICES_MAX ? memory_count : SLICES_MAX;
 	struct slice *slices = calloc(most, sizeof(*slices));
 	*ret_edges = (struct leak_edges){
-		.starts = malloc(((size_t)index->count + 1) * sizeof(*ret_edges->starts))};
+		.starts = large_array((size_t)index->count + 1, sizeof(*ret_edges->starts))};
 	bool is_good = slices && ret_edges->starts;
 	size_t count = is_good ? cut(index, slices, most) : 0;
 	for (size_t i = count; i-- > 0;) {

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libtrack/collector/large_array.h"
+
 #define OFFERS_PER_NODE 64u
 #define OFFERS_AT_A_TIME 512u
 #define FLOOD_AHEAD 16u /* nodes whose edges are fetched ahead */
@@ -31,8 +33,8 @@ static uint64_t end_of(const struct leak_node *node)
 /* returns  false: no memory */
 static bool build_index(struct leak_graph *graph)
 {
-	struct leak_extent *extents = malloc(((size_t)graph->count + 1) * sizeof(*extents));
-	graph->queue = malloc(((size_t)graph->count + 1) * sizeof(*graph->queue));
+	struct leak_extent *extents = large_array((size_t)graph->count + 1, sizeof(*extents));
+	graph->queue = large_array((size_t)graph->count + 1, sizeof(*graph->queue));
 	graph->reached = calloc((size_t)graph->count / 64 + 1, sizeof(*graph->reached));
 	if (!extents || !graph->queue || !graph->reached) {
 		free(extents);

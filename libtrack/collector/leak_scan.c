@@ -79,6 +79,7 @@ static void describe_holder(const struct leak_scan *scan, const struct leak_root
 struct groups {
 	uint32_t *slots; /* [mask + 1] number + 1; 0: free */
 	uint32_t mask;
+	uint32_t latest; /* number + 1 of the group found last */
 };
 
 static bool is_same_group(const struct leak_mark *a, const struct leak_mark *b)
@@ -95,13 +96,18 @@ static uint32_t group_hash(const struct leak_mark *mark)
 }
 
 /* The group's mark; NULL: there is none yet, and *ret_slot is its place. */
-static struct leak_mark *find_group(const struct leak_marks *marks, const struct groups *groups,
+static struct leak_mark *find_group(const struct leak_marks *marks, struct groups *groups,
 				    const struct leak_mark *mark, uint32_t *ret_slot)
 {
+	/* Blocks that were made together lie together. */
+	if (groups->latest && is_same_group(&marks->items[groups->latest - 1], mark))
+		return &marks->items[groups->latest - 1];
 	uint32_t slot = group_hash(mark) & groups->mask;
 	for (; groups->slots[slot]; slot = (slot + 1) & groups->mask)
-		if (is_same_group(&marks->items[groups->slots[slot] - 1], mark))
-			return &marks->items[groups->slots[slot] - 1];
+		if (is_same_group(&marks->items[groups->slots[slot] - 1], mark)) {
+			groups->latest = groups->slots[slot];
+			return &marks->items[groups->latest - 1];
+		}
 	*ret_slot = slot;
 	return NULL;
 }

@@ -97,7 +97,10 @@ static enum mt_status start(struct leak_scans *scans, struct running_scan *runni
 		running->scan = leak_scan_start(image, blocks, count, slot_of(scans, running->slot),
 						&scans->segment->header->doorbell, words);
 	/* The log gets them while they are scanned. */
-	status = recording_add_deferred(scans->recording, image, blocks, count, error);
+	if (deferred_blocks_sort(blocks, count))
+		status = recording_add_deferred(scans->recording, image, blocks, count, error);
+	else
+		status = mt_error_set(error, MT_ERR_NO_MEMORY, "no memory to record with");
 	free(blocks);
 	return status;
 }

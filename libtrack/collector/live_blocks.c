@@ -5,6 +5,7 @@
 
 #include "common/log/recording_state.h"
 #include "libtrack/collector/address_order.h"
+#include "libtrack/collector/large_array.h"
 
 static bool is_scanned(unsigned kind)
 {
@@ -87,18 +88,51 @@ static bool list_deferred(struct recorded_image *image, const struct deferred_bl
 	return true;
 }
 
-/* returns  the addresses of all blocks, in the order of their numbers; NULL: no memory */
+/* Merges places [0, middle) and [middle, count), each ascending. returns NULL: no memory */
+static struct addressed *merge(const struct addressed *places, size_t middle, size_t count)
+{
+	struct addressed *merged = large_array(count + 1, sizeof(*merged));
+	size_t first = 0;
+	size_t second = middle;
+	for (size_t i = 0; merged && i < count; i++) {
+		/* Of one address the one with the lower number comes first. */
+		bool takes_first = first < middle &&
+				   (second == count ||
+				    places[first].address <= places[second].address);
+		merged[i] = takes_first ? places[first++] : places[second++];
+	}
+	return merged;
+}
+
+/* Sorts what was recorded, and puts it among what was deferred. returns false: no memory */
+static bool sort_places(struct addressed **places, size_t recorded_count, size_t count)
+{
+	if (!address_order_sort(*places, recorded_count))
+		return false;
+	if (recorded_count == 0 || recorded_count == count)
+		return true;
+	struct addressed *merged = merge(*places, recorded_count, count);
+	if (!merged)
+		return false;
+	free(*places);
+	*places = merged;
+	return true;
+}
+
+/* returns  the addresses of all blocks, ascending; NULL: no memory */
 static struct addressed *list_all(struct live_blocks *blocks, struct recorded_image *image,
 				  const struct deferred_block *deferred, size_t deferred_count)
 {
 	size_t capacity = (size_t)image->encoder.state.live_count + deferred_count + 1;
-	struct addressed *places = malloc(capacity * sizeof(*places));
+	struct addressed *places = large_array(capacity, sizeof(*places));
 	uint8_t *is_ignored = list_ignored(image);
-	blocks->items = malloc(capacity * sizeof(*blocks->items));
+	blocks->items = large_array(capacity, sizeof(*blocks->items));
 	bool is_good = places && is_ignored && blocks->items && capacity < UINT32_MAX;
 	if (is_good) {
 		list_recorded(image, is_ignored, blocks, places);
-		is_good = list_deferred(image, deferred, deferred_count, blocks, places);
+		uint32_t recorded_count = blocks->count;
+		is_good = list_deferred(image, deferred, deferred_count, blocks, places) &&
+			  sort_places(&places, recorded_count, blocks->count);
 	}
 	free(is_ignored);
 	if (is_good)
@@ -161,9 +195,9 @@ static struct leak_node *make_nodes(struct live_blocks *blocks, struct addressed
 				    uint32_t *ret_count)
 {
 	uint32_t count = 0;
-	struct leak_node *nodes = malloc(((size_t)blocks->count + 1) * sizeof(*nodes));
+	struct leak_node *nodes = large_array((size_t)blocks->count + 1, sizeof(*nodes));
 	blocks->chunks = malloc(((size_t)blocks->count + 1) * sizeof(*blocks->chunks));
-	if (!nodes || !blocks->chunks || !address_order_sort(places, blocks->count)) {
+	if (!nodes || !blocks->chunks) {
 		free(nodes);
 		return NULL;
 	}

@@ -32,7 +32,8 @@ struct live_blocks {
  * pools have made blocks of are what the pool makes of them: they have no node, and count as
  * reachable.
  *
- * deferred         [deferred_count] allocations that are not in the recording yet
+ * deferred         [deferred_count] allocations that are not in the recording yet, by ascending
+ *                  address
  * ret_node_count   how many are returned; their slots are the blocks' numbers
  * returns          of malloc; NULL: no memory
  */
