@@ -91,7 +91,7 @@ enum leak_scan_area_flags {
 
 struct leak_scan_area {
 	uint64_t image_serial; /* the image's */
-	uint64_t maps; /* text of /proc/self/maps */
+	uint64_t maps;         /* text of /proc/self/maps */
 	uint64_t maps_bytes;
 	uint64_t threads; /* struct leak_scan_thread [thread_count], the scanning one first */
 	uint64_t thread_count;
