@@ -79,9 +79,9 @@ static inline bool release(enum allocation_kind kind, void *block)
 	if (__builtin_expect(is_from_bootstrap_pool(block), 0))
 		return false;
 	if (block && is_recording()) {
-		recorder_released(kind, block);
+		size_t size_bytes = recorder_released(kind, block);
 		if (scrubs())
-			scrub_block(block);
+			scrub_released(block, size_bytes);
 	}
 	return true;
 }

@@ -257,12 +257,16 @@ void recorder_pool_released(const void *address)
 	(void)record_address(RING_RELEASE, ALLOCATION_POOL, pool_address(address));
 }
 
-void recorder_released(enum allocation_kind kind, const void *address)
+size_t recorder_released(enum allocation_kind kind, const void *address)
 {
 	if (__builtin_expect(thread_self.releasing == address, 0))
-		return;
-	if (!deferred_blocks_take(address) && take_from_log(address))
+		return 0;
+	uint64_t deferred = deferred_blocks_take(address);
+	if (deferred)
+		return deferred_slot_size(deferred);
+	if (take_from_log(address))
 		(void)record_address(RING_RELEASE, kind, address); /* else: recording is over */
+	return 0;
 }
 
 bool recorder_move_begins(const void *address)

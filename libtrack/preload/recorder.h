@@ -36,8 +36,11 @@ struct recorder_position {
 struct recorder_position recorder_position(void);
 bool recorder_has_seen(const struct recorder_position *before, const void *address);
 
-/* The block at `address` (not NULL) is about to be freed. */
-void recorder_released(enum allocation_kind kind, const void *address);
+/*
+ * The block at `address` (not NULL) is about to be freed.
+ * returns  its size in bytes, where that is known; else 0
+ */
+size_t recorder_released(enum allocation_kind kind, const void *address);
 
 /*
  * A realloc of the block at `address` begins; then one of the two that follow, or neither when it

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "libtrack/preload/real.h"
+
 /* Zeroes all that the program may have written to a block (not NULL) that is about to be freed. */
 void scrub_block(void *block);
 
@@ -41,6 +43,23 @@ static inline void scrub_zero(void *bytes, size_t size_bytes)
 			__asm__ volatile("" : "+r"(at));
 		}
 	}
+}
+
+/*
+ * Zeroes a block that is about to be freed, of `size_bytes`, 0: not known. What is known was live
+ * until now, so that nothing has to be looked up. Of glibc's blocks the program may use what is
+ * left of their last 16 bytes; that up to 16 more may be in a block which could not be split is
+ * passed over.
+ */
+#define SCRUB_KNOWN_MAX 4096u
+
+static inline void scrub_released(void *block, size_t size_bytes)
+{
+	size_t least = size_bytes < 24 ? 24 : ((size_bytes + 23) & ~(size_t)15) - 8;
+	if (size_bytes == 0 || size_bytes > SCRUB_KNOWN_MAX)
+		scrub_block(block);
+	else
+		scrub_zero(block, real.is_glibc ? least : size_bytes);
 }
 
 /*
