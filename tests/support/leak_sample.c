@@ -55,6 +55,7 @@ uint32_t leak_sample_stack(struct leak_sample *sample, const struct sample_frame
 		uint32_t index = sample->profile.node_count++;
 		if (index >= LEAK_SAMPLE_NODES)
 			abort();
+		sample->profile.frame_count = index + 1;
 		sample->frames[index] = (struct profile_frame){
 			.function = text_of(sample, frames[i].function),
 			.file = text_of(sample, frames[i].file),
