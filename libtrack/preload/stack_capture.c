@@ -74,6 +74,24 @@ static void populate(struct thread_block *block)
 	sys_populate(block->unwind.links, sizeof(block->unwind.links));
 }
 
+/* Threads of a process with a large table of traces: what they are allowed beside their own. */
+#define ENLARGED_MAX 4u
+static _Atomic uint32_t enlarged;
+
+static __attribute__((noinline)) void enlarge(struct thread_block *block)
+{
+	block->unwind.traces.losses = 0;
+	if (atomic_load_explicit(&tracker.is_filtered, memory_order_relaxed) ||
+	    atomic_fetch_add(&enlarged, 1) >= ENLARGED_MAX)
+		return;
+	void *pages = sys_pages(UNWIND_PAGES_BYTES);
+	if (!pages)
+		return;
+	unwind_enlarge(&block->unwind, pages);
+	atomic_fetch_add_explicit(&tracker.segment->images[tracker.image_index].tracker_bytes,
+				  UNWIND_PAGES_BYTES, memory_order_relaxed);
+}
+
 static bool checks(void)
 {
 	return __builtin_expect(tracker.segment->session_flags & SESSION_CROSS_CHECK, 0);
@@ -90,6 +108,8 @@ static __attribute__((noinline)) struct stack_name walk(struct thread_block *blo
 		struct stack_name name = capture(block, start);
 		if (checks())
 			stack_check(block, start, name);
+		if (__builtin_expect(unwind_is_tight(&block->unwind), 0))
+			enlarge(block);
 		if (__builtin_expect(!name.is_new, 1))
 			return name;
 		if (!block->is_populated)

@@ -275,6 +275,7 @@ static struct thread_block *block_new(uint32_t *ret_loss)
 	block->ring_index = (uint32_t)index;
 	block->generation = atomic_load_explicit(&tracker.generation, memory_order_relaxed);
 	stack_bounds_init(&block->unwind.bounds);
+	unwind_init(&block->unwind);
 	/* A producer that was killed in the middle of a record may have left it set. */
 	atomic_store_explicit(&block->ring->busy, 0, memory_order_relaxed);
 	atomic_fetch_add_explicit(&own_image()->tracker_bytes, sizeof(*block),
@@ -536,6 +537,8 @@ void thread_each_block(void (*visit)(void *context, const void *pages, size_t si
 		const struct thread_block *block = atomic_load(&threads.blocks[i]);
 		if (block)
 			visit(context, block, sizeof(*block));
+		if (block && unwind_pages(&block->unwind))
+			visit(context, unwind_pages(&block->unwind), UNWIND_PAGES_BYTES);
 	}
 }
 

@@ -45,9 +45,9 @@ static inline uint64_t find_key(const uint8_t *caller, const struct unwind_start
 	return *caller < room ? sum + ((const uint64_t *)start->sp)[*caller] * caller_factor : sum;
 }
 
-static inline uint32_t set_of(uint64_t key)
+static inline uint32_t set_of(const struct trace_table *table, uint64_t key)
 {
-	return (uint32_t)(key >> (64 - TRACE_MEMO_SET_BITS));
+	return (uint32_t)(key >> table->set_shift);
 }
 
 static inline uint16_t tag_of(uint64_t key)
@@ -57,7 +57,35 @@ static inline uint16_t tag_of(uint64_t key)
 
 static inline bool is_held(const struct trace_memo *memo, const struct trace_entry *entry)
 {
-	return memo->next_place - entry->end + entry->word_count <= TRACE_MEMO_PLACES;
+	return memo->next_place - entry->end + entry->word_count <= memo->table->place_count;
+}
+
+static struct trace_table table_of(uint32_t set_count, struct trace_set *sets,
+				   struct trace_entry (*entries)[TRACE_MEMO_WAYS],
+				   uint32_t place_count, uint16_t *places)
+{
+	return (struct trace_table){
+		.set_shift = 64 - (uint32_t)__builtin_ctz(set_count),
+		.place_count = place_count,
+		.sets = sets,
+		.entries = entries,
+		.places = places,
+	};
+}
+
+void trace_memo_init(struct trace_memo *memo)
+{
+	memo->small_table = table_of(TRACE_MEMO_SETS, memo->small.sets, memo->small.entries,
+				     TRACE_MEMO_PLACES, memo->small.places);
+	memo->table = &memo->small_table;
+}
+
+void trace_memo_enlarge(struct trace_memo *memo, struct trace_large_table *large)
+{
+	large->table = table_of(TRACE_MEMO_LARGE_SETS, large->sets, large->entries,
+				TRACE_MEMO_LARGE_PLACES, large->places);
+	memo->large = large;
+	memo->table = &large->table; /* whole, should a jump out of a handler end this here */
 }
 
 static inline uint64_t sum_of_four(const uint64_t *words, const uint16_t *places,
@@ -93,7 +121,9 @@ struct trace_entry *trace_memo_find(struct trace_memo *memo, const struct unwind
 {
 	uintptr_t room = (high - start->sp) / sizeof(uint64_t);
 	uint64_t key = find_key(caller_of(memo, start->pc), start, room);
-	const struct trace_set *set = &memo->sets[set_of(key)];
+	const struct trace_table *table = memo->table;
+	uint32_t index = set_of(table, key);
+	const struct trace_set *set = &table->sets[index];
 	const uint64_t ones = 0x0001000100010001u;
 	uint64_t tags;
 	memcpy(&tags, set->tags, sizeof(tags));
@@ -102,27 +132,32 @@ struct trace_entry *trace_memo_find(struct trace_memo *memo, const struct unwind
 	uint64_t candidates = (differences - ones) & ~differences & ones << 15;
 	for (; candidates; candidates &= candidates - 1) {
 		uint32_t way = (uint32_t)__builtin_ctzll(candidates) / 16;
-		struct trace_entry *entry = &memo->entries[set_of(key)][way];
+		struct trace_entry *entry = &table->entries[index][way];
 		if (is_held(memo, entry) && entry->span < room &&
-		    is_same(entry, &memo->places[set->ends[way]], (const uint64_t *)start->sp,
-			    start_sum(start, entry->has_fp)))
+		    is_same(entry, &table->places[set->ends[way] * TRACE_PLACES_UNIT],
+			    (const uint64_t *)start->sp, start_sum(start, entry->has_fp)))
 			return entry;
 	}
 	return NULL;
 }
 
-/* Room for `count` places in one piece. returns where, counted from the first one ever on */
+/*
+ * Room for `count` places in one piece, up to the end of a unit.
+ * returns  where it ends, counted from the first one ever on
+ */
 static uint32_t take_places(struct trace_memo *memo, uint32_t count)
 {
+	uint32_t place_count = memo->table->place_count;
 	uint32_t at = memo->next_place;
-	if (at % TRACE_MEMO_PLACES + count > TRACE_MEMO_PLACES)
-		at += TRACE_MEMO_PLACES - at % TRACE_MEMO_PLACES;
-	if (at > UINT32_MAX - 2 * TRACE_MEMO_PLACES) {
+	count = (count + TRACE_PLACES_UNIT - 1) / TRACE_PLACES_UNIT * TRACE_PLACES_UNIT;
+	if (at % place_count + count > place_count)
+		at += place_count - at % place_count;
+	if (at > UINT32_MAX - 2 * place_count) {
 		trace_memo_clear(memo);
 		at = 0;
 	}
 	memo->next_place = at + count;
-	return at;
+	return at + count;
 }
 
 /*
@@ -138,6 +173,8 @@ static struct trace_entry *choose(struct trace_memo *memo, struct trace_entry *s
 		else if (set[way].sum == sum)
 			return &set[way];
 	}
+	/* What has lost its places was pushed out too. */
+	memo->losses += !chosen || chosen->word_count;
 	for (uint32_t tries = 0; !chosen && tries < TRACE_MEMO_WAYS; tries++) {
 		struct trace_entry *entry = &set[memo->next_way++ % TRACE_MEMO_WAYS];
 		if (!entry->is_used)
@@ -154,28 +191,31 @@ void trace_memo_add(struct trace_memo *memo, const struct unwind_start *start,
 	if (trace->caller <= UINT8_MAX)
 		*caller = (uint8_t)trace->caller;
 	uint64_t key = find_key(caller, start, trace->span + 1);
-	struct trace_entry *set = memo->entries[set_of(key)];
+	const struct trace_table *table = memo->table;
+	struct trace_entry *set = table->entries[set_of(table, key)];
+	struct trace_set *first_read = &table->sets[set_of(table, key)];
 	uint32_t count = trace->word_count;
 	const uint64_t *sums = trace->words->sums;
 	uint64_t sum = start_sum(start, trace->has_fp) + sums[count - 1];
 	uint64_t near = sum - (count > 4 ? sums[count - 5] : 0);
-	uint32_t at = take_places(memo, count);
+	uint32_t end = take_places(memo, count);
 	struct trace_entry *entry = choose(memo, set, sum);
-	uint16_t *places = &memo->places[at % TRACE_MEMO_PLACES];
+	uint32_t end_place = (end - 1) % table->place_count + 1;
+	uint16_t *places = &table->places[end_place - count];
 	for (uint32_t i = 0; i < count; i++)
 		places[i] = (uint16_t)(trace->words->places[i] + trace->span - TRACE_PLACE_BASE);
 	*entry = (struct trace_entry){
 		.sum = sum,
 		.hash = trace->hash,
-		.end = at + count,
+		.end = end,
 		.slot = trace->slot,
 		.span = (uint16_t)trace->span,
 		.near = (uint16_t)(near >> 48),
 		.word_count = (uint8_t)count,
 		.has_fp = trace->has_fp,
 	};
-	memo->sets[set_of(key)].tags[entry - set] = tag_of(key);
-	memo->sets[set_of(key)].ends[entry - set] = (uint16_t)(at % TRACE_MEMO_PLACES + count);
+	first_read->tags[entry - set] = tag_of(key);
+	first_read->ends[entry - set] = (uint16_t)(end_place / TRACE_PLACES_UNIT);
 }
 
 bool trace_words_hold(const struct trace_words *words, uint32_t count, const uint64_t *outermost)
@@ -192,7 +232,8 @@ bool trace_words_hold(const struct trace_words *words, uint32_t count, const uin
 
 void trace_memo_clear(struct trace_memo *memo)
 {
-	memset(memo->entries, 0, sizeof(memo->entries));
+	const struct trace_table *table = memo->table;
+	memset(table->entries, 0, sizeof(*table->entries) << (64 - table->set_shift));
 	memo->next_place = 0;
 }
 

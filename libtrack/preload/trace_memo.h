@@ -25,10 +25,14 @@
 #include "libtrack/preload/stack_bounds.h"
 #include "libtrack/preload/unwind.h"
 
-#define TRACE_WORDS_MAX 124u    /* of a trace with an entry */
-#define TRACE_MEMO_SET_BITS 7u  /* 128 sets: 16 KiB */
-#define TRACE_MEMO_WAYS 4u      /* entries of a set */
-#define TRACE_MEMO_PLACES 8192u /* of the words of all entries together: 16 KiB */
+#define TRACE_WORDS_MAX 124u         /* of a trace with an entry */
+#define TRACE_MEMO_WAYS 4u           /* entries of a set */
+#define TRACE_MEMO_SETS 128u         /* 16 KiB of entries */
+#define TRACE_MEMO_PLACES (1u << 13) /* of the words of all entries together: 16 KiB */
+/* The same of a thread that has many more traces than fit. */
+#define TRACE_MEMO_LARGE_SETS 1024u
+#define TRACE_MEMO_LARGE_PLACES (1u << 17)
+#define TRACE_MEMO_LOSSES 512u /* entries that had to make room: then it has */
 #define TRACE_PLACE_BASE 0xffffu
 #define TRACE_CALLERS 256u
 #define TRACE_NONE UINT32_MAX
@@ -54,21 +58,58 @@ struct trace_entry {
 /* What is read first of the entries of a set, so that the rest can be read at once. */
 struct trace_set {
 	uint16_t tags[TRACE_MEMO_WAYS]; /* of pc and sp */
-	uint16_t ends[TRACE_MEMO_WAYS]; /* behind their places: in trace_memo.places, from 1 */
+	uint16_t ends[TRACE_MEMO_WAYS]; /* behind their places, in units of TRACE_PLACES_UNIT */
+};
+#define TRACE_PLACES_UNIT 4u
+
+struct trace_table {
+	uint32_t set_shift;   /* 64 - the bits of a set's number */
+	uint32_t place_count; /* a power of two */
+	struct trace_set *sets;
+	struct trace_entry (*entries)[TRACE_MEMO_WAYS];
+	uint16_t *places; /* in words from sp; of an entry outermost first */
+};
+
+struct trace_small_table {
+	struct trace_set sets[TRACE_MEMO_SETS];
+	struct trace_entry entries[TRACE_MEMO_SETS][TRACE_MEMO_WAYS];
+	uint16_t places[TRACE_MEMO_PLACES];
+};
+
+/* Pages of their own, zeroed. */
+struct trace_large_table {
+	struct trace_table table;
+	struct trace_set sets[TRACE_MEMO_LARGE_SETS];
+	struct trace_entry entries[TRACE_MEMO_LARGE_SETS][TRACE_MEMO_WAYS];
+	uint16_t places[TRACE_MEMO_LARGE_PLACES];
 };
 
 struct trace_memo {
-	struct trace_set sets[1u << TRACE_MEMO_SET_BITS];
-	struct trace_entry entries[1u << TRACE_MEMO_SET_BITS][TRACE_MEMO_WAYS];
-	uint8_t callers[TRACE_CALLERS]; /* by pc: words from sp to the next return address */
-	uint32_t next_place;            /* counted from the first one ever on */
+	const struct trace_table *table; /* the one that is in use */
+	struct trace_large_table *large; /* NULL: there is none */
+	uint8_t callers[TRACE_CALLERS];  /* by pc: words from sp to the next return address */
+	uint32_t next_place;             /* counted from the first one ever on */
 	uint32_t next_way;
-	uint32_t hits;                      /* of late ... */
-	uint32_t misses;                    /* ... and misses */
-	uint32_t failures;                  /* trials in a row with too few hits */
-	uint32_t rest;                      /* captures to go until it is tried again */
-	uint16_t places[TRACE_MEMO_PLACES]; /* in words from sp; of an entry outermost first */
+	uint32_t hits;     /* of late ... */
+	uint32_t misses;   /* ... and misses */
+	uint32_t failures; /* trials in a row with too few hits */
+	uint32_t rest;     /* captures to go until it is tried again */
+	uint32_t losses;   /* entries that made room for others */
+	struct trace_table small_table;
+	struct trace_small_table small;
 };
+
+/* Before anything else: of a memo that is zeroed. */
+void trace_memo_init(struct trace_memo *memo);
+
+/* Whether it has lost so many entries that a large table would be of use. */
+static inline bool trace_memo_is_tight(const struct trace_memo *memo)
+{
+	return memo->losses >= TRACE_MEMO_LOSSES && !memo->large;
+}
+
+/* Goes on with a large table, which is empty. It stays the memo's. */
+void trace_memo_enlarge(struct trace_memo *memo, struct trace_large_table *large);
 
 /* The words of a trace, outermost first. */
 struct trace_words {

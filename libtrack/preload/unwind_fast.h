@@ -121,9 +121,57 @@ static inline uint32_t unwind_recall(struct unwind_state *state, const struct un
 	return entry->slot;
 }
 
+/* Before anything else: of a state that is zeroed. */
+static inline void unwind_init(struct unwind_state *state)
+{
+	trace_memo_init(&state->traces);
+}
+
+/* Pages of [UNWIND_PAGES_BYTES] that belong to it; NULL: none. */
+#define UNWIND_PAGES_BYTES sizeof(struct trace_large_table)
+static inline const void *unwind_pages(const struct unwind_state *state)
+{
+	return state->traces.large;
+}
+
+/* Whether it has so many traces that it should get such pages. */
+static inline bool unwind_is_tight(const struct unwind_state *state)
+{
+	return trace_memo_is_tight(&state->traces);
+}
+
+static inline void unwind_enlarge(struct unwind_state *state, void *zeroed_pages)
+{
+	trace_memo_enlarge(&state->traces, zeroed_pages);
+}
+
 /* Forgets what was learnt: a module was unloaded. */
 void unwind_forget(struct unwind_state *state);
 #else
+#define UNWIND_PAGES_BYTES SEGMENT_PAGE
+static inline void unwind_init(struct unwind_state *state)
+{
+	(void)state;
+}
+
+static inline const void *unwind_pages(const struct unwind_state *state)
+{
+	(void)state;
+	return NULL;
+}
+
+static inline bool unwind_is_tight(const struct unwind_state *state)
+{
+	(void)state;
+	return false;
+}
+
+static inline void unwind_enlarge(struct unwind_state *state, void *zeroed_pages)
+{
+	(void)state;
+	(void)zeroed_pages;
+}
+
 static inline void unwind_forget(struct unwind_state *state)
 {
 	(void)state;

@@ -96,6 +96,8 @@ static int fill_stack(void **state)
 	(void)state;
 	for (uint32_t i = 0; i < STACK_WORDS; i++)
 		stack[i] = something_like_an_address();
+	if (!memo.table)
+		trace_memo_init(&memo);
 	trace_memo_clear(&memo);
 	return 0;
 }
@@ -245,6 +247,70 @@ static void it_rests_where_hits_are_rare(void **state)
 	assert_int_equal(memo.rest, 0);
 }
 
+/* Eight functions that allocate, with frames of their own sizes, at any depth. */
+static void make_call(struct sample *trace, uint32_t number)
+{
+	make_trace(trace);
+	uint32_t function = number % 8;
+	uint32_t sp = number / 8;
+	uint32_t shift = sp + 16 - trace->indexes[trace->count - 1];
+	for (uint32_t i = 0; i < trace->count; i++)
+		trace->indexes[i] += shift;
+	trace->indexes[trace->count - 1] = sp + function;
+	trace->start.sp = (uintptr_t)(stack + sp);
+	trace->start.pc = 0x401000 + function * 64;
+}
+
+/* Adds up to 8,000 traces, as a program with many does. returns how many are found again */
+static uint32_t count_kept(uint32_t count)
+{
+	struct sample *traces = calloc(count, sizeof(*traces));
+	uint32_t found = 0;
+	assert_non_null(traces);
+	for (uint32_t i = 0; i < count; i++) {
+		make_call(&traces[i], i);
+		add(&traces[i], i);
+	}
+	for (uint32_t i = 0; i < count; i++)
+		found += is_found(&traces[i], i);
+	free(traces);
+	return found;
+}
+
+static void with_many_traces_it_is_tight_until_it_has_a_large_table(void **state)
+{
+	struct trace_large_table *large = calloc(1, sizeof(*large));
+	(void)state;
+	assert_non_null(large);
+	memset(&memo, 0, sizeof(memo));
+	trace_memo_init(&memo);
+	assert_true(count_kept(50) > 40);
+	assert_false(trace_memo_is_tight(&memo));
+	assert_true(count_kept(2000) < 600);
+	assert_true(trace_memo_is_tight(&memo));
+	trace_memo_enlarge(&memo, large);
+	assert_false(trace_memo_is_tight(&memo));
+	assert_true(count_kept(2000) > 1500);
+	(void)count_kept(8000);
+	assert_false(trace_memo_is_tight(&memo));
+	assert_ptr_equal(memo.large, large);
+}
+
+/* With the table that the test before has left. */
+static void with_a_large_table_each_word_counts(void **state)
+{
+	assert_non_null(memo.large);
+	each_word_that_was_read_counts(state);
+	several_words_that_change_together_count(state);
+	other_words_do_not_count(state);
+}
+
+static void with_a_large_table_what_is_found_is_right(void **state)
+{
+	assert_non_null(memo.large);
+	of_many_traces_what_is_found_is_right(state);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -256,6 +322,10 @@ int main(void)
 		cmocka_unit_test_setup(of_many_traces_what_is_found_is_right, fill_stack),
 		cmocka_unit_test_setup(a_trace_can_be_given_another_name, fill_stack),
 		cmocka_unit_test_setup(it_rests_where_hits_are_rare, fill_stack),
+		cmocka_unit_test_setup(with_many_traces_it_is_tight_until_it_has_a_large_table,
+				       fill_stack),
+		cmocka_unit_test_setup(with_a_large_table_each_word_counts, fill_stack),
+		cmocka_unit_test_setup(with_a_large_table_what_is_found_is_right, fill_stack),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

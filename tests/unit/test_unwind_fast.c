@@ -188,6 +188,7 @@ static void an_address_in_no_module_is_guessed(void **state)
 
 int main(void)
 {
+	unwind_init(&unwinding);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_call_is_a_frame),
 		cmocka_unit_test(the_memo_and_a_plain_walk_agree_on_random_stacks),
