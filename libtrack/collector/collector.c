@@ -468,8 +468,9 @@ static enum mt_status end_dead_images(struct collector *collector, struct mt_err
 			.slack_usable_bytes = atomic_load(&slot->slack_usable_bytes),
 		};
 		collector->loss |= end.loss;
-		status = deferred_file_collect(&collector->deferred, collector->recording,
-					       watched->image, error);
+		if (!atomic_load(&slot->defers_no_more))
+			status = deferred_file_collect(&collector->deferred, collector->recording,
+						       watched->image, error);
 		if (status != MT_OK)
 			break;
 		recording_end_image(collector->recording, watched->image, collector->now_us, &end);

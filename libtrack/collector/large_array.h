@@ -8,8 +8,6 @@
 #include <sys/mman.h>
 
 #define LARGE_PAGE_BYTES ((size_t)2 << 20)
-/* Less than this is not worth the page: a fault for each of its 4 KiB takes no longer. */
-#define LARGE_ARRAY_BYTES ((size_t)512 << 10)
 
 /* returns  for free(); NULL: no memory */
 static inline void *large_array(size_t count, size_t item_bytes)
@@ -17,7 +15,7 @@ static inline void *large_array(size_t count, size_t item_bytes)
 	size_t size_bytes;
 	if (__builtin_mul_overflow(count, item_bytes, &size_bytes))
 		return NULL;
-	if (size_bytes < LARGE_ARRAY_BYTES)
+	if (size_bytes < LARGE_PAGE_BYTES)
 		return malloc(size_bytes);
 	size_bytes = (size_bytes + LARGE_PAGE_BYTES - 1) / LARGE_PAGE_BYTES * LARGE_PAGE_BYTES;
 	void *array = aligned_alloc(LARGE_PAGE_BYTES, size_bytes);

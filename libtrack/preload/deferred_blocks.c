@@ -96,6 +96,14 @@ void deferred_blocks_enter_child(void)
 	atomic_store(&deferred.has_no_regions, 0);
 }
 
+void deferred_blocks_end(void)
+{
+	if (!tracker.deferred_low_bits)
+		return;
+	tracker.deferred_low_bits = 0;
+	atomic_store(&tracker.segment->images[tracker.image_index].defers_no_more, 1);
+}
+
 uint32_t deferred_blocks_number_stack(void)
 {
 	uint32_t count = atomic_load_explicit(&deferred.stacks, memory_order_relaxed);

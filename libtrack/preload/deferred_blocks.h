@@ -32,6 +32,9 @@ void deferred_blocks_start(void);
 /* In a fork's child: what there is is the parent's. */
 void deferred_blocks_enter_child(void);
 
+/* What comes from here on is told of at once. No thread is at it, and all slots are empty. */
+void deferred_blocks_end(void);
+
 /* Makes the slot of an address that has none. returns NULL: there can't be one */
 _Atomic uint64_t *deferred_blocks_make(uintptr_t address);
 

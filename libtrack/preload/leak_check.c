@@ -19,6 +19,7 @@
 #include "common/leak_protocol.h"
 #include "common/process_read.h"
 #include "common/sys.h"
+#include "libtrack/preload/deferred_blocks.h"
 #include "libtrack/preload/foreign_blocks.h"
 #include "libtrack/preload/leak_park.h"
 #include "libtrack/preload/leak_wishes.h"
@@ -175,8 +176,8 @@ static void serve(struct preparation *preparation, uint64_t *words)
 		request->count = UINT32_MAX;
 }
 
-/* The collector's turn, until it is over or the collector is. */
-static void attend(struct preparation *preparation, struct thread_block *block)
+/* The collector's turn, until it is over or the collector is. returns whether it is over */
+static bool attend(struct preparation *preparation, struct thread_block *block)
 {
 	struct image_slot *slot = own_image();
 	uint64_t last_us = 0;
@@ -184,7 +185,7 @@ static void attend(struct preparation *preparation, struct thread_block *block)
 	for (;;) {
 		uint32_t turn = atomic_load(&slot->scan_turn);
 		if (turn == LEAK_SCAN_TURN_OVER)
-			return;
+			return true;
 		if (turn == LEAK_SCAN_TURN_READ) {
 			serve(preparation, block->words);
 			atomic_store(&slot->scan_turn, LEAK_SCAN_TURN_GIVEN);
@@ -199,20 +200,22 @@ static void attend(struct preparation *preparation, struct thread_block *block)
 			progress_ns = now;
 		last_us = us;
 		if (!thread_may_go_on() || now - progress_ns > STALLED_NS)
-			return;
+			return false;
 		sys_futex_wait(&slot->scan_turn, turn, WAIT_STEP_NS);
 	}
 }
 
-static void ask_collector(struct preparation *preparation, struct thread_block *block)
+/* returns  whether the process was scanned */
+static bool ask_collector(struct preparation *preparation, struct thread_block *block)
 {
 	struct image_slot *slot = own_image();
 	atomic_store(&slot->scan_ring, block->ring_index);
 	atomic_store(&slot->scan_area, (uint64_t)&preparation->area);
 	atomic_store(&slot->scan_turn, LEAK_SCAN_TURN_ASKED);
 	tracker_wake_collector();
-	attend(preparation, block);
+	bool is_over = attend(preparation, block);
 	atomic_store(&slot->scan_turn, LEAK_SCAN_TURN_NONE);
+	return is_over && atomic_load(&slot->scan_lost) != LEAK_SCAN_NO_VERDICT;
 }
 
 /*
@@ -226,7 +229,8 @@ static bool has_strangers(void)
 	       atomic_load(&tracker.has_paused);
 }
 
-static void scan_parked(struct preparation *preparation, struct thread_block *block,
+/* returns  whether the process was scanned */
+static bool scan_parked(struct preparation *preparation, struct thread_block *block,
 			enum scan_moment moment)
 {
 	struct leak_scan_area *area = &preparation->area;
@@ -252,9 +256,19 @@ static void scan_parked(struct preparation *preparation, struct thread_block *bl
 								   : 0u) |
 		      (wishes.is_turned_off ? LEAK_SCAN_AREA_TURNED_OFF : 0u) |
 		      (maps && preparation->park.is_complete ? 0u : LEAK_SCAN_AREA_UNREADABLE);
-	ask_collector(preparation, block);
+	bool is_scanned = ask_collector(preparation, block);
 	if (maps)
 		sys_munmap(maps, mapped_bytes);
+	return is_scanned;
+}
+
+/* Whether no other thread has run since the scan began. */
+static bool are_all_parked(const struct leak_park *park)
+{
+	bool is_all = park->is_complete;
+	for (uint32_t i = 1; i < park->count; i++)
+		is_all = is_all && park->threads[i].is_parked;
+	return is_all;
 }
 
 static bool is_wanted(void)
@@ -287,7 +301,9 @@ static bool scan(enum scan_moment moment, const void *context, uintptr_t stack_p
 	struct thread_block *block = preparation ? thread_enter() : NULL;
 	bool is_made = false;
 	if (block && leak_park_begin(&preparation->park, context, stack_pointer)) {
-		scan_parked(preparation, block, moment);
+		bool is_scanned = scan_parked(preparation, block, moment);
+		if (moment == AT_EXIT && is_scanned && are_all_parked(&preparation->park))
+			deferred_blocks_end();
 		leak_park_end(&preparation->park, moment == AT_EXIT || moment == AT_DAEMON ||
 							  (moment == AT_ABORT && is_abort_final()));
 		is_made = true;

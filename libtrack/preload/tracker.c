@@ -69,6 +69,7 @@ static bool claim_free_image(uint64_t parent_serial)
 		atomic_store(&slot->scan_lost, LEAK_SCAN_NO_VERDICT);
 		atomic_store(&slot->scan_wanted, 0);
 		atomic_store(&slot->scan_done, 0);
+		atomic_store(&slot->defers_no_more, 0);
 		atomic_store(&slot->pid_namespace, tracker.pid_namespace);
 		atomic_store(&slot->watched_pid, 0);
 		atomic_store(&slot->failed_allocations, 0);

@@ -67,6 +67,13 @@ class Unfreed(test_leak_scan.LeakScanTest):
         self.assertEqual([after[key] - before[key] for key in keys], [int(figure) for figure in done.stdout.split()[2:]])
         self.assertEqual([after["anomalies"], after["processes"][0]["skipped_events"]], [0, 0])
 
+    def test_what_comes_after_the_last_scan_is_in_the_log_too(self):
+        self.record(program("leak_cases"), "flush", options=CHECK)
+        events = [event for event in self.events() if event.get("bytes") in (7438, 7440)]
+        self.assertEqual([(event["what"], event["bytes"]) for event in events],
+                         [("allocate", 7440), ("release", 7440), ("allocate", 7438)])
+        self.assertEqual(self.summary()["anomalies"], 0)
+
     def test_ages_are_those_of_the_allocations(self):
         self.record(program("leak_cases"), "over-time", options=CHECK)
         leak = next(leak for leak in self.all_leaks() if leak["bytes"] == 4 * 7424)

@@ -439,6 +439,23 @@ static void by_handlers(void)
 	(void)atexit(free_it);
 }
 
+/* libc flushes streams when all handlers are done, and with them the scan. */
+static ssize_t flush_late(void *cookie, const char *bytes, size_t count)
+{
+	(void)cookie;
+	(void)bytes;
+	free(freed_at_exit);
+	lose(7438);
+	return (ssize_t)count;
+}
+
+static void by_flush(void)
+{
+	FILE *stream = fopencookie(NULL, "w", (cookie_io_functions_t){.write = flush_late});
+	freed_at_exit = make(7440);
+	(void)fputs("late", stream);
+}
+
 static void by_underscore(void)
 {
 	freed_at_exit = make(7403);
@@ -1055,6 +1072,7 @@ static const struct {
 	{"unparked", unparked},
 	{"main-ends", main_ends},
 	{"handlers", by_handlers},
+	{"flush", by_flush},
 	{"_exit", by_underscore},
 	{"_Exit", by_c99},
 	{"quick_exit", by_quick_exit},
