@@ -12,12 +12,8 @@
 
 /* Larger blocks are left to realloc, which may extend them in place or move their pages. */
 #define MOVED_BYTES_MAX (32u << 10)
-#define GLIBC_ALIGNMENT 16u
-#define GLIBC_PREVIOUS_IS_IN_USE 1u
 #define GLIBC_IS_MMAPPED 2u
-#define GLIBC_IS_IN_ARENA 4u
 #define GLIBC_ARENA_BYTES ((uintptr_t)64 << 20)
-#define GLIBC_HEADER_BYTES 8u
 #define GLIBC_CHUNK_MIN 32u
 #define GLIBC_CACHED_MAX 1040u /* the largest chunks that are kept by thread */
 #define PROBE_BYTES 24u        /* of the smallest chunks */
@@ -28,11 +24,7 @@ static bool has_own_mapping(const void *block)
 	return real.is_glibc && ((const size_t *)block)[-1] & GLIBC_IS_MMAPPED;
 }
 
-/*
- * What glibc puts into the second word of a small block that is free, and tells by it that a block
- * is freed twice. 0: not known
- */
-static _Atomic size_t free_key;
+_Atomic size_t scrub_free_key;
 
 /* The word in a block that was freed just now, and is made again by the next malloc of its size. */
 static size_t key_of_freed(void **block)
@@ -77,7 +69,7 @@ void scrub_start(void)
 	size_t key = block && above ? key_of_freed(&block) : 0;
 	/* Once, another word than the key might stand there. */
 	if (key && block == first && key_of_freed(&block) == key)
-		atomic_store_explicit(&free_key, key, memory_order_relaxed);
+		atomic_store_explicit(&scrub_free_key, key, memory_order_relaxed);
 	real.free(block);
 	real.free(above);
 }
@@ -100,7 +92,8 @@ static bool looks_live(const void *block)
 	if (header & GLIBC_IS_MMAPPED)
 		return true;
 	if (size_bytes <= GLIBC_CACHED_MAX && ((const size_t *)block)[1] != 0 &&
-	    ((const size_t *)block)[1] == atomic_load_explicit(&free_key, memory_order_relaxed))
+	    ((const size_t *)block)[1] ==
+		    atomic_load_explicit(&scrub_free_key, memory_order_relaxed))
 		return false;
 	if (header & GLIBC_IS_IN_ARENA) {
 		/* Behind the last block of a heap there is always some free memory. */

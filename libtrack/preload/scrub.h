@@ -8,10 +8,18 @@
 #ifndef MEMTRACE_PRELOAD_SCRUB_H
 #define MEMTRACE_PRELOAD_SCRUB_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
+#include "libtrack/preload/hidden.h"
 #include "libtrack/preload/real.h"
+
+#define GLIBC_ALIGNMENT 16u
+#define GLIBC_PREVIOUS_IS_IN_USE 1u
+#define GLIBC_IS_IN_ARENA 4u
+#define GLIBC_HEADER_BYTES 8u
 
 /* Zeroes all that the program may have written to a block (not NULL) that is about to be freed. */
 void scrub_block(void *block);
@@ -46,20 +54,40 @@ static inline void scrub_zero(void *bytes, size_t size_bytes)
 }
 
 /*
- * Zeroes a block that is about to be freed, of `size_bytes`, 0: not known. What is known was live
- * until now, so that nothing has to be looked up. Of glibc's blocks the program may use what is
- * left of their last 16 bytes; that up to 16 more may be in a block which could not be split is
- * passed over.
+ * What glibc puts into the second word of a small block that is free, and tells by it that a block
+ * is freed twice. 0: not known
+ */
+extern HIDDEN _Atomic size_t scrub_free_key;
+
+/*
+ * Whether a block of glibc's, of which the program may use `usable_bytes`, looks live and no longer
+ * than that, but for 16 bytes that could not be split off. What was recorded of it need not hold:
+ * libc's own free and realloc can be called past the hooks, as dlsym finds them in libc's handle.
+ */
+static inline bool scrub_is_as_recorded(const void *block, size_t usable_bytes)
+{
+	const size_t *words = block;
+	size_t flags = GLIBC_PREVIOUS_IS_IN_USE | GLIBC_IS_IN_ARENA;
+	size_t more = (words[-1] & ~flags) - (usable_bytes + GLIBC_HEADER_BYTES);
+	return (more & ~(size_t)GLIBC_ALIGNMENT) == 0 &&
+	       words[1] != atomic_load_explicit(&scrub_free_key, memory_order_relaxed);
+}
+
+/*
+ * Zeroes a block that is about to be freed, of `size_bytes`, 0: not known. Of glibc's blocks the
+ * program may use what is left of their last 16 bytes; that up to 16 more may be in a block which
+ * could not be split is passed over.
  */
 #define SCRUB_KNOWN_MAX 4096u
 
 static inline void scrub_released(void *block, size_t size_bytes)
 {
 	size_t least = size_bytes < 24 ? 24 : ((size_bytes + 23) & ~(size_t)15) - 8;
-	if (size_bytes == 0 || size_bytes > SCRUB_KNOWN_MAX)
-		scrub_block(block);
+	if (size_bytes > 0 && size_bytes <= SCRUB_KNOWN_MAX && real.is_glibc &&
+	    scrub_is_as_recorded(block, least))
+		scrub_zero(block, least);
 	else
-		scrub_zero(block, real.is_glibc ? least : size_bytes);
+		scrub_block(block);
 }
 
 /*

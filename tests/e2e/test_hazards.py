@@ -99,6 +99,19 @@ class Life(HazardTest):
     def test_a_double_free(self):
         self.survives(hazard("ends_by"), "double-free", keeps={5153: 30000}, anomalies=None)
 
+    def test_libc_called_past_the_hooks(self):
+        """A leak check zeroes no more than what is freed."""
+        for what in ("cut", "twice"):
+            with self.subTest(what=what):
+                bare = run(hazard("past_hooks"), what)
+                if what == "cut":
+                    self.assertEqual(bare.stdout, b"behind it\n0 changed\n")
+                checked = run(MEMTRACE, "check", "--", hazard("past_hooks"), what, cwd=self.directory,
+                              env={**os.environ, "TMPDIR": str(self.directory)})
+                self.assertEqual(checked.stdout, bare.stdout)
+                self.assertEqual(checked.returncode, shell_status(bare.returncode))
+                self.assertIn(bare.stderr, checked.stderr)
+
     def test_exceptions_across_many_frames(self):
         summary = self.survives(program("exceptions"), keeps={})
         # Two vectors and a string a frame, one exception and its message a throw; C++'s reserve, stdout's buffer.
