@@ -13,6 +13,20 @@
 /* Shorter ranges are read whole: asking what is there costs as much. */
 #define SPARSE_BYTES (1u << 20)
 
+/*
+ * Whether the process still waits for this scan. When the collector's clock has stood still for too
+ * long it goes on: its memory changes, and its ring is its own again.
+ */
+static bool is_attended(struct process_memory *memory)
+{
+	uint32_t turn = atomic_load(&memory->slot->scan_turn);
+	bool waits = turn == LEAK_SCAN_TURN_READ || turn == LEAK_SCAN_TURN_GIVEN ||
+		     (turn == LEAK_SCAN_TURN_ASKED && !memory->has_begun);
+	if (!waits || atomic_load(memory->is_ended))
+		memory->is_failed = true;
+	return !memory->is_failed;
+}
+
 /* Hands the request over, and waits for the contents. */
 static bool await_contents(struct process_memory *memory)
 {
@@ -30,6 +44,7 @@ static bool await_contents(struct process_memory *memory)
 		}
 		sys_futex_wait(turn, now, WAIT_STEP_NS);
 	}
+	memory->has_begun = true;
 	if (request->count == UINT32_MAX)
 		memory->is_failed = true;
 	return !memory->is_failed;
@@ -43,8 +58,8 @@ struct batch {
 	size_t ranges[LEAK_SCAN_RANGES]; /* which of the caller's each piece is of */
 };
 
-/* returns  the contents; NULL: they can't be had that way */
-static const uint64_t *read_directly(const struct process_memory *memory, const struct batch *batch)
+/* returns  the contents; NULL: they can't be had that way, or not any more */
+static const uint64_t *read_directly(struct process_memory *memory, const struct batch *batch)
 {
 	struct iovec ranges[LEAK_SCAN_RANGES];
 	size_t count = 0;
@@ -53,12 +68,15 @@ static const uint64_t *read_directly(const struct process_memory *memory, const 
 			ranges[count++] = (struct iovec){(void *)batch->pieces[i].address,
 							 batch->pieces[i].size_bytes};
 	bool is_good = process_read(memory->direct_pid, ranges, count, (char *)memory->direct);
-	return is_good ? memory->direct : NULL;
+	/* Afterwards: what was read is what it was while the process waited. */
+	return is_attended(memory) && is_good ? memory->direct : NULL;
 }
 
 static bool ask(struct process_memory *memory, const struct batch *batch)
 {
 	struct leak_scan_request *request = (void *)memory->words;
+	if (!is_attended(memory))
+		return false;
 	request->kind = LEAK_SCAN_MEMORY;
 	request->count = batch->count;
 	for (uint32_t i = 0; i < batch->count; i++) {
@@ -93,7 +111,7 @@ static void give_batch(struct process_memory *memory, struct batch *batch,
 		words = read_directly(memory, batch);
 		memory->direct_pid = words ? memory->direct_pid : 0;
 	}
-	if (!words)
+	if (!words && !memory->is_failed)
 		words = ask_for(memory, batch);
 	for (uint32_t i = 0; words && i < batch->count; i++) {
 		uint64_t piece = batch->pieces[i].size_bytes / 8;
@@ -221,7 +239,7 @@ void process_memory_read_present(struct process_memory *memory, const struct lea
 	uint64_t *pages = left > SPARSE_BYTES && is_whole_pages
 				  ? malloc(PAGES_AT_A_TIME * sizeof(*pages))
 				  : NULL;
-	while (pages && left > 0 && !memory->is_failed) {
+	while (pages && left > 0 && is_attended(memory)) {
 		uint64_t count = left / SEGMENT_PAGE;
 		count = count < PAGES_AT_A_TIME ? count : PAGES_AT_A_TIME;
 		request->kind = LEAK_SCAN_PAGEMAP;

@@ -22,6 +22,7 @@ struct process_memory {
 	pthread_mutex_t *turns;       /* whoever asks holds it, if there are several readers */
 	uint64_t *direct;             /* [LEAK_SCAN_CONTENT_WORDS] what was read directly */
 	uint32_t direct_pid;          /* the process, if that may be; 0: it may not */
+	bool has_begun;               /* the process has answered */
 	bool is_failed;               /* something could not be read: what was given is of no use */
 };
 
