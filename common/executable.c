@@ -78,6 +78,22 @@ static const void *image_loaded(const struct image *image, uint64_t address, uin
 	return load ? image_at(image, address - load->p_vaddr + load->p_offset, size_bytes) : NULL;
 }
 
+/* Part of a file: a table of which only the beginning is known. */
+struct rest {
+	const void *bytes; /* NULL: it is not in the file */
+	uint64_t size_bytes;
+};
+
+/* What is loaded to `address` and on, to the end of the file. */
+static struct rest image_rest(const struct image *image, uint64_t address)
+{
+	const uint8_t *bytes = image_loaded(image, address, 0);
+	return (struct rest){
+		.bytes = bytes,
+		.size_bytes = bytes ? image->size_bytes - (uint64_t)(bytes - image->bytes) : 0,
+	};
+}
+
 static struct dynamic read_dynamic(const struct image *image)
 {
 	struct dynamic dynamic = {0};
@@ -92,16 +108,17 @@ static struct dynamic read_dynamic(const struct image *image)
 	dynamic.strings_bytes = tag_value(&dynamic, DT_STRSZ);
 	dynamic.strings = image_loaded(image, tag_value(&dynamic, DT_STRTAB),
 				       dynamic.strings_bytes);
+	/* A look for the end of each string might take long. */
+	while (dynamic.strings && dynamic.strings_bytes > 0 &&
+	       dynamic.strings[dynamic.strings_bytes - 1])
+		dynamic.strings_bytes--;
 	return dynamic;
 }
 
 /* returns  the string at `offset` of the table, "" if there is none */
 static const char *string_at(const struct dynamic *dynamic, uint64_t offset)
 {
-	if (offset >= dynamic->strings_bytes ||
-	    !memchr(dynamic->strings + offset, '\0', dynamic->strings_bytes - offset))
-		return "";
-	return dynamic->strings + offset;
+	return offset < dynamic->strings_bytes ? dynamic->strings + offset : "";
 }
 
 static uint32_t gnu_hash(const char *name)
@@ -117,8 +134,10 @@ struct export_table {
 	uint32_t bucket_count;
 	uint32_t first_symbol; /* symbols before it are not exported */
 	const uint32_t *buckets;
-	uint64_t chains; /* address, of the word of `first_symbol` */
-	uint64_t symbols;
+	const uint32_t *chains; /* [chain_count] from the word of `first_symbol` on */
+	uint64_t chain_count;
+	const ElfW(Sym) * symbols; /* [symbol_count] */
+	uint64_t symbol_count;
 };
 
 static bool read_exports(const struct image *image, const struct dynamic *dynamic,
@@ -129,33 +148,34 @@ static bool read_exports(const struct image *image, const struct dynamic *dynami
 	if (!header)
 		return false;
 	uint64_t buckets = address + 4 * sizeof(*header) + header[2] * sizeof(ElfW(Addr));
+	struct rest chains = image_rest(image, buckets + header[0] * sizeof(uint32_t));
+	struct rest symbols = image_rest(image, tag_value(dynamic, DT_SYMTAB));
 	*ret_table = (struct export_table){
 		.bucket_count = header[0],
 		.first_symbol = header[1],
 		.buckets = image_loaded(image, buckets, header[0] * sizeof(uint32_t)),
-		.chains = buckets + header[0] * sizeof(uint32_t),
-		.symbols = tag_value(dynamic, DT_SYMTAB),
+		.chains = chains.bytes,
+		.chain_count = chains.size_bytes / sizeof(uint32_t),
+		.symbols = symbols.bytes,
+		.symbol_count = symbols.size_bytes / sizeof(ElfW(Sym)),
 	};
 	return ret_table->bucket_count > 0 && ret_table->buckets && ret_table->symbols;
 }
 
-static bool exports(const struct image *image, const struct dynamic *dynamic,
-		    const struct export_table *table, const char *name)
+static bool exports(const struct dynamic *dynamic, const struct export_table *table,
+		    const char *name)
 {
 	uint32_t hash = gnu_hash(name);
 	uint64_t number = table->buckets[hash % table->bucket_count];
-	for (; number >= table->first_symbol && number > 0; number++) {
-		const uint32_t *chain = image_loaded(
-			image, table->chains + (number - table->first_symbol) * sizeof(*chain),
-			sizeof(*chain));
-		const ElfW(Sym) *symbol = image_loaded(
-			image, table->symbols + number * sizeof(*symbol), sizeof(*symbol));
-		if (!chain || !symbol)
-			return false;
-		if ((*chain | 1) == (hash | 1) &&
-		    strcmp(string_at(dynamic, symbol->st_name), name) == 0)
+	if (number == 0 || number < table->first_symbol)
+		return false;
+	for (; number < table->symbol_count && number - table->first_symbol < table->chain_count;
+	     number++) {
+		uint32_t chain = table->chains[number - table->first_symbol];
+		const char *symbol = string_at(dynamic, table->symbols[number].st_name);
+		if ((chain | 1) == (hash | 1) && strcmp(symbol, name) == 0)
 			return true;
-		if (*chain & 1)
+		if (chain & 1)
 			return false;
 	}
 	return false;
@@ -167,8 +187,10 @@ static bool is_sanitizer(const char *library)
 		"libasan.so",          "libtsan.so",        "liblsan.so",       "libhwasan.so",
 		"libclang_rt.asan",    "libclang_rt.tsan",  "libclang_rt.lsan", "libclang_rt.msan",
 		"libclang_rt.memprof", "libclang_rt.hwasan"};
+	const char *slash = strrchr(library, '/'); /* of a library without a name of its own */
+	const char *file = slash ? slash + 1 : library;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (strncmp(library, names[i], strlen(names[i])) == 0)
+		if (strncmp(file, names[i], strlen(names[i])) == 0)
 			return true;
 	return false;
 }
@@ -191,7 +213,7 @@ static bool is_sanitized(const struct image *image)
 			return true;
 	bool has_table = read_exports(image, &dynamic, &table);
 	for (size_t i = 0; i < sizeof(entries) / sizeof(entries[0]); i++)
-		if (has_table ? exports(image, &dynamic, &table, entries[i])
+		if (has_table ? exports(&dynamic, &table, entries[i])
 			      : has_text(dynamic.strings, dynamic.strings_bytes, entries[i]))
 			return true;
 	return false;

@@ -101,9 +101,72 @@ static void what_a_program_is_linked_with_tells_if_it_can_be_traced(void **state
 	assert_int_equal(classify(&program), EXECUTABLE_SANITIZER);
 	program = make_program(GLIBC, "libclang_rt.asan-x86_64.so");
 	assert_int_equal(classify(&program), EXECUTABLE_SANITIZER);
+	program = make_program(GLIBC, "/opt/lib/libclang_rt.asan.so");
+	assert_int_equal(classify(&program), EXECUTABLE_SANITIZER);
 	program = make_program(GLIBC,
 			       "xx__tsan_init"); /* a symbol's, where there is no hash table */
 	assert_int_equal(classify(&program), EXECUTABLE_SANITIZER);
+}
+
+/* The same with a table of exports that has one symbol, in the only bucket. */
+struct exporter {
+	struct program program;
+	Elf64_Dyn dynamic[6];
+	uint32_t hash[4]; /* one bucket, the first symbol that is exported, no words of a filter */
+	uint32_t bucket;
+	uint32_t chain;
+	Elf64_Sym symbols[2];
+};
+
+#define ASAN_INIT_HASH 0x5fd16099 /* of __asan_init */
+
+static struct exporter make_exporter(const char *name, uint32_t hash)
+{
+	struct exporter exporter = {
+		.program = make_program(GLIBC, ""),
+		.hash = {1, 1, 0, 0},
+		.bucket = 1,
+		.chain = hash | 1, /* the last one of its bucket */
+		.symbols = {{0}, {.st_name = 1}},
+	};
+	exporter.program.segments[0].p_filesz = sizeof(exporter);
+	exporter.program.segments[1].p_offset = offsetof(struct exporter, dynamic);
+	exporter.program.segments[1].p_filesz = sizeof(exporter.dynamic);
+	memcpy(exporter.dynamic, exporter.program.dynamic, 2 * sizeof(Elf64_Dyn));
+	exporter.dynamic[2] = (Elf64_Dyn){DT_GNU_HASH, {offsetof(struct exporter, hash)}};
+	exporter.dynamic[3] = (Elf64_Dyn){DT_SYMTAB, {offsetof(struct exporter, symbols)}};
+	(void)strcpy(exporter.program.strings + 1, name); /* shorter than 63 */
+	return exporter;
+}
+
+static enum executable_kind classify_exporter(const struct exporter *exporter)
+{
+	write_file(exporter, sizeof(*exporter), 0755);
+	return executable_classify(path);
+}
+
+static void what_a_program_exports_tells_if_it_has_a_sanitizer(void **state)
+{
+	(void)state;
+	struct exporter exporter = make_exporter("__asan_init", ASAN_INIT_HASH);
+	assert_int_equal(classify_exporter(&exporter), EXECUTABLE_SANITIZER);
+	exporter = make_exporter("__asan_ini_", ASAN_INIT_HASH);
+	assert_int_equal(classify_exporter(&exporter), EXECUTABLE_TRACEABLE);
+	exporter = make_exporter("__asan_init", ASAN_INIT_HASH);
+	exporter.hash[1] = 2; /* it is imported */
+	assert_int_equal(classify_exporter(&exporter), EXECUTABLE_TRACEABLE);
+	/* No end of the chain, and numbers beyond the file. */
+	exporter = make_exporter("another", 0);
+	exporter.chain = 2;
+	assert_int_equal(classify_exporter(&exporter), EXECUTABLE_TRACEABLE);
+	exporter.bucket = UINT32_MAX;
+	assert_int_equal(classify_exporter(&exporter), EXECUTABLE_TRACEABLE);
+	exporter.symbols[1].st_name = UINT32_MAX;
+	exporter.bucket = 1;
+	exporter.chain = ASAN_INIT_HASH;
+	assert_int_equal(classify_exporter(&exporter), EXECUTABLE_TRACEABLE);
+	exporter.hash[0] = UINT32_MAX;
+	assert_int_equal(classify_exporter(&exporter), EXECUTABLE_TRACEABLE);
 }
 
 static void other_machines_programs_are_told(void **state)
@@ -221,6 +284,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_a_program_is_linked_with_tells_if_it_can_be_traced),
+		cmocka_unit_test(what_a_program_exports_tells_if_it_has_a_sanitizer),
 		cmocka_unit_test(other_machines_programs_are_told),
 		cmocka_unit_test(a_set_user_id_program_is_told),
 		cmocka_unit_test(a_scripts_interpreter_counts),
