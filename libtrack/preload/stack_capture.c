@@ -92,6 +92,11 @@ static __attribute__((noinline)) void enlarge(struct thread_block *block)
 				  UNWIND_PAGES_BYTES, memory_order_relaxed);
 }
 
+void stack_capture_enter_child(void)
+{
+	atomic_store(&enlarged, 0);
+}
+
 static bool checks(void)
 {
 	return __builtin_expect(tracker.segment->session_flags & SESSION_CROSS_CHECK, 0);

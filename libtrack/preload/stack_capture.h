@@ -12,4 +12,7 @@
  */
 struct stack_name stack_capture(struct thread_block *block, const struct unwind_start *start);
 
+/* In a fork's child, whose threads' blocks are gone. */
+void stack_capture_enter_child(void);
+
 #endif

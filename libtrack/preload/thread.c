@@ -21,6 +21,7 @@
 #include "libtrack/preload/patience.h"
 #include "libtrack/preload/recorder.h"
 #include "libtrack/preload/slack.h"
+#include "libtrack/preload/stack_capture.h"
 #include "libtrack/preload/tracker.h"
 
 #define SIDE_LOCK_TRIES 20000
@@ -611,6 +612,14 @@ static void divert(struct thread_block *block)
 	block->limit = UINT64_MAX;
 }
 
+static void unmap_block(struct thread_block *block)
+{
+	const void *pages = unwind_pages(&block->unwind);
+	if (pages)
+		sys_munmap((void *)pages, UNWIND_PAGES_BYTES);
+	sys_munmap(block, sizeof(*block));
+}
+
 void thread_start_process(bool after_fork)
 {
 	if (!after_fork) {
@@ -629,7 +638,7 @@ void thread_start_process(bool after_fork)
 		if (is_in_event)
 			divert(block);
 		else if (!is_filtered())
-			sys_munmap(block, sizeof(*block));
+			unmap_block(block);
 	}
 	if (!is_in_event)
 		atomic_store(&threads.spare_used, 0);
@@ -640,5 +649,6 @@ void thread_start_process(bool after_fork)
 	atomic_store(&threads.has_no_side, 0);
 	atomic_store(&threads.idle, 0);
 	atomic_store(&threads.attached, 0);
+	stack_capture_enter_child();
 	threads.is_forked = true;
 }
