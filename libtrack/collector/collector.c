@@ -228,6 +228,8 @@ static void save_decoders(void *context, uint64_t number)
 {
 	struct collector *collector = context;
 	drain_save_decoders(&collector->drain, number);
+	/* A process with many blocks waits for this commit, and for many more of the same round. */
+	advance_clock(collector);
 }
 
 static void name_thread(void *context, struct recorded_image *image, uint32_t index,
@@ -554,6 +556,7 @@ static enum mt_status run_round(struct collector *collector, uint64_t *ret_taken
 					collector->now_us);
 	if (status == MT_OK)
 		status = leak_scans_step(&collector->leak_scans, collector->now_us, error);
+	advance_clock(collector); /* what is drained from now on may be of later than the round */
 	*ret_taken += has_more;
 	bool is_due = collector->now_us - collector->last_process_us >= PROCESS_INTERVAL_US;
 	if (status != MT_OK || (!is_due && !control_bell_rings()))

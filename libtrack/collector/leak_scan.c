@@ -23,6 +23,8 @@ struct leak_scan {
 	struct image_slot *slot;
 	_Atomic uint32_t *doorbell;
 	uint64_t *words;
+	struct leak_node *nodes; /* [node_count] until the graph has them */
+	uint32_t node_count;
 	struct leak_graph graph;
 	struct live_blocks blocks; /* their numbers are those of leak_node.slot */
 	struct leak_marks marks;
@@ -379,8 +381,18 @@ static bool classify(struct leak_scan *scan, const struct leak_roots *roots,
 	return is_good;
 }
 
+/* returns  false: no memory */
+static bool make_graph(struct leak_scan *scan)
+{
+	struct leak_node *nodes = scan->nodes;
+	scan->nodes = NULL;
+	return leak_graph_init(&scan->graph, nodes, scan->node_count);
+}
+
 static bool examine(struct leak_scan *scan, struct leak_roots *roots, struct process_memory *memory)
 {
+	if (!make_graph(scan))
+		return false;
 	process_memory_read_directly(memory, atomic_load(&scan->slot->scan_area));
 	if (!leak_roots_find(roots, memory, atomic_load(&scan->slot->scan_area), &scan->graph))
 		return false;
@@ -427,6 +439,7 @@ static void scan_free(struct leak_scan *scan)
 {
 	leak_graph_release(&scan->graph);
 	live_blocks_release(&scan->blocks);
+	free(scan->nodes);
 	free(scan);
 }
 
@@ -440,15 +453,9 @@ struct leak_scan *leak_scan_start(struct recorded_image *image, const struct def
 	scan->slot = slot;
 	scan->doorbell = doorbell;
 	scan->words = words;
-	uint32_t count;
-	struct leak_node *nodes = live_blocks_list(&scan->blocks, image, blocks, block_count,
-						   &count);
-	if (!nodes) {
-		scan_free(scan);
-		return NULL;
-	}
-	if (leak_graph_init(&scan->graph, nodes, count) &&
-	    pthread_create(&scan->thread, NULL, work, scan) == 0)
+	scan->nodes = live_blocks_list(&scan->blocks, image, blocks, block_count,
+				       &scan->node_count);
+	if (scan->nodes && pthread_create(&scan->thread, NULL, work, scan) == 0)
 		return scan;
 	scan_free(scan);
 	return NULL;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "libtrack/collector/leak_scans.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
+#include "common/counter.h"
 #include "common/leak_protocol.h"
 #include "common/log/recording_state.h"
 #include "common/sys.h"
@@ -11,6 +13,9 @@
 
 /* Threads that could not be parked may keep a ring from being decoded in full. */
 #define DECODE_LIMIT_US 500000u
+/* A process goes on without a verdict when the clock stands still for some seconds. */
+#define CLOCK_STEP_NS 100000000L
+#define MANY_BLOCKS (1u << 20)
 
 struct running_scan {
 	uint64_t serial; /* of the image */
@@ -81,11 +86,46 @@ static uint64_t *carrier(const struct leak_scans *scans, uint32_t slot)
 				   index % SEGMENT_CHUNK_RINGS);
 }
 
+/* A thread that keeps the collector's clock going while this one lists a process's blocks. */
+struct ticker {
+	struct segment_header *header;
+	_Atomic uint32_t is_over;
+	pthread_t thread;
+	bool has_thread;
+};
+
+static void *tick(void *context)
+{
+	struct ticker *ticker = context;
+	while (!atomic_load(&ticker->is_over)) {
+		uint64_t elapsed_ns = clock_monotonic_ns() - ticker->header->start_monotonic_ns;
+		atomic_store_explicit(&ticker->header->elapsed_us, elapsed_ns / 1000,
+				      memory_order_relaxed);
+		sys_futex_wait(&ticker->is_over, 0, CLOCK_STEP_NS);
+	}
+	return NULL;
+}
+
+static void ticker_start(struct ticker *ticker)
+{
+	/* None: with many blocks there may be no verdict. */
+	ticker->has_thread = pthread_create(&ticker->thread, NULL, tick, ticker) == 0;
+}
+
+static void ticker_stop(struct ticker *ticker)
+{
+	atomic_store(&ticker->is_over, 1);
+	sys_futex_wake(&ticker->is_over);
+	if (ticker->has_thread)
+		(void)pthread_join(ticker->thread, NULL); /* a joinable thread of ours */
+}
+
 static enum mt_status start(struct leak_scans *scans, struct running_scan *running,
 			    struct recorded_image *image, struct mt_error *error)
 {
 	struct deferred_block *blocks;
 	size_t count;
+	struct ticker ticker = {.header = scans->segment->header};
 	/* Releases are matched with their allocations when events are encoded. */
 	enum mt_status status = recording_commit(scans->recording, error);
 	if (status != MT_OK)
@@ -93,9 +133,12 @@ static enum mt_status start(struct leak_scans *scans, struct running_scan *runni
 	if (!deferred_file_take(scans->deferred, image, &blocks, &count))
 		return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory to record with");
 	uint64_t *words = carrier(scans, running->slot);
+	if (image->encoder.state.live_count + count >= MANY_BLOCKS)
+		ticker_start(&ticker);
 	if (words)
 		running->scan = leak_scan_start(image, blocks, count, slot_of(scans, running->slot),
 						&scans->segment->header->doorbell, words);
+	ticker_stop(&ticker);
 	/* The log gets them while they are scanned. */
 	if (deferred_blocks_sort(blocks, count))
 		status = recording_add_deferred(scans->recording, image, blocks, count, error);
