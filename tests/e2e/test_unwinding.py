@@ -109,10 +109,14 @@ class Assembly(UnwindingTest):
         if done.returncode == 77:
             self.skipTest("no libcrypto.so.3 here")
         self.check("in_crypto")
-        self.assertGreater(sum(self.stacks[6401].values()), 50)
+        total = sum(self.stacks[6401].values())
+        cut = sum(blocks for names, blocks in self.stacks[6401].items() if names.endswith(TRUNCATED))
+        self.assertGreater(total, 50)
+        # Some ends of functions find their frame by a register that no rule tells: a few instructions each.
+        self.assertLessEqual(cut, total // 50)
         for names in self.stacks[6401]:
             self.assertTrue(names.startswith("allocate strike "), names)
-            self.assertTrue(names.endswith(" main"), names)
+            self.assertTrue(names.endswith((" main", TRUNCATED)), names)
 
 
 class Exceptions(UnwindingTest):
