@@ -81,7 +81,8 @@ static void note_name(const char *text, size_t size_bytes, uint32_t offset,
 {
 	for (int wish = 0; wish < WISH_COUNT; wish++) {
 		size_t name_bytes = strlen(wish_names[wish]) + 1;
-		if (size_bytes >= name_bytes && memcmp(text, wish_names[wish], name_bytes) == 0)
+		if (offsets[wish] == UINT32_MAX && size_bytes >= name_bytes &&
+		    memcmp(text, wish_names[wish], name_bytes) == 0)
 			offsets[wish] = offset;
 	}
 }
