@@ -553,6 +553,16 @@ static uint32_t pack_expression(const struct row *row)
 					    : SPECIAL(RULE_UNKNOWN, 0);
 }
 
+/* The CFA is told by a register that is known in an interrupted frame only. */
+static uint32_t pack_register(const struct row *row)
+{
+	int64_t end = (int64_t)8 << RULE_REGISTER_SHIFT;
+	if (row->cfa_register >= REGISTER_RA || row->cfa_offset < 0 || row->cfa_offset >= end)
+		return SPECIAL(RULE_UNKNOWN, 0);
+	return pack_pair(RULE_REGISTER, (int64_t)row->cfa_register * end + row->cfa_offset,
+			 &row->fp);
+}
+
 static uint32_t pack(const struct row *row, const struct common_entry *common)
 {
 	if (common->is_signal)
@@ -567,8 +577,10 @@ static uint32_t pack(const struct row *row, const struct common_entry *common)
 	if (row->cfa_register == REGISTER_SP && row->cfa_offset / 8 > 0x3fff)
 		return pack_pair(RULE_LARGE, row->cfa_offset, &row->fp);
 	bool is_fp = row->cfa_register == REGISTER_FP;
-	bool is_cfa_plain = (is_fp || row->cfa_register == REGISTER_SP) && row->cfa_offset >= 0 &&
-			    row->cfa_offset % 8 == 0 && row->cfa_offset / 8 <= 0x3fff;
+	if (!is_fp && row->cfa_register != REGISTER_SP)
+		return pack_register(row);
+	bool is_cfa_plain = row->cfa_offset >= 0 && row->cfa_offset % 8 == 0 &&
+			    row->cfa_offset / 8 <= 0x3fff;
 	bool is_fp_plain = row->fp.place == PLACE_SAME ||
 			   (row->fp.place == PLACE_AT_CFA && row->fp.offset < 0 &&
 			    row->fp.offset % 8 == 0 && -row->fp.offset / 8 <= 0xfff);

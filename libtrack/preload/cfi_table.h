@@ -35,6 +35,8 @@ enum rule_special {
 	/* The argument is `offset` and `fp_slot`, as RULE_PAIR_* take it apart. */
 	RULE_LARGE = 5,  /* CFA = sp + 8 * offset: a frame of up to 4 MiB */
 	RULE_STORED = 6, /* CFA = *(sp + 8 * offset - 128) + 8: libcrypto's assembly */
+	/* CFA = any register + 8 * offset: where a signal interrupted the frame, all are known. */
+	RULE_REGISTER = 7, /* `offset` has the register's number in front, as below */
 };
 
 #define RULE_BITS 28u
@@ -47,6 +49,9 @@ enum rule_special {
 #define RULE_STORED_BELOW 128 /* it keeps words in the red zone too */
 #define RULE_PAIR(offset, fp_slot) ((uint32_t)(offset) << 3 | (uint32_t)(fp_slot))
 #define RULE_PAIR_OFFSET(rule) ((uintptr_t)((rule) >> 9 & 0x7ffffu) * 8)
+#define RULE_REGISTER_SHIFT 15u
+#define RULE_REGISTER_OFFSET(rule) (RULE_PAIR_OFFSET(rule) & ((8u << RULE_REGISTER_SHIFT) - 1))
+#define RULE_REGISTER_NUMBER(rule) ((rule) >> (9 + RULE_REGISTER_SHIFT) & 15u) /* DWARF's */
 #define RULE_PAIR_FP_SLOT(rule) ((uintptr_t)((rule) >> 6 & 7u) * 8)
 
 /* No table has the address: taken for a function that keeps a frame pointer. */

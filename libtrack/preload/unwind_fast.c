@@ -20,8 +20,9 @@ struct walk {
 	uint64_t key; /* of the frame's address, as in rule_cache.h */
 	uintptr_t sp;
 	uintptr_t fp;
-	uintptr_t high;   /* end of the stack that sp is on */
-	uintptr_t offset; /* from an address to where its word is: not 0 on a copied stack */
+	uintptr_t high;          /* end of the stack that sp is on */
+	uintptr_t offset;        /* from an address to where its word is: not 0 on a copied stack */
+	const greg_t *registers; /* of the frame that a signal interrupted, if the key is exact */
 };
 
 /* How far below sp a saved register may be: a leaf function that a signal interrupted may keep it
@@ -139,6 +140,8 @@ static enum step_result step_signal(struct walk *walk, const struct stack_bounds
 	frame->flags = MEMO_COMPLEX | MEMO_EXACT;
 	walk->fp = word_at(walk, context + AT_FP);
 	walk->key = address | RULE_KEY_EXACT;
+	walk->registers = (const greg_t *)(context + offsetof(ucontext_t, uc_mcontext.gregs) +
+					   walk->offset);
 	if (address < FIRST_ADDRESS)
 		return STEP_END;
 	/* The handler may have had a stack of its own. */
@@ -170,25 +173,41 @@ static enum step_result step_plt(struct walk *walk, uint32_t rule, struct memo_f
 	return frame->address < FIRST_ADDRESS ? STEP_END : STEP_DONE;
 }
 
-/* RULE_LARGE and RULE_STORED. */
+/* returns  the CFA; 0: it can't be told */
+static uintptr_t cfa_of_pair(const struct walk *walk, uint32_t rule)
+{
+	static const uint8_t places[] = {REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI, REG_RDI,
+					 REG_RBP, REG_RSP, REG_R8,  REG_R9,  REG_R10, REG_R11,
+					 REG_R12, REG_R13, REG_R14, REG_R15};
+	uintptr_t at = walk->sp + RULE_PAIR_OFFSET(rule);
+	switch (RULE_SPECIAL_KIND(rule)) {
+	case RULE_LARGE:
+		return at;
+	case RULE_STORED:
+		at -= RULE_STORED_BELOW;
+		if (at % 8 || at < lowest(walk) || at >= walk->high || walk->high - at < 8)
+			return 0;
+		return word_at(walk, at) + 8;
+	default: /* RULE_REGISTER */
+		if (!(walk->key & RULE_KEY_EXACT) || !walk->registers)
+			return 0;
+		return (uintptr_t)walk->registers[places[RULE_REGISTER_NUMBER(rule)]] +
+		       RULE_REGISTER_OFFSET(rule);
+	}
+}
+
+/* RULE_LARGE, RULE_STORED and RULE_REGISTER. */
 static enum step_result step_pair(struct walk *walk, uint32_t rule, struct memo_frame *frame)
 {
-	uintptr_t cfa = walk->sp + RULE_PAIR_OFFSET(rule);
+	uintptr_t cfa = cfa_of_pair(walk, rule);
 	uintptr_t fp_distance = RULE_PAIR_FP_SLOT(rule);
-	bool is_stored = RULE_SPECIAL_KIND(rule) == RULE_STORED;
-	if (is_stored) {
-		uintptr_t at = cfa - RULE_STORED_BELOW;
-		if (at % 8 || at < lowest(walk) || at >= walk->high || walk->high - at < 8)
-			return STEP_LOST;
-		cfa = word_at(walk, at) + 8;
-	}
 	if (cfa % 8 || cfa - walk->sp - 1 >= walk->high - walk->sp ||
 	    cfa - fp_distance < lowest(walk))
 		return STEP_LOST;
 	frame->slot = cfa - 8;
 	frame->address = word_at(walk, cfa - 8);
 	frame->fp_slot = 0;
-	frame->flags = is_stored ? MEMO_COMPLEX : 0;
+	frame->flags = RULE_SPECIAL_KIND(rule) == RULE_LARGE ? 0 : MEMO_COMPLEX;
 	if (fp_distance) {
 		walk->fp = word_at(walk, cfa - fp_distance);
 		frame->fp_slot = 8 - (int32_t)fp_distance;
@@ -220,6 +239,7 @@ static __attribute__((noinline)) enum step_result step_specially(struct walk *wa
 			break;
 		case RULE_LARGE:
 		case RULE_STORED:
+		case RULE_REGISTER:
 			result = step_pair(walk, rule, frame);
 			break;
 		default:

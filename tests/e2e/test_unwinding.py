@@ -103,20 +103,17 @@ class Assembly(UnwindingTest):
                                (6311, "breaks_frame_pointer"), (6313, "lies")):
             self.stack_is(size, f"{inner}{function} {TRUNCATED}", 50)
         self.stack_is(6315, "allocate calls main", 50)
+        self.stack_is(6317, "allocate trapped __restore_rt interrupted calls main", 100)
 
     def test_signals_in_the_assembly_of_libcrypto(self):
         done = run(unwinding("in_crypto"))
         if done.returncode == 77:
             self.skipTest("no libcrypto.so.3 here")
         self.check("in_crypto")
-        total = sum(self.stacks[6401].values())
-        cut = sum(blocks for names, blocks in self.stacks[6401].items() if names.endswith(TRUNCATED))
-        self.assertGreater(total, 50)
-        # Some ends of functions find their frame by a register that no rule tells: a few instructions each.
-        self.assertLessEqual(cut, total // 50)
+        self.assertGreater(sum(self.stacks[6401].values()), 50)
         for names in self.stacks[6401]:
             self.assertTrue(names.startswith("allocate strike "), names)
-            self.assertTrue(names.endswith((" main", TRUNCATED)), names)
+            self.assertTrue(names.endswith(" main"), names)
 
 
 class Exceptions(UnwindingTest):

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Allocations below functions in assembly: their unwind tables are strange, missing or wrong. */
+#include <signal.h>
 #include <stdio.h>
 
 #include "allocate.h"
@@ -40,6 +41,25 @@ CALLER(breaks_frame_pointer, "	push %rbp\n	mov $-8, %rbp\n", "	pop %rbp\n	ret\n"
 CALLER(lies, "	.cfi_startproc\n	sub $8, %rsp\n	.cfi_def_cfa_offset 131000\n",
        "	add $8, %rsp\n	.cfi_def_cfa_offset 8\n	ret\n	.cfi_endproc\n");
 
+/* As the ends of libcrypto's functions: another register leads to the frame, when a signal comes.
+ */
+void interrupted(void);
+__asm__(".text\n.globl interrupted\n.type interrupted, @function\ninterrupted:\n"
+	"	.cfi_startproc\n"
+	"	push %rbp\n	.cfi_adjust_cfa_offset 8\n	.cfi_offset %rbp, -16\n"
+	"	mov $77, %rbp\n	lea 8(%rsp), %rsi\n	.cfi_def_cfa %rsi, 8\n"
+	"	sub $72, %rsp\n	and $-64, %rsp\n	int3\n"
+	"	mov -8(%rsi), %rbp\n	.cfi_restore %rbp\n	int3\n"
+	"	mov %rsi, %rsp\n	.cfi_def_cfa %rsp, 8\n	ret\n	.cfi_endproc\n"
+	".size interrupted, . - interrupted\n");
+
+FUNCTION void trapped(int number)
+{
+	(void)number;
+	allocate(6317);
+	NO_TAIL_CALL();
+}
+
 FUNCTION void called_back(size_t size_bytes)
 {
 	allocate(size_bytes);
@@ -56,11 +76,13 @@ FUNCTION void calls(void)
 	breaks_frame_pointer(called_back, 6311);
 	lies(called_back, 6313);
 	allocate(6315);
+	interrupted();
 	NO_TAIL_CALL();
 }
 
 int main(void)
 {
+	signal(SIGTRAP, trapped);
 	for (int i = 0; i < 50; i++)
 		calls();
 	puts("done");
