@@ -77,8 +77,8 @@ class Unfreed(test_leak_scan.LeakScanTest):
     def test_ages_are_those_of_the_allocations(self):
         self.record(program("leak_cases"), "over-time", options=CHECK)
         leak = next(leak for leak in self.all_leaks() if leak["bytes"] == 4 * 7424)
-        # The pauses between them are 0.06 s; the collector's clock, which is read, may be late.
-        self.assertGreater(leak["last_seconds"] - leak["first_seconds"], 0.02)
+        # The pauses between them are 0.6 s; the collector's clock, which is read, may be late.
+        self.assertGreaterEqual(leak["last_seconds"] - leak["first_seconds"], 0.3)
 
     def test_unloaded_libraries_keep_their_names(self):
         libraries = [str(PROGRAMS / f"liblibrary_{which}.so") for which in ("first", "second")]

@@ -701,7 +701,7 @@ static void loses_over_time(void)
 {
 	for (int i = 0; i < 4; i++) {
 		lose(7424);
-		(void)usleep(20000);
+		(void)usleep(200000);
 	}
 }
 
