@@ -9,8 +9,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define SORT_BITS 9u /* two rounds for the 17 bits of a time, rounded up */
-#define SORT_BUCKETS (1u << SORT_BITS)
+#include "libtrack/collector/key_order.h"
+#include "libtrack/collector/large_array.h"
+
 #define SLOTS_AT_ONCE 8u
 
 /* The collector needs one now and then, also under a low limit. */
@@ -145,27 +146,20 @@ static bool take_region(struct found *found, struct deferred_file *deferred, uin
 	return is_good;
 }
 
-static void sort_by(const struct deferred_block *from, struct deferred_block *to, size_t count,
-		    unsigned shift)
-{
-	size_t starts[SORT_BUCKETS + 1] = {0};
-	for (size_t i = 0; i < count; i++)
-		starts[(from[i].slot >> shift) % SORT_BUCKETS + 1]++;
-	for (size_t i = 0; i < SORT_BUCKETS; i++)
-		starts[i + 1] += starts[i];
-	for (size_t i = 0; i < count; i++)
-		to[starts[(from[i].slot >> shift) % SORT_BUCKETS]++] = from[i];
-}
-
 bool deferred_blocks_sort(struct deferred_block *blocks, size_t count)
 {
-	struct deferred_block *other = malloc((count + 1) * sizeof(*other));
-	if (!other)
-		return false;
-	sort_by(blocks, other, count, DEFERRED_TIME_SHIFT);
-	sort_by(other, blocks, count, DEFERRED_TIME_SHIFT + SORT_BITS);
-	free(other);
-	return true;
+	struct keyed *times = large_array(count + 1, sizeof(*times));
+	struct deferred_block *unsorted = large_array(count + 1, sizeof(*unsorted));
+	for (size_t i = 0; times && unsorted && i < count; i++) {
+		times[i] = (struct keyed){blocks[i].slot >> DEFERRED_TIME_SHIFT, i};
+		unsorted[i] = blocks[i];
+	}
+	bool is_good = times && unsorted && key_order_sort(times, count);
+	for (size_t i = 0; is_good && i < count; i++)
+		blocks[i] = unsorted[times[i].item];
+	free(times);
+	free(unsorted);
+	return is_good;
 }
 
 /* The image's regions, by ascending address. returns how many */

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "common/log/recording_state.h"
-#include "libtrack/collector/address_order.h"
+#include "libtrack/collector/key_order.h"
 #include "libtrack/collector/large_array.h"
 
 static bool is_scanned(unsigned kind)
@@ -45,7 +45,7 @@ static struct live_block describe_block(const struct recorded_image *image,
 
 /* Takes down the live blocks that the recording has. */
 static void list_recorded(const struct recorded_image *image, const uint8_t *is_ignored,
-			  struct live_blocks *blocks, struct addressed *places)
+			  struct live_blocks *blocks, struct keyed *places)
 {
 	const struct event_state *state = &image->encoder.state;
 	for (uint32_t c = 0; c < state->class_count; c++) {
@@ -60,14 +60,14 @@ static void list_recorded(const struct recorded_image *image, const uint8_t *is_
 			/* Those of pools have a mark in their top bits. */
 			uint64_t address = block_map_address(&image->encoder.map, slot) &
 					   ((1ull << LIMIT_ADDRESS_BITS) - 1);
-			places[index] = (struct addressed){address, index};
+			places[index] = (struct keyed){address, index};
 		}
 	}
 }
 
 /* returns  false: no memory */
 static bool list_deferred(struct recorded_image *image, const struct deferred_block *deferred,
-			  size_t count, struct live_blocks *blocks, struct addressed *places)
+			  size_t count, struct live_blocks *blocks, struct keyed *places)
 {
 	for (size_t i = 0; i < count; i++) {
 		struct deferred_allocation allocation;
@@ -83,35 +83,34 @@ static bool list_deferred(struct recorded_image *image, const struct deferred_bl
 			.thread = allocation.thread,
 			.kind = (uint8_t)allocation.kind,
 		};
-		places[index] = (struct addressed){allocation.address, index};
+		places[index] = (struct keyed){allocation.address, index};
 	}
 	return true;
 }
 
 /* Merges places [0, middle) and [middle, count), each ascending. returns NULL: no memory */
-static struct addressed *merge(const struct addressed *places, size_t middle, size_t count)
+static struct keyed *merge(const struct keyed *places, size_t middle, size_t count)
 {
-	struct addressed *merged = large_array(count + 1, sizeof(*merged));
+	struct keyed *merged = large_array(count + 1, sizeof(*merged));
 	size_t first = 0;
 	size_t second = middle;
 	for (size_t i = 0; merged && i < count; i++) {
 		/* Of one address the one with the lower number comes first. */
 		bool takes_first = first < middle &&
-				   (second == count ||
-				    places[first].address <= places[second].address);
+				   (second == count || places[first].key <= places[second].key);
 		merged[i] = takes_first ? places[first++] : places[second++];
 	}
 	return merged;
 }
 
 /* Sorts what was recorded, and puts it among what was deferred. returns false: no memory */
-static bool sort_places(struct addressed **places, size_t recorded_count, size_t count)
+static bool sort_places(struct keyed **places, size_t recorded_count, size_t count)
 {
-	if (!address_order_sort(*places, recorded_count))
+	if (!key_order_sort(*places, recorded_count))
 		return false;
 	if (recorded_count == 0 || recorded_count == count)
 		return true;
-	struct addressed *merged = merge(*places, recorded_count, count);
+	struct keyed *merged = merge(*places, recorded_count, count);
 	if (!merged)
 		return false;
 	free(*places);
@@ -120,11 +119,11 @@ static bool sort_places(struct addressed **places, size_t recorded_count, size_t
 }
 
 /* returns  the addresses of all blocks, ascending; NULL: no memory */
-static struct addressed *list_all(struct live_blocks *blocks, struct recorded_image *image,
-				  const struct deferred_block *deferred, size_t deferred_count)
+static struct keyed *list_all(struct live_blocks *blocks, struct recorded_image *image,
+			      const struct deferred_block *deferred, size_t deferred_count)
 {
 	size_t capacity = (size_t)image->encoder.state.live_count + deferred_count + 1;
-	struct addressed *places = large_array(capacity, sizeof(*places));
+	struct keyed *places = large_array(capacity, sizeof(*places));
 	uint8_t *is_ignored = list_ignored(image);
 	blocks->items = large_array(capacity, sizeof(*blocks->items));
 	bool is_good = places && is_ignored && blocks->items && capacity < UINT32_MAX;
@@ -141,18 +140,18 @@ static struct addressed *list_all(struct live_blocks *blocks, struct recorded_im
 	return NULL;
 }
 
-static bool is_of_pool(const struct live_blocks *blocks, const struct addressed *place)
+static bool is_of_pool(const struct live_blocks *blocks, const struct keyed *place)
 {
 	return blocks->items[place->item].kind == ALLOCATION_POOL;
 }
 
 /* Of two blocks of malloc at one address the earlier is gone, though nobody has seen its end. */
-static uint32_t drop_replaced(const struct live_blocks *blocks, struct addressed *places,
+static uint32_t drop_replaced(const struct live_blocks *blocks, struct keyed *places,
 			      uint32_t count)
 {
 	uint32_t kept = 0;
 	for (uint32_t i = 0; i < count; i++) {
-		bool is_replacement = kept > 0 && places[kept - 1].address == places[i].address &&
+		bool is_replacement = kept > 0 && places[kept - 1].key == places[i].key &&
 				      !is_of_pool(blocks, &places[kept - 1]) &&
 				      !is_of_pool(blocks, &places[i]);
 		kept -= is_replacement;
@@ -161,26 +160,25 @@ static uint32_t drop_replaced(const struct live_blocks *blocks, struct addressed
 	return kept;
 }
 
-static struct leak_node node_of(const struct live_blocks *blocks, const struct addressed *place)
+static struct leak_node node_of(const struct live_blocks *blocks, const struct keyed *place)
 {
 	const struct live_block *block = &blocks->items[place->item];
 	return (struct leak_node){
-		.address = place->address,
+		.address = place->key,
 		.size_bytes = block->size_bytes,
-		.slot = place->item,
+		.slot = (uint32_t)place->item,
 		.is_ignored = block->is_ignored,
 		.is_of_pool = is_of_pool(blocks, place),
 	};
 }
 
 /* What a pool has made of a chunk at the chunk's address comes behind the chunk. */
-static void put_chunks_first(const struct live_blocks *blocks, struct addressed *places,
-			     uint32_t count)
+static void put_chunks_first(const struct live_blocks *blocks, struct keyed *places, uint32_t count)
 {
 	for (uint32_t i = 1; i < count; i++) {
-		struct addressed place = places[i];
+		struct keyed place = places[i];
 		uint32_t at = i;
-		while (at > 0 && places[at - 1].address == place.address &&
+		while (at > 0 && places[at - 1].key == place.key &&
 		       blocks->items[places[at - 1].item].size_bytes <
 			       blocks->items[place.item].size_bytes) {
 			places[at] = places[at - 1];
@@ -191,7 +189,7 @@ static void put_chunks_first(const struct live_blocks *blocks, struct addressed 
 }
 
 /* returns  [*ret_count]; NULL: no memory */
-static struct leak_node *make_nodes(struct live_blocks *blocks, struct addressed *places,
+static struct leak_node *make_nodes(struct live_blocks *blocks, struct keyed *places,
 				    uint32_t *ret_count)
 {
 	uint32_t count = 0;
@@ -204,9 +202,9 @@ static struct leak_node *make_nodes(struct live_blocks *blocks, struct addressed
 	uint32_t place_count = drop_replaced(blocks, places, blocks->count);
 	put_chunks_first(blocks, places, place_count);
 	for (uint32_t i = 0; i < place_count; i++) {
-		uint64_t end = places[i].address + blocks->items[places[i].item].size_bytes;
-		if (i + 1 < place_count && places[i + 1].address < end)
-			blocks->chunks[blocks->chunk_count++] = places[i].item;
+		uint64_t end = places[i].key + blocks->items[places[i].item].size_bytes;
+		if (i + 1 < place_count && places[i + 1].key < end)
+			blocks->chunks[blocks->chunk_count++] = (uint32_t)places[i].item;
 		else
 			nodes[count++] = node_of(blocks, &places[i]);
 	}
@@ -219,7 +217,7 @@ struct leak_node *live_blocks_list(struct live_blocks *ret_blocks, struct record
 				   uint32_t *ret_node_count)
 {
 	*ret_blocks = (struct live_blocks){0};
-	struct addressed *places = list_all(ret_blocks, image, deferred, deferred_count);
+	struct keyed *places = list_all(ret_blocks, image, deferred, deferred_count);
 	struct leak_node *nodes = places ? make_nodes(ret_blocks, places, ret_node_count) : NULL;
 	free(places);
 	if (!nodes)

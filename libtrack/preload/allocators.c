@@ -49,11 +49,15 @@ static uintptr_t originals[ENTRY_COUNT]; /* 0: there is none in the process */
  * Blocks of other allocators may be 16 bytes apart, and two of them in one of the places where
  * defer() of recorder.c puts down one.
  */
-static void record_allocation(enum allocation_kind kind, const void *block, size_t size_bytes,
-			      uint64_t interval_bytes, const struct unwind_start *start)
+static void record_allocation(enum allocation_kind kind, bool is_move, const void *block,
+			      size_t size_bytes, uint64_t interval_bytes,
+			      const struct unwind_start *start)
 {
 	thread_self.is_elsewhere = 1;
-	recorder_allocated(kind, block, size_bytes, interval_bytes, start);
+	if (is_move)
+		recorder_moved(block, size_bytes, interval_bytes, start);
+	else
+		recorder_allocated(kind, block, size_bytes, interval_bytes, start);
 	thread_self.is_elsewhere = 0;
 }
 
@@ -62,7 +66,7 @@ static void note_allocation(enum allocation_kind kind, const void *block, size_t
 {
 	uint64_t interval_bytes = 0;
 	if (tracker_records() && sampler_takes(size_bytes, &interval_bytes))
-		record_allocation(kind, block, size_bytes, interval_bytes, start);
+		record_allocation(kind, false, block, size_bytes, interval_bytes, start);
 }
 
 static void note_release(const void *block)
@@ -89,12 +93,8 @@ static void note_resize(bool was_recorded, const void *old, const void *block, s
 	}
 	if (!sampler_takes(size_bytes, &interval_bytes))
 		return;
-	thread_self.is_elsewhere = 1;
-	if (was_recorded)
-		recorder_moved(block, size_bytes, interval_bytes, start);
-	else
-		recorder_allocated(ALLOCATION_REALLOC, block, size_bytes, interval_bytes, start);
-	thread_self.is_elsewhere = 0;
+	record_allocation(ALLOCATION_REALLOC, was_recorded, block, size_bytes, interval_bytes,
+			  start);
 }
 
 /* returns  `block` */
