@@ -9,8 +9,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "libtrack/collector/arrays.h"
 #include "libtrack/collector/key_order.h"
-#include "libtrack/collector/large_array.h"
 
 #define SLOTS_AT_ONCE 8u
 
@@ -86,14 +86,9 @@ struct found {
 /* returns  false: no memory */
 static bool add(struct found *found, uint64_t address, uint64_t slot)
 {
-	if (found->count == found->capacity) {
-		size_t capacity = found->capacity ? found->capacity * 2 : 4096;
-		struct deferred_block *grown = realloc(found->items, capacity * sizeof(*grown));
-		if (!grown)
-			return false;
-		found->items = grown;
-		found->capacity = capacity;
-	}
+	if (!array_reserve((void **)&found->items, found->count + 1, &found->capacity,
+			   sizeof(*found->items)))
+		return false;
 	found->items[found->count++] = (struct deferred_block){address, slot};
 	return true;
 }

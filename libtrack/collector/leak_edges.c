@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "libtrack/collector/large_array.h"
+#include "libtrack/collector/arrays.h"
 
 #define READ_RANGES 1024u /* that are asked for at a time */
 #define GAP_BYTES 256u    /* between nodes that are read together */
@@ -39,19 +39,6 @@ static struct leak_range words_of(const struct leak_extent *extent)
 	return (struct leak_range){first, end > first ? end - first : 0};
 }
 
-static bool reserve(struct slice *slice)
-{
-	if (slice->count + 2 <= slice->capacity)
-		return true;
-	size_t larger = slice->capacity ? slice->capacity * 2 : 1024;
-	uint32_t *grown = realloc(slice->words, larger * sizeof(*grown));
-	if (!grown)
-		return false;
-	slice->words = grown;
-	slice->capacity = larger;
-	return true;
-}
-
 static bool add_edge(struct slice *slice, uint32_t from, uint32_t to, uint64_t offset)
 {
 	uint32_t code = to | (offset ? LEAK_EDGE_IS_INSIDE : 0);
@@ -61,7 +48,8 @@ static bool add_edge(struct slice *slice, uint32_t from, uint32_t to, uint64_t o
 	if (slice->count > slice->starts[from] && slice->words[last] == code &&
 	    (!offset || slice->words[last + 1] == inside))
 		return true;
-	if (!reserve(slice))
+	if (!array_reserve((void **)&slice->words, slice->count + 2, &slice->capacity,
+			   sizeof(*slice->words)))
 		return false;
 	slice->newest = slice->count;
 	slice->words[slice->count++] = code;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "libtrack/collector/large_array.h"
+#include "libtrack/collector/arrays.h"
 
 #define OFFERS_PER_NODE 64u
 #define OFFERS_AT_A_TIME 512u
@@ -78,19 +78,6 @@ uint32_t leak_graph_find(const struct leak_graph *graph, uint64_t address)
 	return leak_index_find(&graph->index, address);
 }
 
-static bool grow(void **items, size_t count, size_t *capacity, size_t item_bytes)
-{
-	if (count < *capacity)
-		return true;
-	size_t larger = *capacity ? *capacity * 2 : 1024;
-	void *grown = realloc(*items, larger * item_bytes);
-	if (!grown)
-		return false;
-	*items = grown;
-	*capacity = larger;
-	return true;
-}
-
 static void reach(struct leak_graph *graph, uint32_t index, uint32_t holder, uint64_t held_at)
 {
 	struct leak_node *node = &graph->nodes[index];
@@ -111,8 +98,8 @@ static void offer(struct leak_graph *graph, uint32_t index, uint64_t offset, uin
 	for (size_t i = graph->offer_count; i > 0 && graph->offer_count - i < 4; i--)
 		if (graph->offers[i - 1].node == index && graph->offers[i - 1].offset == offset)
 			return;
-	if (!grow((void **)&graph->offers, graph->offer_count, &graph->offer_capacity,
-		  sizeof(*graph->offers))) {
+	if (!array_reserve((void **)&graph->offers, graph->offer_count + 1, &graph->offer_capacity,
+			   sizeof(*graph->offers))) {
 		graph->is_failed = true;
 		return;
 	}

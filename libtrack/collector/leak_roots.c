@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/segment.h"
+#include "libtrack/collector/arrays.h"
 
 /* glibc's malloc, as far as it can be seen from a block. */
 #define ARENA_BYTES (64ull << 20) /* heaps of arenas lie at multiples of this */
@@ -30,25 +31,12 @@
 #define RED_ZONE_BYTES 0u
 #endif
 
-static bool grow(void **items, size_t count, size_t *capacity, size_t item_bytes)
-{
-	if (count < *capacity)
-		return true;
-	size_t larger = *capacity ? *capacity * 2 : 64;
-	void *grown = realloc(*items, larger * item_bytes);
-	if (!grown)
-		return false;
-	*items = grown;
-	*capacity = larger;
-	return true;
-}
-
 static void spare(struct leak_roots *roots, uint64_t start, uint64_t end)
 {
 	if (end <= start)
 		return;
-	if (!grow((void **)&roots->spared, roots->spared_count, &roots->spared_capacity,
-		  sizeof(*roots->spared))) {
+	if (!array_reserve((void **)&roots->spared, roots->spared_count + 1,
+			   &roots->spared_capacity, sizeof(*roots->spared))) {
 		roots->is_failed = true;
 		return;
 	}
@@ -62,7 +50,8 @@ static void add_root(struct leak_roots *roots, const struct leak_root *root, uin
 	end &= ~7ull;
 	if (end <= start)
 		return;
-	if (!grow((void **)&roots->items, roots->count, &roots->capacity, sizeof(*roots->items)) ||
+	if (!array_reserve((void **)&roots->items, roots->count + 1, &roots->capacity,
+			   sizeof(*roots->items)) ||
 	    roots->count >= LEAK_HOLDER_ROOT - 1) {
 		roots->is_failed = true;
 		return;

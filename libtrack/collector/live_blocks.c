@@ -4,8 +4,8 @@
 #include <stdlib.h>
 
 #include "common/log/recording_state.h"
+#include "libtrack/collector/arrays.h"
 #include "libtrack/collector/key_order.h"
-#include "libtrack/collector/large_array.h"
 
 static bool is_scanned(unsigned kind)
 {
