@@ -228,8 +228,6 @@ static void save_decoders(void *context, uint64_t number)
 {
 	struct collector *collector = context;
 	drain_save_decoders(&collector->drain, number);
-	/* A process with many blocks waits for this commit, and for many more of the same round. */
-	advance_clock(collector);
 }
 
 static void name_thread(void *context, struct recorded_image *image, uint32_t index,

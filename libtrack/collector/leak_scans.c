@@ -86,7 +86,7 @@ static uint64_t *carrier(const struct leak_scans *scans, uint32_t slot)
 				   index % SEGMENT_CHUNK_RINGS);
 }
 
-/* A thread that keeps the collector's clock going while this one lists a process's blocks. */
+/* A thread that keeps the collector's clock going while this one is at a process's many blocks. */
 struct ticker {
 	struct segment_header *header;
 	_Atomic uint32_t is_over;
@@ -138,12 +138,12 @@ static enum mt_status start(struct leak_scans *scans, struct running_scan *runni
 	if (words)
 		running->scan = leak_scan_start(image, blocks, count, slot_of(scans, running->slot),
 						&scans->segment->header->doorbell, words);
-	ticker_stop(&ticker);
 	/* The log gets them while they are scanned. */
 	if (deferred_blocks_sort(blocks, count))
 		status = recording_add_deferred(scans->recording, image, blocks, count, error);
 	else
 		status = mt_error_set(error, MT_ERR_NO_MEMORY, "no memory to record with");
+	ticker_stop(&ticker);
 	free(blocks);
 	return status;
 }
