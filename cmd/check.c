@@ -375,6 +375,10 @@ static int run(int argument_count, char **arguments)
 	options.launch.only_leak_symbols = options.launch.log_path ? 0 : reported_kinds(&options);
 	options.launch.only_unfreed = needs_unfreed_only(&options);
 	options.launch.finishes_log = options.launch.only_unfreed;
+	options.launch.interest = (struct leak_interest){
+		.summed = options.launch.only_unfreed ? ~reported_kinds(&options) : 0,
+		.failed = options.shared.limits.fail_on,
+	};
 	if (status == 0 && !options.launch.log_path &&
 	    !make_directory(&options, log_path, sizeof(log_path)))
 		status = EXIT_TRACER_FAILED;

@@ -198,6 +198,7 @@ static bool fork_collector(struct launcher *launcher, const char *log_path, fini
 			.scrub = options->leak_check && !options->no_scrub,
 			.only_unfreed = options->only_unfreed,
 			.is_hasty = options->finishes_log,
+			.interest = options->interest,
 			.sampling = options->sampling,
 			.arguments = (const char *const *)options->arguments,
 			.argument_count = count_arguments(options->arguments),

@@ -23,6 +23,7 @@ struct launch_options {
 	bool leak_check; /* see struct collector_options */
 	bool no_scrub;
 	bool only_unfreed;
+	struct leak_interest interest;
 	struct sampling_options sampling;
 	bool no_symbols;
 	/* Few will read the log: the collector need not finish it if the launcher can find all

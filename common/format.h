@@ -90,6 +90,7 @@ enum leak_scan_flags {
 	LEAK_SCAN_HAS_SUPPRESSIONS = 16, /* of the program: their text follows the flags */
 	LEAK_SCAN_HAS_PATHS = 32,        /* groups have the blocks that lead to them */
 	LEAK_SCAN_NO_PROC = 64,          /* incomplete because /proc could not be opened */
+	LEAK_SCAN_HAS_SUMS = 128,        /* of some kinds there are sums only, and no groups */
 };
 
 /* Limits: a value above one of these is refused before anything is allocated for it. */

@@ -75,6 +75,7 @@ struct image_slot {
 	_Atomic uint64_t overhead_ticks; /* SESSION_MEASURE_OVERHEAD: of the stamps' counter */
 	_Atomic uint32_t scan_turn;      /* futex: enum leak_scan_turn, common/leak_protocol.h */
 	_Atomic uint32_t scan_ring;      /* index of the ring whose words carry the memory */
+	_Atomic uint32_t scan_is_last;   /* no thread goes on after it but to end the process */
 	_Atomic uint64_t scan_area;      /* where struct leak_scan_area is in the process */
 	_Atomic uint32_t scan_wanted;    /* a scan on request: number of the request */
 	_Atomic uint32_t scan_done;      /* and of the last one that was answered */

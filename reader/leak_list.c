@@ -137,6 +137,24 @@ static void add_mark(struct leak *leak, const struct profile_mark *mark)
 	leak->mark_count++;
 }
 
+/* What scans have summed up only. */
+static void add_left_out(struct leak_list *list)
+{
+	const struct profile *profile = list->profile;
+	const struct log_info *info = &profile->log->info;
+	for (uint32_t i = 0; i < info->image_count; i++) {
+		const struct leak_marks *marks = &info->images[i].leak_marks;
+		bool is_selected = !profile->log->pid || profile->log->pid == info->images[i].pid;
+		if (!is_selected || !(marks->flags & LEAK_SCAN_HAS_SUMS) ||
+		    !profile_is_scanned(profile, i))
+			continue;
+		for (unsigned kind = 0; kind < LEAK_UNCLASSIFIED; kind++) {
+			list->left_out[kind].blocks += marks->left_out[kind].blocks;
+			list->left_out[kind].bytes += marks->left_out[kind].bytes;
+		}
+	}
+}
+
 enum mt_status leak_list_gather(struct leak_list *list, const struct profile *profile,
 				struct mt_error *error)
 {
@@ -165,6 +183,7 @@ enum mt_status leak_list_gather(struct leak_list *list, const struct profile *pr
 		add_mark(leak, mark);
 	}
 	qsort(list->items, list->count, sizeof(*list->items), by_bytes);
+	add_left_out(list);
 	return MT_OK;
 }
 
@@ -184,7 +203,7 @@ static void add_up(struct leak_sum *sum, const struct leak *leak)
 
 struct leak_sum leak_list_sum(const struct leak_list *list, enum leak_kind kind)
 {
-	struct leak_sum sum = {0};
+	struct leak_sum sum = list->left_out[kind];
 	for (size_t i = 0; i < list->count; i++)
 		if (!list->items[i].suppressed_by && list->items[i].kind == kind)
 			add_up(&sum, &list->items[i]);
@@ -194,6 +213,10 @@ struct leak_sum leak_list_sum(const struct leak_list *list, enum leak_kind kind)
 struct leak_sum leak_list_total(const struct leak_list *list)
 {
 	struct leak_sum sum = {0};
+	for (unsigned kind = 0; kind < LEAK_KIND_COUNT; kind++) {
+		sum.blocks += list->left_out[kind].blocks;
+		sum.bytes += list->left_out[kind].bytes;
+	}
 	for (size_t i = 0; i < list->count; i++)
 		if (!list->items[i].suppressed_by)
 			add_up(&sum, &list->items[i]);

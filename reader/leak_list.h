@@ -60,6 +60,7 @@ struct leak_list {
 	struct profile_mark *marks; /* copies of the profile's, sorted by group */
 	struct leak *items;         /* [count] */
 	size_t count;
+	struct leak_sum left_out[LEAK_KIND_COUNT]; /* what is in no group, since nobody asked */
 };
 
 /*
@@ -70,7 +71,7 @@ enum mt_status leak_list_gather(struct leak_list *list, const struct profile *pr
 				struct mt_error *error) MT_MUST_CHECK;
 void leak_list_release(struct leak_list *list);
 
-/* Sums over the groups of a kind that are not suppressed. */
+/* Sums over the groups of a kind that are not suppressed, with what is in no group. */
 struct leak_sum leak_list_sum(const struct leak_list *list, enum leak_kind kind);
 
 /* The same over all kinds, and over what is suppressed. */

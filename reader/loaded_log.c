@@ -407,9 +407,21 @@ const char *loaded_log_loss_reason(const struct loaded_log *log)
 	return NULL;
 }
 
+/* A process that leaked nothing has said only how much it still held. */
+static bool has_sums(const struct log_info *info)
+{
+	for (uint32_t i = 0; i < info->image_count; i++)
+		if (info->images[i].leak_marks.flags & LEAK_SCAN_HAS_SUMS)
+			return true;
+	return false;
+}
+
 const char *loaded_log_incomplete_reason(const struct loaded_log *log)
 {
 	const char *reason = loaded_log_loss_reason(log);
+	if (!reason && has_sums(&log->info))
+		return "it was recorded for a leak check: most blocks that were freed, and those "
+		       "that a process without leaks still held, are not in it";
 	if (!reason && log->info.run.only_unfreed)
 		return "it was recorded for a leak check: most blocks that were freed are not in "
 		       "it";

@@ -114,6 +114,21 @@ static bool judge_budgets(struct leak_verdict *verdict, const struct profile *pr
 			   text_of_count(limits->max_allocations, limit));
 }
 
+/* What was not recorded in detail, since it was no failure then, can't be judged now. */
+static bool question_sums(struct leak_verdict *verdict, const struct leak_list *list,
+			  const struct leak_limits *limits)
+{
+	for (unsigned kind = 0; kind < LEAK_KIND_COUNT; kind++)
+		if (limits->fail_on & 1u << kind && list->left_out[kind].blocks > 0 &&
+		    !add_finding(verdict, LEAKS_UNJUDGED, "leaks",
+				 "blocks that are %s are only counted in this log: 'memtrace check "
+				 "--fail-on=%s' records them",
+				 leak_kind_words((enum leak_kind)kind),
+				 leak_kind_name((enum leak_kind)kind)))
+			return false;
+	return true;
+}
+
 /* Unfreed blocks that no scan has put into a kind, by process. */
 struct unscanned {
 	uint64_t bytes;
@@ -295,7 +310,7 @@ enum mt_status leak_verdict_make(struct leak_verdict *verdict, const struct leak
 			  judge_budgets(verdict, profile, limits) &&
 			  question_recording(verdict, profile, limits) &&
 			  (limits->fail_on == 0 || question_leaks(verdict, list, limits)) &&
-			  add_notes(verdict, profile);
+			  question_sums(verdict, list, limits) && add_notes(verdict, profile);
 	if (has_memory)
 		return MT_OK;
 	leak_verdict_release(verdict);

@@ -9,21 +9,25 @@
 /* So many frames of one call after the other are printed all; of more, the first one. */
 #define SAME_FRAMES 3
 
-static void print_sum(const char *words, struct leak_sum sum, FILE *output)
+/* is_whole  all blocks are in groups: of how many stack traces they are is known */
+static void print_sum(const char *words, struct leak_sum sum, bool is_whole, FILE *output)
 {
 	char amount[LEAK_AMOUNT_BYTES];
 	char stacks[TEXT_FIGURE_BYTES];
-	if (sum.groups == 0)
+	if (sum.blocks == 0)
 		return;
-	(void)fprintf(output, "%s: %s from %s stack trace%s\n", words,
-		      leak_amount(sum.bytes, sum.blocks, amount), text_of_count(sum.groups, stacks),
-		      sum.groups == 1 ? "" : "s");
+	(void)leak_amount(sum.bytes, sum.blocks, amount);
+	if (is_whole)
+		(void)fprintf(output, "%s: %s from %s stack trace%s\n", words, amount,
+			      text_of_count(sum.groups, stacks), sum.groups == 1 ? "" : "s");
+	else
+		(void)fprintf(output, "%s: %s\n", words, amount);
 }
 
 /* Blocks of programs that went on as others by exec are not left over, only not freed. */
 static struct leak_sum sum_listed(const struct leak_list *list, enum leak_kind kind)
 {
-	struct leak_sum sum = {0};
+	struct leak_sum sum = list->left_out[kind];
 	for (size_t i = 0; i < list->count; i++) {
 		const struct leak *leak = &list->items[i];
 		if (leak->kind != kind || !leak_is_listed(leak))
@@ -38,22 +42,23 @@ static struct leak_sum sum_listed(const struct leak_list *list, enum leak_kind k
 static void print_sums(const struct leak_report *report, FILE *output)
 {
 	const struct leak_list *list = report->list;
-	size_t group_count = 0;
+	uint64_t block_count = 0;
 	size_t replaced_count = 0;
 	for (unsigned kind = 0; kind < LEAK_KIND_COUNT; kind++) {
 		struct leak_sum sum = sum_listed(list, (enum leak_kind)kind);
-		group_count += sum.groups;
-		print_sum(leak_kind_words((enum leak_kind)kind), sum, output);
+		block_count += sum.blocks;
+		print_sum(leak_kind_words((enum leak_kind)kind), sum,
+			  list->left_out[kind].blocks == 0, output);
 	}
 	for (size_t i = 0; i < list->count; i++)
 		replaced_count += list->items[i].is_replaced && !list->items[i].suppressed_by;
 	struct leak_sum suppressed = leak_list_suppressed(list);
-	print_sum("suppressed", suppressed, output);
+	print_sum("suppressed", suppressed, true, output);
 	if (replaced_count > 0)
 		(void)fputs("not judged: what programs had allocated that went on as others by "
 			    "exec\n",
 			    output);
-	if (group_count + replaced_count + suppressed.groups == 0)
+	if (block_count + replaced_count + suppressed.groups == 0)
 		(void)fputs("Everything that was allocated was freed.\n", output);
 }
 

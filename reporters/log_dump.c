@@ -180,6 +180,16 @@ static void dump_leaks(const struct dump *dump, uint32_t image, struct byte_read
 			line_text(dump, "text", marks.suppressions);
 			line_end(dump);
 		}
+		for (unsigned kind = 0; kind < LEAK_UNCLASSIFIED; kind++) {
+			if (marks.left_out[kind].blocks == 0)
+				continue;
+			line_begin(dump, "leaks left out", leak_names[kind]);
+			line_number(dump, "image", image);
+			line_number(dump, "flags", marks.flags);
+			line_number(dump, "blocks", marks.left_out[kind].blocks);
+			line_number(dump, "bytes", marks.left_out[kind].bytes);
+			line_end(dump);
+		}
 		for (size_t i = 0; i < marks.count; i++) {
 			const struct leak_mark *mark = &marks.items[i];
 			line_begin(dump, "leak", leak_names[mark->leak_kind]);

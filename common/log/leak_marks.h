@@ -4,7 +4,8 @@
  * size, each group with a kind. Written by the collector, read into the model of the reports.
  *
  * The kinds are memcheck's. A group is all live blocks that have its fields in common, so the
- * sums over the marks of an image are its live blocks and bytes at the time of the scan.
+ * sums over the marks of an image are its live blocks and bytes at the time of the scan; but for
+ * those of kinds that nobody asked for, of which there are sums only.
  */
 #ifndef MEMTRACE_COMMON_LOG_LEAK_MARKS_H
 #define MEMTRACE_COMMON_LOG_LEAK_MARKS_H
@@ -42,14 +43,33 @@ struct leak_mark {
 	uint64_t skipped_steps; /* left out in the middle, behind the first half of `steps` */
 };
 
+/* Live blocks of a kind that are in no mark. */
+struct leak_left_out {
+	uint64_t blocks;
+	uint64_t bytes;
+};
+
 struct leak_marks {
-	uint64_t time_us;        /* of the scan, since the recording began */
-	uint32_t flags;          /* enum leak_scan_flags */
-	char *suppressions;      /* what the program has for LeakSanitizer; NULL: nothing. Owned */
-	struct leak_mark *items; /* [count] */
+	uint64_t time_us;   /* of the scan, since the recording began */
+	uint32_t flags;     /* enum leak_scan_flags */
+	char *suppressions; /* what the program has for LeakSanitizer; NULL: nothing. Owned */
+	struct leak_left_out left_out[LEAK_UNCLASSIFIED]; /* by enum leak_kind */
+	struct leak_mark *items;                          /* [count] */
 	size_t count;
 	size_t capacity;
 };
+
+static inline bool leak_mark_is_same_group(const struct leak_mark *a, const struct leak_mark *b)
+{
+	return a->stack == b->stack && a->thread == b->thread &&
+	       a->allocation_kind == b->allocation_kind && a->leak_kind == b->leak_kind;
+}
+
+/* Adds what `mark` has to a mark of the same group. */
+void leak_mark_merge(struct leak_mark *group, const struct leak_mark *mark);
+
+/* Makes one mark of each group, with the first one's holder. returns false: no memory */
+bool leak_marks_join(struct leak_marks *marks);
 
 /* returns  false: no memory. holder and steps are copied */
 bool leak_marks_add(struct leak_marks *marks, const struct leak_mark *mark);

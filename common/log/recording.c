@@ -428,7 +428,7 @@ static void write_events(struct recording *recording, struct recorded_image *ima
 {
 	struct event_batch *batch = &image->batch;
 	/* A mapping's stack trace may need nodes that no event has. */
-	bool needs_nodes = image->mappings.count > 0 &&
+	bool needs_nodes = (image->mappings.count > 0 || image->has_marks) &&
 			   image->stored_nodes < image->trie.node_count;
 	if (batch->event_count == 0 && !needs_nodes)
 		return;

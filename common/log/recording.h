@@ -67,6 +67,8 @@ struct recorded_image {
 	uint32_t stored_nodes;   /* of the trie, in the log */
 	bool logs_used_stacks;   /* the decoders' slots have nodes of `told`, else of `trie` */
 	bool lacks_stacks;       /* the decoders may have lost what their slots stood for */
+	bool keeps_told;         /* somebody has nodes of `told`: they may not be folded */
+	bool has_marks;          /* of a leak scan: they may need nodes that no event has */
 	struct told_stacks told; /* if that is so; else nothing */
 	struct module_map modules;
 	uint32_t *thread_ids; /* [thread_count] by thread index */
@@ -168,14 +170,13 @@ struct deferred_allocation {
 	uint64_t address;
 	uint64_t size_bytes;
 	uint64_t time_us;
-	uint32_t stack; /* node of the image's trie: the log's */
+	uint32_t stack; /* for recording_stack() */
 	uint32_t thread;
 	unsigned kind; /* enum allocation_kind; ALLOCATION_KIND_COUNT and above: no tracker's */
 };
 
-/* returns  false: no memory */
-bool recording_read_deferred(struct recorded_image *image, const struct deferred_block *block,
-			     struct deferred_allocation *ret_allocation);
+struct deferred_allocation recording_read_deferred(const struct recorded_image *image,
+						   const struct deferred_block *block);
 
 /*
  * Takes down allocations of an image that were deferred, in blocks of the log of their own, with

@@ -20,39 +20,37 @@ static bool note_changes(struct recorded_image *image, uint64_t time_us, uint32_
 	       event_changes_add(&batch->threads, first, thread);
 }
 
-bool recording_read_deferred(struct recorded_image *image, const struct deferred_block *block,
-			     struct deferred_allocation *ret_allocation)
+struct deferred_allocation recording_read_deferred(const struct recorded_image *image,
+						   const struct deferred_block *block)
 {
 	uint32_t number = deferred_slot_stack(block->slot);
 	struct numbered_stack stack = {.node = STACK_ROOT};
 	if (number < image->numbered_count)
 		stack = image->numbered[number];
-	*ret_allocation = (struct deferred_allocation){
+	return (struct deferred_allocation){
 		.address = block->address,
 		.size_bytes = deferred_slot_size(block->slot),
 		.time_us = deferred_slot_time_us(block->slot),
-		.stack = recording_stack(image, stack.node),
+		.stack = stack.node,
 		.thread = stack.thread,
 		.kind = deferred_slot_kind(block->slot),
 	};
-	return ret_allocation->stack != STACK_NONE;
 }
 
 /* returns  false: no memory */
 static bool add(struct recorded_image *image, const struct deferred_block *block)
 {
 	struct event_batch *batch = &image->batch;
-	struct deferred_allocation allocation;
-	if (!recording_read_deferred(image, block, &allocation))
-		return false;
+	struct deferred_allocation allocation = recording_read_deferred(image, block);
 	if (allocation.kind >= ALLOCATION_KIND_COUNT)
 		return true;
-	if (!note_changes(image, allocation.time_us, allocation.thread))
+	uint32_t stack = recording_stack(image, allocation.stack);
+	if (stack == STACK_NONE || !note_changes(image, allocation.time_us, allocation.thread))
 		return false;
 	batch->codes[batch->event_count] = EVENT_CODE(EVENT_ALLOCATE, allocation.kind);
 	batch->addresses[batch->event_count++] = allocation.address;
 	batch->sizes[batch->block_count] = allocation.size_bytes;
-	batch->stacks[batch->block_count++] = allocation.stack;
+	batch->stacks[batch->block_count++] = stack;
 	return true;
 }
 

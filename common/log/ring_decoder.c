@@ -159,7 +159,7 @@ static __attribute__((noinline)) bool decode_stack(struct cursor *cursor, uint64
 	const struct mapped_module *module = NULL;
 	if (!has_words(cursor, count) || kept + count > LIMIT_FRAMES + 1)
 		return false;
-	if (image->logs_used_stacks && told_stacks_are_many(&image->told) &&
+	if (image->logs_used_stacks && !image->keeps_told && told_stacks_are_many(&image->told) &&
 	    !recording_fold_stacks(cursor->recording, image))
 		return false;
 	uint32_t node = find_kept(image, decoder->slots[base], kept);

@@ -98,8 +98,7 @@ uint32_t stack_trie_append(struct stack_trie *trie, uint32_t parent, uint16_t mo
 	return node;
 }
 
-uint32_t stack_trie_intern(struct stack_trie *trie, uint32_t parent, uint16_t module,
-			   uint64_t offset)
+uint32_t stack_trie_find(struct stack_trie *trie, uint32_t parent, uint16_t module, uint64_t offset)
 {
 	if (trie->hashed_count < trie->node_count && !hash_new(trie))
 		return STACK_NONE;
@@ -109,5 +108,12 @@ uint32_t stack_trie_intern(struct stack_trie *trie, uint32_t parent, uint16_t mo
 		if (entry->parent == parent && entry->offset == offset && entry->module == module)
 			return trie->slots[slot];
 	}
-	return stack_trie_append(trie, parent, module, offset);
+	return STACK_ROOT;
+}
+
+uint32_t stack_trie_intern(struct stack_trie *trie, uint32_t parent, uint16_t module,
+			   uint64_t offset)
+{
+	uint32_t node = stack_trie_find(trie, parent, module, offset);
+	return node == STACK_ROOT ? stack_trie_append(trie, parent, module, offset) : node;
 }

@@ -38,6 +38,13 @@ struct stack_trie {
 bool stack_trie_init(struct stack_trie *trie);
 void stack_trie_release(struct stack_trie *trie);
 
+/*
+ * Finds the node of a frame below `parent`.
+ * returns  its number, STACK_ROOT: there is none, STACK_NONE: no memory
+ */
+uint32_t stack_trie_find(struct stack_trie *trie, uint32_t parent, uint16_t module,
+			 uint64_t offset);
+
 /* Finds or makes the node of a frame below `parent`. returns its number, STACK_NONE: no memory */
 uint32_t stack_trie_intern(struct stack_trie *trie, uint32_t parent, uint16_t module,
 			   uint64_t offset);

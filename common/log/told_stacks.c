@@ -81,3 +81,22 @@ uint32_t told_stacks_log(struct told_stacks *told, uint32_t node, struct stack_t
 	}
 	return added;
 }
+
+uint32_t told_stacks_search(const struct told_stacks *told, uint32_t node,
+			    struct stack_trie *logged)
+{
+	uint32_t missing[LIMIT_FRAMES + 1]; /* innermost first */
+	uint32_t count = 0;
+	while (node != STACK_ROOT && !told_stacks_find(told, node) && count < LIMIT_FRAMES + 1) {
+		missing[count++] = node;
+		node = told->trie.nodes[node].parent;
+	}
+	uint32_t found = told_stacks_find(told, node);
+	while (count-- > 0) {
+		const struct stack_node *frame = &told->trie.nodes[missing[count]];
+		found = stack_trie_find(logged, found, frame->module, frame->offset);
+		if (found == STACK_ROOT || found == STACK_NONE)
+			return found;
+	}
+	return found;
+}

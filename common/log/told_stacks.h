@@ -61,6 +61,10 @@ bool told_stacks_fold(struct told_stacks *told, uint32_t *ret_nodes);
 uint32_t told_stacks_log(struct told_stacks *told, uint32_t node, struct stack_trie *logged);
 
 /* The same, but the root if the log's trie does not have the trace. */
+uint32_t told_stacks_search(const struct told_stacks *told, uint32_t node,
+			    struct stack_trie *logged);
+
+/* The same, but the root unless it is noted that the log's trie has the trace. */
 static inline uint32_t told_stacks_find(const struct told_stacks *told, uint32_t node)
 {
 	return node < told->logged_count ? told->logged[node] : STACK_ROOT;

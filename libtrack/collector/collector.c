@@ -314,6 +314,7 @@ static enum mt_status set_up(struct collector *collector, struct mt_error *error
 		.deferred = &collector->deferred,
 		.recording = collector->recording,
 		.processes = &collector->processes,
+		.interest = collector->options->interest,
 	};
 	collector->writer.is_hasty = collector->options->is_hasty;
 	if (collector->deferred.header)
@@ -471,6 +472,9 @@ static enum mt_status end_dead_images(struct collector *collector, struct mt_err
 		if (!atomic_load(&slot->defers_no_more))
 			status = deferred_file_collect(&collector->deferred, collector->recording,
 						       watched->image, error);
+		if (status == MT_OK)
+			status = leak_scans_log_left(&collector->leak_scans, watched->serial,
+						     watched->image, error);
 		if (status != MT_OK)
 			break;
 		recording_end_image(collector->recording, watched->image, collector->now_us, &end);

@@ -20,6 +20,7 @@
 
 #include "common/segment.h"
 #include "common/status.h"
+#include "libtrack/collector/leak_scan.h"
 #include "libtrack/collector/sampling_control.h"
 
 struct module_files;
@@ -33,7 +34,8 @@ struct collector_options {
 	bool leak_check;   /* scan every process for leaks when it ends; with exact sampling only */
 	bool scrub;        /* with leak_check: zero blocks before they are freed */
 	bool only_unfreed; /* with leak_check: of what is freed again the log need not know */
-	bool is_hasty;     /* the log may be larger than need be: nobody keeps it */
+	struct leak_interest interest; /* in what scans at the end of a process find */
+	bool is_hasty;                 /* the log may be larger than need be: nobody keeps it */
 	struct sampling_options sampling;
 	const char *const *arguments; /* [argument_count] of the program, for the log */
 	size_t argument_count;

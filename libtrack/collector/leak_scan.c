@@ -23,6 +23,8 @@ struct leak_scan {
 	struct image_slot *slot;
 	_Atomic uint32_t *doorbell;
 	uint64_t *words;
+	struct leak_interest interest;
+	uint32_t summed;         /* kinds without marks */
 	struct leak_node *nodes; /* [node_count] until the graph has them */
 	uint32_t node_count;
 	struct leak_graph graph;
@@ -84,12 +86,6 @@ struct groups {
 	uint32_t latest; /* number + 1 of the group found last */
 };
 
-static bool is_same_group(const struct leak_mark *a, const struct leak_mark *b)
-{
-	return a->stack == b->stack && a->thread == b->thread &&
-	       a->allocation_kind == b->allocation_kind && a->leak_kind == b->leak_kind;
-}
-
 static uint32_t group_hash(const struct leak_mark *mark)
 {
 	uint64_t key = (uint64_t)mark->stack << 32 | mark->thread << 8 |
@@ -102,25 +98,16 @@ static struct leak_mark *find_group(const struct leak_marks *marks, struct group
 				    const struct leak_mark *mark, uint32_t *ret_slot)
 {
 	/* Blocks that were made together lie together. */
-	if (groups->latest && is_same_group(&marks->items[groups->latest - 1], mark))
+	if (groups->latest && leak_mark_is_same_group(&marks->items[groups->latest - 1], mark))
 		return &marks->items[groups->latest - 1];
 	uint32_t slot = group_hash(mark) & groups->mask;
 	for (; groups->slots[slot]; slot = (slot + 1) & groups->mask)
-		if (is_same_group(&marks->items[groups->slots[slot] - 1], mark)) {
+		if (leak_mark_is_same_group(&marks->items[groups->slots[slot] - 1], mark)) {
 			groups->latest = groups->slots[slot];
 			return &marks->items[groups->latest - 1];
 		}
 	*ret_slot = slot;
 	return NULL;
-}
-
-static void merge(struct leak_mark *group, const struct leak_mark *mark)
-{
-	group->blocks += mark->blocks;
-	group->bytes += mark->bytes;
-	group->indirect_bytes += mark->indirect_bytes;
-	group->oldest_us = mark->oldest_us < group->oldest_us ? mark->oldest_us : group->oldest_us;
-	group->newest_us = mark->newest_us > group->newest_us ? mark->newest_us : group->newest_us;
 }
 
 /* node  of the graph; UINT32_MAX: a chunk that a pool has taken apart */
@@ -133,7 +120,7 @@ static bool add_to_group(struct leak_scan *scan, struct groups *groups,
 	uint32_t slot;
 	struct leak_mark *group = find_group(&scan->marks, groups, mark, &slot);
 	if (group) {
-		merge(group, mark);
+		leak_mark_merge(group, mark);
 		return true;
 	}
 	struct leak_mark described = *mark;
@@ -163,10 +150,22 @@ static struct leak_mark mark_of(const struct live_block *block, enum leak_kind k
 	};
 }
 
+/* returns  false: the block's kind gets marks */
+static bool leave_out(struct leak_scan *scan, enum leak_kind kind, const struct live_block *block)
+{
+	if (!(scan->summed & 1u << kind))
+		return false;
+	scan->marks.left_out[kind].blocks++;
+	scan->marks.left_out[kind].bytes += block->size_bytes;
+	return true;
+}
+
 static bool add_block(struct leak_scan *scan, const struct leak_roots *roots, struct groups *groups,
 		      uint32_t index)
 {
 	const struct leak_node *node = &scan->graph.nodes[index];
+	if (leave_out(scan, node->kind, &scan->blocks.items[node->slot]))
+		return true;
 	struct leak_mark mark = mark_of(&scan->blocks.items[node->slot], node->kind);
 	mark.indirect_bytes = node->kind == LEAK_DEFINITE ? node->indirect_bytes : 0;
 	return add_to_group(scan, groups, &mark, roots, index);
@@ -175,12 +174,26 @@ static bool add_block(struct leak_scan *scan, const struct leak_roots *roots, st
 static bool add_chunk(struct leak_scan *scan, const struct leak_roots *roots, struct groups *groups,
 		      uint32_t chunk)
 {
+	if (leave_out(scan, LEAK_REACHABLE, &scan->blocks.items[chunk]))
+		return true;
 	struct leak_mark mark = mark_of(&scan->blocks.items[chunk], LEAK_REACHABLE);
 	return add_to_group(scan, groups, &mark, roots, UINT32_MAX);
 }
 
+/* Where there may be something to report, it is to be told in full. */
+static uint32_t summed_kinds(const struct leak_scan *scan)
+{
+	bool has_all = scan->marks.suppressions != NULL;
+	for (uint32_t i = 0; i < scan->graph.count && !has_all; i++)
+		has_all = scan->interest.failed & 1u << scan->graph.nodes[i].kind;
+	return has_all ? 0 : scan->interest.summed;
+}
+
 static bool make_marks(struct leak_scan *scan, const struct leak_roots *roots)
 {
+	scan->summed = summed_kinds(scan);
+	if (scan->summed)
+		scan->marks.flags |= LEAK_SCAN_HAS_SUMS;
 	struct groups groups = {.mask = 1023};
 	while (groups.mask < scan->blocks.count * 2)
 		groups.mask = groups.mask * 2 + 1;
@@ -443,9 +456,10 @@ static void scan_free(struct leak_scan *scan)
 	free(scan);
 }
 
-struct leak_scan *leak_scan_start(struct recorded_image *image, const struct deferred_block *blocks,
-				  size_t block_count, struct image_slot *slot,
-				  _Atomic uint32_t *doorbell, uint64_t *words)
+struct leak_scan *leak_scan_start(const struct recorded_image *image,
+				  const struct deferred_block *blocks, size_t block_count,
+				  struct image_slot *slot, _Atomic uint32_t *doorbell,
+				  uint64_t *words, struct leak_interest interest)
 {
 	struct leak_scan *scan = calloc(1, sizeof(*scan));
 	if (!scan)
@@ -453,6 +467,7 @@ struct leak_scan *leak_scan_start(struct recorded_image *image, const struct def
 	scan->slot = slot;
 	scan->doorbell = doorbell;
 	scan->words = words;
+	scan->interest = interest;
 	scan->nodes = live_blocks_list(&scan->blocks, image, blocks, block_count,
 				       &scan->node_count);
 	if (scan->nodes && pthread_create(&scan->thread, NULL, work, scan) == 0)

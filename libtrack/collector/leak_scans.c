@@ -7,9 +7,10 @@
 #include "common/counter.h"
 #include "common/leak_protocol.h"
 #include "common/log/recording_state.h"
+#include "common/log/told_stacks.h"
 #include "common/sys.h"
 #include "libtrack/collector/deferred_file.h"
-#include "libtrack/collector/leak_scan.h"
+#include "libtrack/collector/live_blocks.h"
 
 /* Threads that could not be parked may keep a ring from being decoded in full. */
 #define DECODE_LIMIT_US 500000u
@@ -21,7 +22,9 @@ struct running_scan {
 	uint64_t serial; /* of the image */
 	uint32_t slot;
 	uint64_t asked_us;
-	struct leak_scan *scan; /* NULL: not started yet */
+	struct leak_scan *scan;        /* NULL: not started yet */
+	struct deferred_block *blocks; /* [block_count] that are not in the recording yet */
+	size_t block_count;
 };
 
 static struct image_slot *slot_of(const struct leak_scans *scans, uint32_t index)
@@ -120,32 +123,102 @@ static void ticker_stop(struct ticker *ticker)
 		(void)pthread_join(ticker->thread, NULL); /* a joinable thread of ours */
 }
 
+/* Takes the blocks into the recording. image  that has them */
+static enum mt_status log_blocks(struct leak_scans *scans, struct running_scan *running,
+				 struct recorded_image *image, struct mt_error *error)
+{
+	enum mt_status status = MT_OK;
+	if (deferred_blocks_sort(running->blocks, running->block_count))
+		status = recording_add_deferred(scans->recording, image, running->blocks,
+						running->block_count, error);
+	else
+		status = mt_error_set(error, MT_ERR_NO_MEMORY, "no memory to record with");
+	free(running->blocks);
+	running->blocks = NULL;
+	running->block_count = 0;
+	return status;
+}
+
+/* What is wanted to be known of a process that goes on is everything. */
+static struct leak_interest interest_in(const struct leak_scans *scans, uint32_t slot)
+{
+	static const struct leak_interest all = {0};
+	return atomic_load(&slot_of(scans, slot)->scan_is_last) ? scans->interest : all;
+}
+
 static enum mt_status start(struct leak_scans *scans, struct running_scan *running,
 			    struct recorded_image *image, struct mt_error *error)
 {
-	struct deferred_block *blocks;
-	size_t count;
 	struct ticker ticker = {.header = scans->segment->header};
 	/* Releases are matched with their allocations when events are encoded. */
 	enum mt_status status = recording_commit(scans->recording, error);
 	if (status != MT_OK)
 		return status;
-	if (!deferred_file_take(scans->deferred, image, &blocks, &count))
+	if (!deferred_file_take(scans->deferred, image, &running->blocks, &running->block_count))
 		return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory to record with");
 	uint64_t *words = carrier(scans, running->slot);
-	if (image->encoder.state.live_count + count >= MANY_BLOCKS)
+	struct leak_interest interest = interest_in(scans, running->slot);
+	if (image->encoder.state.live_count + running->block_count >= MANY_BLOCKS)
 		ticker_start(&ticker);
+	image->keeps_told = true;
 	if (words)
-		running->scan = leak_scan_start(image, blocks, count, slot_of(scans, running->slot),
-						&scans->segment->header->doorbell, words);
+		running->scan = leak_scan_start(image, running->blocks, running->block_count,
+						slot_of(scans, running->slot),
+						&scans->segment->header->doorbell, words, interest);
 	/* The log gets them while they are scanned. */
-	if (deferred_blocks_sort(blocks, count))
-		status = recording_add_deferred(scans->recording, image, blocks, count, error);
-	else
-		status = mt_error_set(error, MT_ERR_NO_MEMORY, "no memory to record with");
+	if (!interest.summed)
+		status = log_blocks(scans, running, image, error);
 	ticker_stop(&ticker);
-	free(blocks);
 	return status;
+}
+
+/* Brings the stack traces of the marks into the log. returns false: no memory */
+static bool log_stacks(struct recorded_image *image, struct leak_marks *marks)
+{
+	bool is_good = true;
+	for (size_t i = 0; i < marks->count && is_good; i++) {
+		struct leak_mark *mark = &marks->items[i];
+		mark->stack = live_stack_node(image, mark->stack);
+		is_good = mark->stack != STACK_NONE;
+		for (uint32_t step = 0; step < mark->step_count && is_good; step++) {
+			mark->steps[step].stack = live_stack_node(image, mark->steps[step].stack);
+			is_good = mark->steps[step].stack != STACK_NONE;
+		}
+	}
+	image->has_marks = true;
+	/* Of one trace that was told twice, or is in the log already. */
+	return is_good && leak_marks_join(marks);
+}
+
+/*
+ * Keeps the blocks whose stack traces marks have: of these the log tells how their blocks grew.
+ * returns  false: no memory
+ */
+static bool keep_marked(struct running_scan *running, struct recorded_image *image,
+			const struct leak_marks *marks)
+{
+	enum { NOT_KNOWN, IS_MARKED, IS_NOT };
+	uint8_t *is_marked = calloc((size_t)image->trie.node_count + 1, 1);
+	uint8_t *verdicts = calloc((size_t)image->told.trie.node_count + 1, 1);
+	size_t kept = 0;
+	bool is_good = is_marked && verdicts;
+	for (size_t i = 0; i < marks->count && is_good; i++)
+		is_marked[marks->items[i].stack] = 1;
+	for (size_t i = 0; i < running->block_count && is_good && marks->count > 0; i++) {
+		const struct deferred_block *block = &running->blocks[i];
+		uint32_t told = recording_read_deferred(image, block).stack;
+		if (verdicts[told] == NOT_KNOWN) {
+			uint32_t node = told_stacks_search(&image->told, told, &image->trie);
+			is_good = node != STACK_NONE;
+			verdicts[told] = is_good && is_marked[node] ? IS_MARKED : IS_NOT;
+		}
+		if (verdicts[told] == IS_MARKED)
+			running->blocks[kept++] = *block;
+	}
+	running->block_count = kept;
+	free(is_marked);
+	free(verdicts);
+	return is_good;
 }
 
 static enum mt_status write_marks(struct leak_scans *scans, const struct recorded_image *image,
@@ -175,10 +248,24 @@ static uint32_t count_lost(const struct leak_marks *marks)
 	return blocks < LEAK_SCAN_NO_VERDICT ? (uint32_t)blocks : LEAK_SCAN_NO_VERDICT - 1;
 }
 
+/* The image's blocks that are to be in the log, when the process has been answered. */
+static enum mt_status log_rest(struct leak_scans *scans, struct running_scan *running,
+			       struct recorded_image *image, const struct leak_marks *marks,
+			       struct mt_error *error)
+{
+	struct ticker ticker = {.header = scans->segment->header};
+	if (marks->flags & LEAK_SCAN_HAS_SUMS && !keep_marked(running, image, marks))
+		return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory to record with");
+	if (running->block_count >= MANY_BLOCKS)
+		ticker_start(&ticker); /* others may be waiting */
+	enum mt_status status = log_blocks(scans, running, image, error);
+	ticker_stop(&ticker);
+	return status;
+}
+
 /* Ends a scan. image  NULL: it is gone, nothing is written */
 static enum mt_status finish(struct leak_scans *scans, struct running_scan *running,
-			     const struct recorded_image *image, uint64_t now_us,
-			     struct mt_error *error)
+			     struct recorded_image *image, uint64_t now_us, struct mt_error *error)
 {
 	enum mt_status status = MT_OK;
 	struct leak_marks marks = {.flags = LEAK_SCAN_INCOMPLETE};
@@ -187,13 +274,27 @@ static enum mt_status finish(struct leak_scans *scans, struct running_scan *runn
 	running->scan = NULL;
 	if (image) {
 		atomic_store(&slot_of(scans, running->slot)->scan_lost, count_lost(&marks));
-		status = write_marks(scans, image, &marks, now_us, error);
+		status = log_stacks(image, &marks)
+				 ? write_marks(scans, image, &marks, now_us, error)
+				 : mt_error_set(error, MT_ERR_NO_MEMORY,
+						"no memory to record with");
+		answer(scans, running->slot);
+		if (status == MT_OK && running->blocks)
+			status = log_rest(scans, running, image, &marks, error);
+		image->keeps_told = false;
 	}
 	leak_marks_release(&marks);
-	if (image)
-		answer(scans, running->slot);
+	free(running->blocks);
 	*running = scans->items[--scans->count];
 	return status;
+}
+
+enum mt_status leak_scans_log_left(struct leak_scans *scans, uint64_t serial,
+				   struct recorded_image *image, struct mt_error *error)
+{
+	struct running_scan *running = find(scans, serial);
+	image->keeps_told = false;
+	return running && running->blocks ? log_blocks(scans, running, image, error) : MT_OK;
 }
 
 static const struct watched_image *find_living(const struct leak_scans *scans, uint64_t serial)
@@ -255,6 +356,7 @@ bool leak_scans_are_on(const struct leak_scans *scans)
 void leak_scans_release(struct leak_scans *scans)
 {
 	for (size_t i = 0; i < scans->count; i++) {
+		free(scans->items[i].blocks);
 		if (!scans->items[i].scan)
 			continue;
 		leak_scan_cancel(scans->items[i].scan);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "common/status.h"
+#include "libtrack/collector/leak_scan.h"
 #include "libtrack/collector/process_table.h"
 
 struct deferred_file;
@@ -18,6 +19,7 @@ struct leak_scans {
 	struct deferred_file *deferred;
 	struct recording *recording;
 	const struct process_table *processes;
+	struct leak_interest interest;
 	struct running_scan *items; /* [count] */
 	size_t count;
 	size_t capacity;
@@ -31,6 +33,14 @@ struct leak_scans {
  */
 enum mt_status leak_scans_step(struct leak_scans *scans, uint64_t now_us,
 			       struct mt_error *error) MT_MUST_CHECK;
+
+/*
+ * Takes what is not in the recording yet of an image that has ended while it was scanned.
+ * returns  as recording_commit
+ */
+enum mt_status leak_scans_log_left(struct leak_scans *scans, uint64_t serial,
+				   struct recorded_image *image,
+				   struct mt_error *error) MT_MUST_CHECK;
 
 /* Something is waiting for the collector: it should not sleep long. */
 bool leak_scans_are_on(const struct leak_scans *scans);

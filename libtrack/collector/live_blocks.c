@@ -65,27 +65,24 @@ static void list_recorded(const struct recorded_image *image, const uint8_t *is_
 	}
 }
 
-/* returns  false: no memory */
-static bool list_deferred(struct recorded_image *image, const struct deferred_block *deferred,
+static void list_deferred(const struct recorded_image *image, const struct deferred_block *deferred,
 			  size_t count, struct live_blocks *blocks, struct keyed *places)
 {
 	for (size_t i = 0; i < count; i++) {
-		struct deferred_allocation allocation;
-		if (!recording_read_deferred(image, &deferred[i], &allocation))
-			return false;
+		struct deferred_allocation allocation = recording_read_deferred(image,
+										&deferred[i]);
 		if (allocation.kind >= ALLOCATION_KIND_COUNT || !is_scanned(allocation.kind))
 			continue;
 		uint32_t index = blocks->count++;
 		blocks->items[index] = (struct live_block){
 			.size_bytes = allocation.size_bytes,
 			.time_us = allocation.time_us,
-			.stack = allocation.stack,
+			.stack = allocation.stack | LIVE_STACK_IS_TOLD,
 			.thread = allocation.thread,
 			.kind = (uint8_t)allocation.kind,
 		};
 		places[index] = (struct keyed){allocation.address, index};
 	}
-	return true;
 }
 
 /* Merges places [0, middle) and [middle, count), each ascending. returns NULL: no memory */
@@ -119,7 +116,7 @@ static bool sort_places(struct keyed **places, size_t recorded_count, size_t cou
 }
 
 /* returns  the addresses of all blocks, ascending; NULL: no memory */
-static struct keyed *list_all(struct live_blocks *blocks, struct recorded_image *image,
+static struct keyed *list_all(struct live_blocks *blocks, const struct recorded_image *image,
 			      const struct deferred_block *deferred, size_t deferred_count)
 {
 	size_t capacity = (size_t)image->encoder.state.live_count + deferred_count + 1;
@@ -130,8 +127,8 @@ static struct keyed *list_all(struct live_blocks *blocks, struct recorded_image 
 	if (is_good) {
 		list_recorded(image, is_ignored, blocks, places);
 		uint32_t recorded_count = blocks->count;
-		is_good = list_deferred(image, deferred, deferred_count, blocks, places) &&
-			  sort_places(&places, recorded_count, blocks->count);
+		list_deferred(image, deferred, deferred_count, blocks, places);
+		is_good = sort_places(&places, recorded_count, blocks->count);
 	}
 	free(is_ignored);
 	if (is_good)
@@ -212,7 +209,8 @@ static struct leak_node *make_nodes(struct live_blocks *blocks, struct keyed *pl
 	return nodes;
 }
 
-struct leak_node *live_blocks_list(struct live_blocks *ret_blocks, struct recorded_image *image,
+struct leak_node *live_blocks_list(struct live_blocks *ret_blocks,
+				   const struct recorded_image *image,
 				   const struct deferred_block *deferred, size_t deferred_count,
 				   uint32_t *ret_node_count)
 {

@@ -205,10 +205,21 @@ static bool attend(struct preparation *preparation, struct thread_block *block)
 	}
 }
 
+/* Whether no other thread has run since the scan began. */
+static bool are_all_parked(const struct leak_park *park)
+{
+	bool is_all = park->is_complete;
+	for (uint32_t i = 1; i < park->count; i++)
+		is_all = is_all && park->threads[i].is_parked;
+	return is_all;
+}
+
 /* returns  whether the process was scanned */
-static bool ask_collector(struct preparation *preparation, struct thread_block *block)
+static bool ask_collector(struct preparation *preparation, struct thread_block *block,
+			  enum scan_moment moment)
 {
 	struct image_slot *slot = own_image();
+	atomic_store(&slot->scan_is_last, moment == AT_EXIT && are_all_parked(&preparation->park));
 	atomic_store(&slot->scan_ring, block->ring_index);
 	atomic_store(&slot->scan_area, (uint64_t)&preparation->area);
 	atomic_store(&slot->scan_turn, LEAK_SCAN_TURN_ASKED);
@@ -256,19 +267,10 @@ static bool scan_parked(struct preparation *preparation, struct thread_block *bl
 								   : 0u) |
 		      (wishes.is_turned_off ? LEAK_SCAN_AREA_TURNED_OFF : 0u) |
 		      (maps && preparation->park.is_complete ? 0u : LEAK_SCAN_AREA_UNREADABLE);
-	bool is_scanned = ask_collector(preparation, block);
+	bool is_scanned = ask_collector(preparation, block, moment);
 	if (maps)
 		sys_munmap(maps, mapped_bytes);
 	return is_scanned;
-}
-
-/* Whether no other thread has run since the scan began. */
-static bool are_all_parked(const struct leak_park *park)
-{
-	bool is_all = park->is_complete;
-	for (uint32_t i = 1; i < park->count; i++)
-		is_all = is_all && park->threads[i].is_parked;
-	return is_all;
 }
 
 static bool is_wanted(void)

@@ -7,6 +7,7 @@ import pathlib
 import shutil
 import signal
 import subprocess
+import time
 import unittest
 import xml.etree.ElementTree
 
@@ -70,6 +71,27 @@ class ExitStatuses(CheckTest):
         self.assertEqual({site["function"] for site in summary["top"]},
                          {"main", "lose_definite"})
 
+    def test_of_what_is_no_failure_only_the_sums_are_told(self):
+        """The log of a process without leaks need not have its blocks, though it is kept for another's."""
+        done = self.check("reachable:150", "child", "definite:30")
+        self.assertEqual(done.returncode, 23, done.stderr)
+        self.assertIn(b"still reachable: 150 B in 1 block\n", done.stderr)
+        (log,) = self.kept_logs()
+        leaks = run(MEMTRACE, "leaks", log)
+        self.assertEqual(leaks.returncode, 23)
+        self.assertIn(b"still reachable: 150 B in 1 block\n", leaks.stdout)
+        self.assertEqual(json.loads(run(MEMTRACE, "leaks", "--json", log).stdout)["kinds"]["reachable"]["bytes"], 150)
+        self.assertIn(b"a process without leaks still held", run(MEMTRACE, "summary", log).stdout)
+        judged = run(MEMTRACE, "leaks", "--fail-on=reachable", log)
+        self.assertEqual(judged.returncode, 3, judged.stdout)
+        self.assertIn(b"still reachable are only counted in this log", judged.stdout)
+
+    def test_where_it_fails_everything_is_recorded(self):
+        self.assertEqual(self.status("reachable:150", options=("--fail-on=reachable",)), 23)
+        (log,) = self.kept_logs()
+        self.assertIn(b"still reachable: 150 B in 1 block from 1 stack trace\n", run(MEMTRACE, "leaks", log).stdout)
+        self.assertNotIn(b"a process without leaks still held", run(MEMTRACE, "summary", log).stdout)
+
     def test_a_program_whose_file_is_gone_has_its_names(self):
         """Only the collector has its file then."""
         copy = self.directory / "gone"
@@ -110,6 +132,20 @@ class ExitStatuses(CheckTest):
             self.assertIn(b"No verdict", done.stderr)
             self.assertIn(f"killed by signal {int(number)} ({number.name})".encode(), done.stderr)
             self.assertIn(b"unclassified: 100 B in 1 block", done.stderr)
+
+    def test_what_a_process_held_that_was_killed_while_it_was_scanned_is_told(self):
+        for delay in (0, 0.02, 0.05):
+            process = subprocess.Popen([MEMTRACE, "check", "--", "sh", "-c",
+                                        'echo $$; exec "$0" "$@"', VERDICTS, "list:500000", "say"],
+                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.environment)
+            self.addCleanup(process.wait)
+            pid = int(process.stdout.readline())
+            process.stdout.readline()
+            time.sleep(delay)
+            os.kill(pid, signal.SIGKILL)
+            report = process.communicate()[1]
+            self.assertEqual(process.returncode, 137, report)
+            self.assertIn(b" in 500,000 blocks", report.splitlines()[1])
 
     def test_a_child_that_is_killed_makes_it_3(self):
         report = self.check_json("child", "definite:100", "kill:9", status=3)

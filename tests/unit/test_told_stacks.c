@@ -70,6 +70,29 @@ static void what_is_told_twice_is_logged_once(void **state)
 	stack_trie_release(&logged);
 }
 
+static void a_trace_that_the_log_has_is_found_by_whoever_told_it(void **state)
+{
+	struct told_stacks told;
+	struct stack_trie logged;
+	uint32_t leaves[2];
+	(void)state;
+	assert_true(told_stacks_init(&told) && stack_trie_init(&logged));
+	for (int i = 0; i < 2; i++) {
+		uint32_t outer = told_stacks_add(&told, STACK_ROOT, 1, 0x100);
+		leaves[i] = told_stacks_add(&told, outer, 1, 0x200);
+	}
+	uint32_t deeper = told_stacks_add(&told, leaves[1], 1, 0x300);
+	assert_int_equal(told_stacks_search(&told, leaves[1], &logged), STACK_ROOT);
+	assert_int_equal(told_stacks_log(&told, leaves[0], &logged), 2);
+	assert_int_equal(told_stacks_search(&told, leaves[0], &logged), 2);
+	assert_int_equal(told_stacks_search(&told, leaves[1], &logged), 2);
+	assert_int_equal(told_stacks_search(&told, deeper, &logged), STACK_ROOT);
+	assert_int_equal(told_stacks_search(&told, STACK_ROOT, &logged), STACK_ROOT);
+	assert_int_equal(logged.node_count, 3);
+	told_stacks_release(&told);
+	stack_trie_release(&logged);
+}
+
 static void folded_traces_have_one_node_and_are_logged_as_before(void **state)
 {
 	struct told_stacks told;
@@ -122,6 +145,7 @@ int main(void)
 		cmocka_unit_test(what_nothing_has_is_not_logged),
 		cmocka_unit_test(a_trace_is_logged_once),
 		cmocka_unit_test(what_is_told_twice_is_logged_once),
+		cmocka_unit_test(a_trace_that_the_log_has_is_found_by_whoever_told_it),
 		cmocka_unit_test(folded_traces_have_one_node_and_are_logged_as_before),
 		cmocka_unit_test(the_same_traces_over_and_over_take_no_more_room),
 	};

@@ -7,6 +7,7 @@
  *   indirect:N    loses 16 bytes that point to N bytes
  *   possible:N    keeps a pointer into the inside of N bytes
  *   reachable:N   keeps a pointer to N bytes
+ *   list:N        keeps a list of N blocks of 48 bytes
  *   allocate:N    allocates and frees N times 1000 bytes
  *   peak:N        has N bytes at once, and frees them
  *   child         does the rest of the actions in a fork's child, and waits for it
@@ -61,6 +62,17 @@ __attribute__((noinline)) static void allocate_times(size_t count)
 	}
 }
 
+__attribute__((noinline)) static void *make_list(size_t count)
+{
+	void **list = NULL;
+	for (size_t i = 0; i < count; i++) {
+		void **block = malloc(48);
+		block[0] = list;
+		list = block;
+	}
+	return list;
+}
+
 /* Takes what the functions before have left on the stack and in registers out of the way. */
 __attribute__((noinline)) static void wipe(void)
 {
@@ -99,6 +111,8 @@ int main(int count, char **actions)
 			inside = (char *)malloc(number) + number / 2;
 		else if (strncmp(action, "reachable", 9) == 0)
 			kept = malloc(number);
+		else if (strncmp(action, "list", 4) == 0)
+			kept = make_list(number);
 		else if (strncmp(action, "allocate", 8) == 0)
 			allocate_times(number);
 		else if (strncmp(action, "peak", 4) == 0) {
