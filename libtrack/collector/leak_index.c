@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A word is looked up in four steps: the span of all nodes; a bit for each page of 64 KiB with a
- * node in it, which tells most words that are pointers to something else; the region of 2 MiB, in a
- * hash table, which tells the nodes that begin in its page of 4 KiB; a search among these. Nodes
- * that are longer than a region are few, and are searched where the word's region has no other
- * nodes.
+ * A word is looked up in four steps: the span of all nodes, and a bit for each page of 64 KiB with
+ * a node in it, which tells most words that are pointers to something else (both in leak_sift.c);
+ * the region of 2 MiB, in a hash table, which tells the nodes that begin in its page of 4 KiB; a
+ * search among these. Nodes that are longer than a region are few, and are searched where the
+ * word's region has no other nodes.
  *
  * The last two steps read memory that is not in a cache where there are many nodes. So words are
- * looked up in batches, step by step. The first two take no branch that depends on the word: in a
- * heap of objects, what is a pointer can't be predicted.
+ * looked up in batches, step by step.
  */
 #include "libtrack/collector/leak_index.h"
 
@@ -19,11 +18,9 @@
 #define PAGE_BITS 12u
 #define REGION_PAGES (1u << (REGION_BITS - PAGE_BITS))
 
-#define MARKED_BITS 16u /* pages of this many bits have their bit */
 #define MARKS_FEWEST (1u << 12)
 #define MARKS_MOST (1u << 23)
 #define MARKS_PER_PAGE 8u
-#define MARK_FOLD 15u
 
 struct leak_region {
 	uint64_t number;                  /* address >> REGION_BITS */
@@ -131,12 +128,7 @@ static bool enter_nodes(struct leak_index *index)
 /* The last page that a pointer to the node may be in: see leak_is_empty_array. */
 static uint64_t last_marked(const struct leak_extent *extent)
 {
-	return (extent->end + 7) >> MARKED_BITS;
-}
-
-static uint32_t mark_of(const struct leak_index *index, uint64_t page)
-{
-	return (uint32_t)(page ^ page >> MARK_FOLD) & index->page_mask;
+	return (extent->end + 7) >> LEAK_PAGE_BITS;
 }
 
 /* returns  false: no memory */
@@ -145,7 +137,7 @@ static bool mark_pages(struct leak_index *index)
 	uint64_t wanted = MARKS_FEWEST;
 	for (uint32_t i = 0; i < index->count && wanted < MARKS_MOST; i++) {
 		const struct leak_extent *extent = &index->extents[i];
-		uint64_t first = extent->address >> MARKED_BITS;
+		uint64_t first = extent->address >> LEAK_PAGE_BITS;
 		bool is_known = i > 0 && last_marked(extent - 1) == first;
 		wanted += (last_marked(extent) - first + !is_known) * MARKS_PER_PAGE;
 	}
@@ -157,15 +149,15 @@ static bool mark_pages(struct leak_index *index)
 	if (!index->pages)
 		return false;
 	for (uint32_t i = 0; i < index->count; i++) {
-		uint64_t first = index->extents[i].address >> MARKED_BITS;
+		uint64_t first = index->extents[i].address >> LEAK_PAGE_BITS;
 		uint64_t last = last_marked(&index->extents[i]);
 		if (last - first >= bits) {
 			memset(index->pages, 0xff, bits / 8);
 			break;
 		}
 		for (uint64_t page = first; page <= last; page++)
-			index->pages[mark_of(index, page) / 64] |= 1ull
-								   << mark_of(index, page) % 64;
+			index->pages[leak_page_bit(page, index->page_mask) / 64] |=
+				1ull << leak_page_bit(page, index->page_mask) % 64;
 	}
 	return true;
 }
@@ -173,7 +165,8 @@ static bool mark_pages(struct leak_index *index)
 bool leak_index_build(struct leak_index *index, struct leak_extent *taken_extents, uint32_t count)
 {
 	uint64_t high = 0;
-	*index = (struct leak_index){.extents = taken_extents, .count = count};
+	*index = (struct leak_index){
+		.extents = taken_extents, .count = count, .sift = leak_sift_best()};
 	index->large = malloc(((size_t)count + 1) * sizeof(*index->large));
 	if (!index->large || !grow_regions(index) || !enter_nodes(index) || !mark_pages(index)) {
 		leak_index_release(index);
@@ -276,41 +269,20 @@ uint32_t leak_index_find(const struct leak_index *index, uint64_t address)
 		address);
 }
 
-static bool is_any_in_span(const uint64_t *words, uint64_t low, uint64_t span)
-{
-	uint32_t found = 0;
-	for (uint32_t i = 0; i < LEAK_BATCH_SPARE; i++)
-		found |= words[i] - low < span;
-	return found;
-}
-
 size_t leak_index_sift(const struct leak_index *index, struct leak_batch *batch,
 		       const uint64_t *words, size_t count, struct leak_extent own, uint64_t place,
 		       uint64_t place_step)
 {
-	uint64_t low = index->low;
-	uint64_t span = index->span;
-	uint64_t own_bytes = own.end - own.address;
-	uint32_t filled = batch->count;
-	size_t i = 0;
-	while (i < count && filled + LEAK_BATCH_SPARE <= LEAK_BATCH_WORDS) {
-		size_t end = i + LEAK_BATCH_SPARE < count ? i + LEAK_BATCH_SPARE : count;
-		if (end - i == LEAK_BATCH_SPARE && !is_any_in_span(words + i, low, span)) {
-			i = end;
-			continue;
-		}
-		for (; i < end; i++) {
-			uint64_t word = words[i];
-			uint32_t mark = mark_of(index, word >> MARKED_BITS);
-			batch->words[filled] = word;
-			batch->places[filled] = place + i * place_step;
-			filled += (uint32_t)(word - low < span) &
-				  (uint32_t)(word - own.address >= own_bytes) &
-				  (uint32_t)(index->pages[mark / 64] >> mark % 64);
-		}
-	}
-	batch->count = filled;
-	return i;
+	const struct leak_sieve sieve = {
+		.low = index->low,
+		.span = index->span,
+		.own = own,
+		.pages = index->pages,
+		.page_mask = index->page_mask,
+		.place = place,
+		.place_step = place_step,
+	};
+	return index->sift(&sieve, batch, words, count);
 }
 
 void leak_index_find_batch(const struct leak_index *index, struct leak_batch *batch)

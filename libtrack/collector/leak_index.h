@@ -10,13 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LEAK_INDEX_NONE UINT32_MAX
+#include "libtrack/collector/leak_sift.h"
 
-/* Where a node lies. */
-struct leak_extent {
-	uint64_t address;
-	uint64_t end; /* of a node of no bytes one byte further */
-};
+#define LEAK_INDEX_NONE UINT32_MAX
 
 struct leak_region;
 
@@ -25,8 +21,9 @@ struct leak_index {
 	uint32_t count;
 	uint64_t low; /* words in [low, low + span) may be pointers, */
 	uint64_t span;
-	uint64_t *pages; /* if their page has its bit, by hash: [page_mask / 64 + 1] */
+	uint64_t *pages; /* if their page has its bit: [page_mask / 64 + 1] of leak_page_bit() */
 	uint32_t page_mask;
+	leak_sift_function *sift;
 	struct leak_region **regions; /* [region_mask + 1] hash table by address */
 	uint32_t region_mask;
 	uint32_t region_count;
@@ -48,21 +45,6 @@ uint32_t leak_index_find(const struct leak_index *index, uint64_t address);
 static inline bool leak_is_empty_array(uint64_t size_bytes, uint64_t offset)
 {
 	return size_bytes == 8 && offset == 8;
-}
-
-/* Words that are looked up together: while one waits for memory, so do the others. */
-#define LEAK_BATCH_WORDS 64u
-#define LEAK_BATCH_SPARE 4u /* a batch is full when it has not room for so many */
-struct leak_batch {
-	uint32_t count;
-	uint64_t words[LEAK_BATCH_WORDS];
-	uint64_t places[LEAK_BATCH_WORDS]; /* the owner's: where each is from */
-	uint32_t nodes[LEAK_BATCH_WORDS];  /* what was found: LEAK_INDEX_NONE, or a node */
-};
-
-static inline bool leak_batch_is_full(const struct leak_batch *batch)
-{
-	return batch->count + LEAK_BATCH_SPARE > LEAK_BATCH_WORDS;
 }
 
 /*
