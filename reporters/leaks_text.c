@@ -58,7 +58,9 @@ static void print_sums(const struct leak_report *report, FILE *output)
 		(void)fputs("not judged: what programs had allocated that went on as others by "
 			    "exec\n",
 			    output);
-	if (block_count + replaced_count + suppressed.groups == 0)
+	/* Of what is not known nothing is said. */
+	if (block_count + replaced_count + suppressed.groups == 0 &&
+	    report->verdict->outcome != LEAKS_UNJUDGED)
 		(void)fputs("Everything that was allocated was freed.\n", output);
 }
 

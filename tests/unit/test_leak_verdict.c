@@ -317,6 +317,43 @@ static void text_names_kinds_and_the_verdict(void **state)
 				     "!Passed", NULL});
 }
 
+static void only_of_what_is_known_text_says_that_all_was_freed(void **state)
+{
+	(void)state;
+	for (int is_cut = 0; is_cut < 2; is_cut++) {
+		struct made made;
+		begin(&made, DEFINITE);
+		made.sample.log.info.has_end = !is_cut;
+		judge(&made);
+		assert_int_equal(made.verdict.outcome, is_cut ? LEAKS_UNJUDGED : LEAKS_PASSED);
+		char *text = print(&made, "text", "/src");
+		assert_int_equal(strstr(text, "Everything that was allocated was freed") != NULL,
+				 !is_cut);
+		free(text);
+		unmake(&made);
+	}
+}
+
+static void what_was_only_counted_is_told_and_judged_by_no_one(void **state)
+{
+	(void)state;
+	for (int fails = 0; fails < 2; fails++) {
+		struct made made;
+		begin(&made, fails ? 1u << LEAK_REACHABLE : DEFINITE);
+		struct mt_error error;
+		assert_int_equal(leak_list_gather(&made.list, &made.sample.profile, &error), MT_OK);
+		made.list.left_out[LEAK_REACHABLE] = (struct leak_sum){.bytes = 2048, .blocks = 3};
+		assert_int_equal(leak_verdict_make(&made.verdict, &made.list, &made.limits, &error),
+				 MT_OK);
+		assert_int_equal(made.verdict.outcome, fails ? LEAKS_UNJUDGED : LEAKS_PASSED);
+		char *text = print(&made, "text", "/src");
+		assert_non_null(strstr(text, "still reachable: 2.0 KiB in 3 blocks\n"));
+		assert_null(strstr(text, "Everything"));
+		free(text);
+		unmake(&made);
+	}
+}
+
 static void text_folds_a_deep_recursion(void **state)
 {
 	static const struct sample_frame step = {"step", "/src/a.c", 2, NULL};
@@ -483,6 +520,8 @@ int main(void)
 		cmocka_unit_test(no_printed_entry_hides_other_leaks),
 		cmocka_unit_test(entries_for_cxx_functions_keep_their_names),
 		cmocka_unit_test(text_names_kinds_and_the_verdict),
+		cmocka_unit_test(only_of_what_is_known_text_says_that_all_was_freed),
+		cmocka_unit_test(what_was_only_counted_is_told_and_judged_by_no_one),
 		cmocka_unit_test(text_folds_a_deep_recursion),
 		cmocka_unit_test(annotations_are_escaped_and_point_at_file_and_line),
 		cmocka_unit_test(junit_is_escaped_and_counts),
