@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "libtrack/preload/trace_memo.h"
 
@@ -193,6 +194,33 @@ static void nothing_beyond_the_end_of_the_stack_is_read(void **state)
 	assert_null(trace_memo_find(&memo, &trace.start, trace.start.sp + 8));
 }
 
+/* Behind this stack there is nothing to be read: whatever an entry holds, its words are before. */
+static void where_nothing_is_found_nothing_else_is_read(void **state)
+{
+	const size_t page_bytes = 4096;
+	const size_t gap_bytes = TRACE_PLACE_BASE * sizeof(uint64_t);
+	uint8_t *pages = mmap(NULL, page_bytes + gap_bytes, PROT_NONE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	(void)state;
+	assert_ptr_not_equal(pages, MAP_FAILED);
+	assert_int_equal(mprotect(pages, page_bytes, PROT_READ | PROT_WRITE), 0);
+	for (uint32_t i = 0; i < 300; i++) {
+		struct sample trace;
+		make_trace(&trace);
+		add(&trace, i);
+	}
+	/* One of 65,536 has the tag of an empty entry, or of another trace. */
+	for (uint32_t i = 0; i < 2000000; i++) {
+		const struct unwind_start start = {
+			.pc = something_like_an_address(),
+			.sp = (uintptr_t)(pages + roll_below((uint32_t)page_bytes / 8) * 8),
+			.fp = something_like_an_address(),
+		};
+		assert_null(trace_memo_find(&memo, &start, (uintptr_t)(pages + page_bytes)));
+	}
+	munmap(pages, page_bytes + gap_bytes);
+}
+
 static void of_many_traces_what_is_found_is_right(void **state)
 {
 	enum { TRACES = 2000 };
@@ -319,6 +347,7 @@ int main(void)
 		cmocka_unit_test_setup(other_words_do_not_count, fill_stack),
 		cmocka_unit_test_setup(where_the_walk_begins_counts, fill_stack),
 		cmocka_unit_test_setup(nothing_beyond_the_end_of_the_stack_is_read, fill_stack),
+		cmocka_unit_test_setup(where_nothing_is_found_nothing_else_is_read, fill_stack),
 		cmocka_unit_test_setup(of_many_traces_what_is_found_is_right, fill_stack),
 		cmocka_unit_test_setup(a_trace_can_be_given_another_name, fill_stack),
 		cmocka_unit_test_setup(it_rests_where_hits_are_rare, fill_stack),
