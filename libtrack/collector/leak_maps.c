@@ -43,7 +43,7 @@ static void find_module(const struct leak_maps *maps, struct leak_mapping *mappi
 						? before->module_start
 						: mapping->start;
 	} else if (mapping->path[0] == '\0' && mapping->is_writable && !mapping->is_shared &&
-		   before && before->module[0] && before->is_writable &&
+		   before && before->module[0] && before->is_writable && !before->is_shared &&
 		   before->end == mapping->start && is_file(before->path)) {
 		mapping->module = before->module;
 		mapping->module_start = before->module_start;

@@ -15,6 +15,7 @@ static const char text[] =
 	"7f0000001000-7f0000003000 rw-p 00000000 00:00 0 \n"
 	"nonsense\n"
 	"7f0000004000-7f0000005000 rw-s 00000000 00:01 7          /dev/zero (deleted)\n"
+	"7f0000005000-7f0000006000 rw-p 00000000 00:00 0 \n"
 	"7ffffffde000-7ffffffff000 rw-p 00000000 00:00 0          [stack]";
 
 static void tells_mappings_and_the_files_they_belong_to(void **state)
@@ -22,7 +23,7 @@ static void tells_mappings_and_the_files_they_belong_to(void **state)
 	(void)state;
 	struct leak_maps maps;
 	assert_true(leak_maps_parse(&maps, strdup(text)));
-	assert_int_equal(maps.count, 8);
+	assert_int_equal(maps.count, 9);
 	const struct leak_mapping *code = leak_maps_find(&maps, 0x400fff);
 	assert_true(code->is_readable && code->is_executable && !code->is_writable);
 	assert_string_equal(code->path, "/usr/bin/a program");
@@ -36,6 +37,7 @@ static void tells_mappings_and_the_files_they_belong_to(void **state)
 	assert_string_equal(leak_maps_find(&maps, 0x405000)->module, "");
 	assert_string_equal(leak_maps_find(&maps, 0x7f0000001000)->module, "");
 	assert_true(leak_maps_find(&maps, 0x7f0000004000)->is_shared);
+	assert_string_equal(leak_maps_find(&maps, 0x7f0000005000)->module, "");
 	assert_string_equal(leak_maps_find(&maps, 0x7ffffffde000)->path, "[stack]");
 	leak_maps_release(&maps);
 }
