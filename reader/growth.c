@@ -26,18 +26,6 @@ static struct growth_item *item_of(struct growth *growth, const struct profile_r
 	return &growth->items[*index - 1];
 }
 
-/* Where each process's rows begin; SIZE_MAX: it was not asked for. returns NULL: no memory */
-static size_t *first_rows(const struct profile *profile)
-{
-	uint32_t image_count = profile->log->info.image_count;
-	size_t *firsts = malloc(((size_t)image_count + 1) * sizeof(*firsts));
-	for (uint32_t i = 0; i < image_count && firsts; i++)
-		firsts[i] = SIZE_MAX;
-	for (size_t i = profile->row_count; i-- > 0 && firsts;)
-		firsts[profile->rows[i].process] = i;
-	return firsts;
-}
-
 static void add_generation(struct growth_item *item, const struct generations *generations,
 			   const struct generation *generation)
 {
@@ -54,15 +42,37 @@ static void add_generation(struct growth_item *item, const struct generations *g
 	item->live_blocks += generation->blocks;
 }
 
-static void gather(struct growth *growth, const struct profile *profile, const size_t *firsts)
+/*
+ * The row of a process's cost; rows are by process and cost.
+ * returns  NULL: there is none, as of a process that was not asked for, or of blocks of pools
+ */
+static const struct profile_row *find_row(const struct profile *profile,
+					  const struct generation *generation)
+{
+	size_t first = 0;
+	size_t end = profile->row_count;
+	while (first < end) {
+		size_t middle = first + (end - first) / 2;
+		const struct profile_row *row = &profile->rows[middle];
+		if (row->process == generation->image && row->cost == generation->cost)
+			return row;
+		if (row->process < generation->image ||
+		    (row->process == generation->image && row->cost < generation->cost))
+			first = middle + 1;
+		else
+			end = middle;
+	}
+	return NULL;
+}
+
+static void gather(struct growth *growth, const struct profile *profile)
 {
 	const struct generations *generations = &profile->log->replay.generations;
 	for (size_t i = 0; i < generations->count; i++) {
 		const struct generation *generation = &generations->items[i];
-		if (firsts[generation->image] == SIZE_MAX)
-			continue;
-		size_t row = firsts[generation->image] + generation->cost;
-		add_generation(item_of(growth, &profile->rows[row]), generations, generation);
+		const struct profile_row *row = find_row(profile, generation);
+		if (row)
+			add_generation(item_of(growth, row), generations, generation);
 	}
 	for (size_t i = 0; i < profile->row_count; i++) {
 		const struct profile_row *row = &profile->rows[i];
@@ -123,17 +133,15 @@ enum mt_status growth_gather(struct growth *growth, const struct profile *profil
 			     struct mt_error *error)
 {
 	const struct generations *generations = &profile->log->replay.generations;
-	size_t *firsts = first_rows(profile);
 	*growth = (struct growth){
 		.items = malloc(((size_t)profile->node_count + 1) * sizeof(*growth->items)),
 		.by_node = calloc((size_t)profile->node_count + 1, sizeof(*growth->by_node)),
 	};
-	if (!firsts || !growth->items || !growth->by_node) {
-		free(firsts);
+	if (!growth->items || !growth->by_node) {
 		growth_release(growth);
 		return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory for the report");
 	}
-	gather(growth, profile, firsts);
+	gather(growth, profile);
 	for (size_t i = 0; i < growth->count; i++)
 		judge(&growth->items[i], generations->piece_us);
 	qsort(growth->items, growth->count, sizeof(*growth->items), by_growth);
@@ -141,7 +149,6 @@ enum mt_status growth_gather(struct growth *growth, const struct profile *profil
 		growth->by_node[growth->items[i].node] = (uint32_t)i + 1;
 	for (size_t i = 0; i < GROWTH_INSTANTS; i++)
 		growth->instants_us[i] = (piece_of(generations, i) + 1) * generations->piece_us;
-	free(firsts);
 	return MT_OK;
 }
 

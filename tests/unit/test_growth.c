@@ -53,6 +53,17 @@ static void build(struct course *course)
 	log_builder_thread(&course->builder, course->image, 0, "main");
 	for (unsigned i = 0; i < PATH_COUNT; i++)
 		course->stacks[i] = log_builder_stack(&course->builder, course->image, paths[i]);
+	/* Blocks of a pool, in the middle of the others, are in no row of the heap. */
+	put(course, EVENT_ALLOCATE, COMES_AND_GOES, 0, 2);
+	for (uint64_t i = 0; i < 2; i++)
+		log_builder_event(&course->builder, course->image,
+				  &(struct builder_event){
+					  .operation = EVENT_ALLOCATE,
+					  .kind = ALLOCATION_POOL,
+					  .address = 1ull << 40 | i << 8,
+					  .size_bytes = 24 << i,
+					  .stack = course->stacks[i],
+				  });
 	for (uint64_t round = 0; round < ROUNDS; round++) {
 		put(course, EVENT_ALLOCATE, GROWS, round, round);
 		if (round < ROUNDS / 10)
