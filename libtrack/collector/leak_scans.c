@@ -307,6 +307,15 @@ static const struct watched_image *find_living(const struct leak_scans *scans, u
 	return NULL;
 }
 
+/* It has gone, and what it left is still to be put down: leak_scans_log_left(). */
+static bool is_ending(const struct leak_scans *scans, uint64_t serial)
+{
+	for (size_t i = 0; i < scans->processes->count; i++)
+		if (scans->processes->images[i].serial == serial)
+			return !scans->processes->images[i].has_ended;
+	return false;
+}
+
 static enum mt_status step(struct leak_scans *scans, struct running_scan *running, uint64_t now_us,
 			   struct mt_error *error)
 {
@@ -314,7 +323,8 @@ static enum mt_status step(struct leak_scans *scans, struct running_scan *runnin
 	if (!watched) {
 		if (running->scan)
 			leak_scan_cancel(running->scan);
-		if (!running->scan || leak_scan_is_over(running->scan))
+		if ((!running->scan || leak_scan_is_over(running->scan)) &&
+		    !is_ending(scans, running->serial))
 			return finish(scans, running, NULL, now_us, error);
 		return MT_OK;
 	}

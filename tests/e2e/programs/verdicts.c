@@ -8,19 +8,23 @@
  *   possible:N    keeps a pointer into the inside of N bytes
  *   reachable:N   keeps a pointer to N bytes
  *   list:N        keeps a list of N blocks of 48 bytes
+ *   lone          is somebody who may have no more processes, and tries to fork
  *   allocate:N    allocates and frees N times 1000 bytes
  *   peak:N        has N bytes at once, and frees them
  *   child         does the rest of the actions in a fork's child, and waits for it
  *   detach:N      leaves a child behind that ends after N milliseconds
  *   linger:N      the same, and the child allocates nothing before that
  *   replace       leaves 500 bytes and starts itself anew with the rest of the actions
+ *   wait          waits for a line of stdin
  *   say           prints "out" to stdout and "err" to stderr
  *   exit:N  kill:N
  */
+#define _GNU_SOURCE
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -73,6 +77,14 @@ __attribute__((noinline)) static void *make_list(size_t count)
 	return list;
 }
 
+static void fail_to_fork(void)
+{
+	const struct rlimit none = {0, 0};
+	if (setrlimit(RLIMIT_NPROC, &none) != 0 || setresuid(65534, 65534, 65534) != 0 ||
+	    fork() >= 0)
+		_exit(95);
+}
+
 /* Takes what the functions before have left on the stack and in registers out of the way. */
 __attribute__((noinline)) static void wipe(void)
 {
@@ -113,6 +125,8 @@ int main(int count, char **actions)
 			kept = malloc(number);
 		else if (strncmp(action, "list", 4) == 0)
 			kept = make_list(number);
+		else if (strcmp(action, "lone") == 0)
+			fail_to_fork();
 		else if (strncmp(action, "allocate", 8) == 0)
 			allocate_times(number);
 		else if (strncmp(action, "peak", 4) == 0) {
@@ -139,6 +153,10 @@ int main(int count, char **actions)
 		} else if (strcmp(action, "say") == 0) {
 			if (write(1, "out\n", 4) != 4 || write(2, "err\n", 4) != 4)
 				return 97;
+		} else if (strcmp(action, "wait") == 0) {
+			char line[16];
+			if (read(0, line, sizeof(line)) <= 0)
+				return 96;
 		} else if (strncmp(action, "exit", 4) == 0) {
 			wipe();
 			exit((int)number);
