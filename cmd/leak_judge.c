@@ -171,7 +171,8 @@ enum mt_status leak_judge_log(struct leak_judge *judge, const char *log_path, ui
 	}
 	if (status != MT_OK)
 		return status;
-	const char *reason = loaded_log_loss_reason(&log);
+	const char *reason = judge->options->shows_growth ? loaded_log_incomplete_reason(&log)
+							  : loaded_log_loss_reason(&log);
 	if (reason && judge->tells_incomplete)
 		print_error("%s: the report is incomplete: %s", log_path, reason);
 	if (judge->find_names)

@@ -231,3 +231,11 @@ struct leak_sum leak_list_suppressed(const struct leak_list *list)
 			add_up(&sum, &list->items[i]);
 	return sum;
 }
+
+bool leak_list_leaves_out(const struct leak_list *list)
+{
+	for (unsigned kind = 0; kind < LEAK_KIND_COUNT; kind++)
+		if (list->left_out[kind].blocks > 0)
+			return true;
+	return false;
+}

@@ -78,6 +78,9 @@ struct leak_sum leak_list_sum(const struct leak_list *list, enum leak_kind kind)
 struct leak_sum leak_list_total(const struct leak_list *list);
 struct leak_sum leak_list_suppressed(const struct leak_list *list);
 
+/* Whether some blocks are in no group, and in no sum of what is suppressed. */
+bool leak_list_leaves_out(const struct leak_list *list);
+
 /* "definite", "indirect", "possible", "reachable", "unclassified": in options and data. */
 const char *leak_kind_name(enum leak_kind kind);
 

@@ -373,6 +373,15 @@ void loaded_log_release(struct loaded_log *log)
 	*log = (struct loaded_log){0};
 }
 
+/* What was deferred is gone with the collector. */
+static const char *collector_loss(const struct log_info *info)
+{
+	return info->run.only_unfreed
+		       ? "the collector was killed: most of what was not freed then is missing"
+		       : "the collector was killed: events up to its death, and what was under "
+			 "way then, are here";
+}
+
 const char *loaded_log_loss_reason(const struct loaded_log *log)
 {
 	const struct log_info *info = &log->info;
@@ -396,18 +405,15 @@ const char *loaded_log_loss_reason(const struct loaded_log *log)
 	if (loss & LOG_LOSS_NONSENSE)
 		return "a process wrote over memtrace's records: some of them are missing";
 	if (loss & LOG_LOSS_COLLECTOR)
-		return "the collector was killed: events up to its death, and what was under way "
-		       "then, are here";
+		return collector_loss(info);
 	if (log->ends_in_finish && !log->is_finished)
 		return "the log is cut off";
 	if (log->damage.status == MT_ERR_TRUNCATED || !info->has_end)
-		return log->was_recovered ? "the collector was killed: events up to its death, and "
-					    "what was under way then, are here"
-					  : "the log is cut off";
+		return log->was_recovered ? collector_loss(info) : "the log is cut off";
 	return NULL;
 }
 
-/* A process that leaked nothing has said only how much it still held. */
+/* Of a process without a leak that fails it is only known how much it still held. */
 static bool has_sums(const struct log_info *info)
 {
 	for (uint32_t i = 0; i < info->image_count; i++)
@@ -421,7 +427,7 @@ const char *loaded_log_incomplete_reason(const struct loaded_log *log)
 	const char *reason = loaded_log_loss_reason(log);
 	if (!reason && has_sums(&log->info))
 		return "it was recorded for a leak check: most blocks that were freed, and those "
-		       "that a process without leaks still held, are not in it";
+		       "that a process without failing leaks still held, are not in it";
 	if (!reason && log->info.run.only_unfreed)
 		return "it was recorded for a leak check: most blocks that were freed are not in "
 		       "it";

@@ -118,6 +118,11 @@ static bool judge_budgets(struct leak_verdict *verdict, const struct profile *pr
 static bool question_sums(struct leak_verdict *verdict, const struct leak_list *list,
 			  const struct leak_limits *limits)
 {
+	uint64_t bytes = verdict->failed_bytes;
+	for (unsigned kind = 0; kind < LEAK_KIND_COUNT; kind++)
+		bytes += limits->fail_on & 1u << kind ? list->left_out[kind].bytes : 0;
+	if (limits->has_max_leaked && bytes <= limits->max_leaked_bytes)
+		return true;
 	for (unsigned kind = 0; kind < LEAK_KIND_COUNT; kind++)
 		if (limits->fail_on & 1u << kind && list->left_out[kind].blocks > 0 &&
 		    !add_finding(verdict, LEAKS_UNJUDGED, "leaks",

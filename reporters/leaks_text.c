@@ -21,7 +21,7 @@ static void print_sum(const char *words, struct leak_sum sum, bool is_whole, FIL
 		(void)fprintf(output, "%s: %s from %s stack trace%s\n", words, amount,
 			      text_of_count(sum.groups, stacks), sum.groups == 1 ? "" : "s");
 	else
-		(void)fprintf(output, "%s: %s\n", words, amount);
+		(void)fprintf(output, "%s: %s, only counted\n", words, amount);
 }
 
 /* Blocks of programs that went on as others by exec are not left over, only not freed. */

@@ -62,15 +62,26 @@ static void settle_row(struct page_row *row, struct page_row *shares, size_t *co
 	shares[first] = shares[--*count];
 }
 
+/* What blocks of a process are that are in no mark: if marks were left out, those are reachable. */
+static uint32_t unmarked_kind(const struct profile *profile, const struct page_threads *threads,
+			      uint32_t thread)
+{
+	uint32_t process = threads->items[thread].process;
+	bool has_sums = profile->log->info.images[process].leak_marks.flags & LEAK_SCAN_HAS_SUMS;
+	return has_sums && profile_is_scanned(profile, process) ? LEAK_REACHABLE
+								: LEAK_UNCLASSIFIED;
+}
+
 /* Divides `rows` [row_count]; `shares` gets what is not in them any more. returns its number */
-static size_t divide(struct page_row *rows, size_t row_count, const struct page_row *marks,
+static size_t divide(const struct profile *profile, const struct page_threads *threads,
+		     struct page_row *rows, size_t row_count, const struct page_row *marks,
 		     size_t mark_count, struct page_row *shares)
 {
 	size_t count = 0;
 	size_t at = 0;
 	for (size_t i = 0; i < row_count; i++) {
 		size_t first = count;
-		rows[i].leak = LEAK_UNCLASSIFIED;
+		rows[i].leak = unmarked_kind(profile, threads, rows[i].thread);
 		struct page_row key = rows[i];
 		key.leak = 0;
 		while (at < mark_count && !is_of(&marks[at], &key) &&
@@ -98,7 +109,8 @@ bool page_tree_classify(struct page_tree *tree, const struct profile *profile,
 	if (mark_count > 0) {
 		for (size_t i = 0; i < row_count; i++)
 			rows[i] = tree->rows[i];
-		size_t count = divide(rows, row_count, marks, mark_count, rows + row_count);
+		size_t count = divide(profile, threads, rows, row_count, marks, mark_count,
+				      rows + row_count);
 		free(tree->rows);
 		tree->rows = NULL;
 		has_memory = page_tree_set_rows(tree, rows, row_count + count, row_of);

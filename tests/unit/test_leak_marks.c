@@ -79,7 +79,6 @@ static void gives_back_the_text_of_suppressions(void **state)
 	buffer_release(&payload);
 }
 
-/* As they were written before there were paths. */
 static void gives_back_the_sums_of_what_was_left_out(void **state)
 {
 	(void)state;
@@ -135,6 +134,7 @@ static void marks_of_one_group_are_joined(void **state)
 	assert_true(leak_marks_join(&all));
 }
 
+/* As they were written before there were paths. */
 static void reads_marks_without_paths(void **state)
 {
 	(void)state;
