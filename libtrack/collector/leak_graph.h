@@ -28,6 +28,8 @@
 
 #define LEAK_HOLDER_NONE UINT32_MAX
 #define LEAK_HOLDER_ROOT 0x80000000u /* the rest is the number of a root; else of a node */
+#define LEAK_NODES_MAX LEAK_HOLDER_ROOT
+_Static_assert(LEAK_NODES_MAX <= LEAK_EDGE_IS_INSIDE, "edges have the number of a node too");
 
 struct leak_node {
 	uint64_t address;

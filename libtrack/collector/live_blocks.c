@@ -123,7 +123,7 @@ static struct keyed *list_all(struct live_blocks *blocks, const struct recorded_
 	struct keyed *places = large_array(capacity, sizeof(*places));
 	uint8_t *is_ignored = list_ignored(image);
 	blocks->items = large_array(capacity, sizeof(*blocks->items));
-	bool is_good = places && is_ignored && blocks->items && capacity < UINT32_MAX;
+	bool is_good = places && is_ignored && blocks->items && capacity <= LEAK_NODES_MAX;
 	if (is_good) {
 		list_recorded(image, is_ignored, blocks, places);
 		uint32_t recorded_count = blocks->count;
