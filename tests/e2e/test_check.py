@@ -82,11 +82,17 @@ class ExitStatuses(CheckTest):
         leaks = run(MEMTRACE, "leaks", log)
         self.assertEqual(leaks.returncode, 23)
         self.assertIn(b"still reachable: 150 B in 1 block, only counted\n", leaks.stdout)
-        self.assertEqual(json.loads(run(MEMTRACE, "leaks", "--json", log).stdout)["kinds"]["reachable"]["bytes"], 150)
+        kinds = json.loads(run(MEMTRACE, "leaks", "--json", log).stdout)["kinds"]
+        self.assertEqual(kinds["reachable"], {"bytes": 150, "blocks": 1, "stacks": None})
+        self.assertEqual(kinds["definite"]["stacks"], 1)
         self.assertIn(b"a process without failing leaks still held", run(MEMTRACE, "summary", log).stdout)
         judged = run(MEMTRACE, "leaks", "--fail-on=reachable", log)
         self.assertEqual(judged.returncode, 3, judged.stdout)
         self.assertIn(b"still reachable are only counted in this log", judged.stdout)
+        for limit, status in (("180", 0), ("179", 3), ("29", 23)):
+            limited = run(MEMTRACE, "leaks", "--fail-on=definite,reachable", f"--max-leaked={limit}", log)
+            self.assertEqual(limited.returncode, status, limited.stdout)
+        self.assertIn(b"a process without failing leaks still held", run(MEMTRACE, "leaks", "--growth", log).stderr)
 
     def test_where_it_fails_everything_is_recorded(self):
         self.assertEqual(self.status("reachable:150", options=("--fail-on=reachable",)), 23)
@@ -201,6 +207,7 @@ class ExitStatuses(CheckTest):
         done = self.check(command=("sh", "-c", script))
         self.assertEqual(done.returncode, 3, done.stderr)
         self.assertIn(b"No verdict", done.stderr)
+        self.assertIn(b"most of what was not freed then is missing", done.stderr)
 
     def test_what_cannot_be_run(self):
         self.assertEqual(self.status(command=("/nonexistent",)), 127)

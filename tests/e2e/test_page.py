@@ -162,6 +162,18 @@ int main(void)
                 found[path] = (before[0] + blocks, before[1] + size)
         self.assertEqual(found, expected)
 
+    def test_of_a_process_that_told_sums_only_what_the_log_has_is_reachable(self):
+        """Blocks of this size are told of at once: the log has one though check only counted it."""
+        done = run(MEMTRACE, "check", "--", program("verdicts"), "reachable:5000000", "child", "definite:30",
+                   env={**os.environ, "TMPDIR": str(self.directory)})
+        self.assertEqual(done.returncode, 23, done.stderr)
+        (log,) = self.directory.glob("memtrace-check-*/*.mtlog")
+        page, held = self.page(log=log), {}
+        for leak, size in zip(page["rows.leak"], page["rows.live_bytes"]):
+            name = page.header["leak_kinds"][leak]
+            held[name] = held.get(name, 0) + size
+        self.assertEqual({name: size for name, size in held.items() if size}, {"reachable": 5000000, "definite": 30})
+
 
 class Folding(PageTest):
     def check(self, whole, folded, max_nodes):
