@@ -43,26 +43,16 @@ static void add_generation(struct growth_item *item, const struct generations *g
 }
 
 /*
- * The row of a process's cost; rows are by process and cost.
- * returns  NULL: there is none, as of a process that was not asked for, or of blocks of pools
+ * Rows are by process and cost, that is of those that have one: not of processes that were not
+ * asked for, nor of blocks of pools.
  */
-static const struct profile_row *find_row(const struct profile *profile,
-					  const struct generation *generation)
+static int by_cost(const void *key, const void *item)
 {
-	size_t first = 0;
-	size_t end = profile->row_count;
-	while (first < end) {
-		size_t middle = first + (end - first) / 2;
-		const struct profile_row *row = &profile->rows[middle];
-		if (row->process == generation->image && row->cost == generation->cost)
-			return row;
-		if (row->process < generation->image ||
-		    (row->process == generation->image && row->cost < generation->cost))
-			first = middle + 1;
-		else
-			end = middle;
-	}
-	return NULL;
+	const struct generation *generation = key;
+	const struct profile_row *row = item;
+	if (generation->image != row->process)
+		return generation->image < row->process ? -1 : 1;
+	return (generation->cost > row->cost) - (generation->cost < row->cost);
 }
 
 static void gather(struct growth *growth, const struct profile *profile)
@@ -70,7 +60,8 @@ static void gather(struct growth *growth, const struct profile *profile)
 	const struct generations *generations = &profile->log->replay.generations;
 	for (size_t i = 0; i < generations->count; i++) {
 		const struct generation *generation = &generations->items[i];
-		const struct profile_row *row = find_row(profile, generation);
+		const struct profile_row *row = bsearch(generation, profile->rows,
+							profile->row_count, sizeof(*row), by_cost);
 		if (row)
 			add_generation(item_of(growth, row), generations, generation);
 	}

@@ -150,6 +150,7 @@ static void add_left_out(struct leak_list *list)
 			continue;
 		for (unsigned kind = 0; kind < LEAK_UNCLASSIFIED; kind++) {
 			list->left_out[kind].blocks += marks->left_out[kind].blocks;
+			list->left_out[kind].counted_blocks += marks->left_out[kind].blocks;
 			list->left_out[kind].bytes += marks->left_out[kind].bytes;
 		}
 	}
@@ -215,6 +216,7 @@ struct leak_sum leak_list_total(const struct leak_list *list)
 	struct leak_sum sum = {0};
 	for (unsigned kind = 0; kind < LEAK_KIND_COUNT; kind++) {
 		sum.blocks += list->left_out[kind].blocks;
+		sum.counted_blocks += list->left_out[kind].blocks;
 		sum.bytes += list->left_out[kind].bytes;
 	}
 	for (size_t i = 0; i < list->count; i++)
@@ -230,12 +232,4 @@ struct leak_sum leak_list_suppressed(const struct leak_list *list)
 		if (list->items[i].suppressed_by)
 			add_up(&sum, &list->items[i]);
 	return sum;
-}
-
-bool leak_list_leaves_out(const struct leak_list *list)
-{
-	for (unsigned kind = 0; kind < LEAK_KIND_COUNT; kind++)
-		if (list->left_out[kind].blocks > 0)
-			return true;
-	return false;
 }

@@ -53,6 +53,7 @@ struct leak_sum {
 	uint64_t bytes;
 	uint64_t blocks;
 	size_t groups;
+	uint64_t counted_blocks; /* of these: they are in no group, nobody asked for their kind */
 };
 
 struct leak_list {
@@ -60,7 +61,7 @@ struct leak_list {
 	struct profile_mark *marks; /* copies of the profile's, sorted by group */
 	struct leak *items;         /* [count] */
 	size_t count;
-	struct leak_sum left_out[LEAK_KIND_COUNT]; /* what is in no group, since nobody asked */
+	struct leak_sum left_out[LEAK_KIND_COUNT]; /* what is only counted */
 };
 
 /*
@@ -71,15 +72,12 @@ enum mt_status leak_list_gather(struct leak_list *list, const struct profile *pr
 				struct mt_error *error) MT_MUST_CHECK;
 void leak_list_release(struct leak_list *list);
 
-/* Sums over the groups of a kind that are not suppressed, with what is in no group. */
+/* Sums over the groups of a kind that are not suppressed, with what is only counted. */
 struct leak_sum leak_list_sum(const struct leak_list *list, enum leak_kind kind);
 
 /* The same over all kinds, and over what is suppressed. */
 struct leak_sum leak_list_total(const struct leak_list *list);
 struct leak_sum leak_list_suppressed(const struct leak_list *list);
-
-/* Whether some blocks are in no group, and in no sum of what is suppressed. */
-bool leak_list_leaves_out(const struct leak_list *list);
 
 /* "definite", "indirect", "possible", "reachable", "unclassified": in options and data. */
 const char *leak_kind_name(enum leak_kind kind);

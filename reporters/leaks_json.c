@@ -5,16 +5,15 @@
 #include "reporters/json.h"
 #include "reporters/leak_report.h"
 
-/* is_whole  all blocks are in groups: of how many stack traces they are is known */
-static void add_sum(cJSON *object, const char *name, struct leak_sum sum, bool is_whole)
+static void add_sum(cJSON *object, const char *name, struct leak_sum sum)
 {
 	cJSON *item = cJSON_AddObjectToObject(object, name);
 	json_add_count(item, "bytes", sum.bytes);
 	json_add_count(item, "blocks", sum.blocks);
-	if (is_whole)
-		json_add_count(item, "stacks", sum.groups);
-	else
+	if (sum.counted_blocks > 0)
 		(void)cJSON_AddNullToObject(item, "stacks");
+	else
+		json_add_count(item, "stacks", sum.groups);
 }
 
 static void add_verdict(cJSON *object, const struct leak_report *report)
@@ -182,13 +181,12 @@ enum mt_status leaks_print_json(const struct leak_report *report, FILE *output,
 	(void)cJSON_AddBoolToObject(object, "complete", reason == NULL);
 	add_text_or_null(object, "incomplete_reason", reason);
 	add_verdict(object, report);
-	add_sum(object, "total", leak_list_total(list), !leak_list_leaves_out(list));
+	add_sum(object, "total", leak_list_total(list));
 	cJSON *kinds = cJSON_AddObjectToObject(object, "kinds");
 	for (unsigned kind = 0; kind < LEAK_KIND_COUNT; kind++)
 		add_sum(kinds, leak_kind_name((enum leak_kind)kind),
-			leak_list_sum(list, (enum leak_kind)kind),
-			list->left_out[kind].blocks == 0);
-	add_sum(object, "suppressed", leak_list_suppressed(list), !leak_list_leaves_out(list));
+			leak_list_sum(list, (enum leak_kind)kind));
+	add_sum(object, "suppressed", leak_list_suppressed(list));
 	if (list->profile->log->info.run.only_unfreed) {
 		(void)cJSON_AddNullToObject(object, "peak_bytes");
 		(void)cJSON_AddNullToObject(object, "allocations");

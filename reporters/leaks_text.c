@@ -9,19 +9,18 @@
 /* So many frames of one call after the other are printed all; of more, the first one. */
 #define SAME_FRAMES 3
 
-/* is_whole  all blocks are in groups: of how many stack traces they are is known */
-static void print_sum(const char *words, struct leak_sum sum, bool is_whole, FILE *output)
+static void print_sum(const char *words, struct leak_sum sum, FILE *output)
 {
 	char amount[LEAK_AMOUNT_BYTES];
 	char stacks[TEXT_FIGURE_BYTES];
 	if (sum.blocks == 0)
 		return;
 	(void)leak_amount(sum.bytes, sum.blocks, amount);
-	if (is_whole)
+	if (sum.counted_blocks > 0)
+		(void)fprintf(output, "%s: %s, only counted\n", words, amount);
+	else
 		(void)fprintf(output, "%s: %s from %s stack trace%s\n", words, amount,
 			      text_of_count(sum.groups, stacks), sum.groups == 1 ? "" : "s");
-	else
-		(void)fprintf(output, "%s: %s, only counted\n", words, amount);
 }
 
 /* Blocks of programs that went on as others by exec are not left over, only not freed. */
@@ -47,13 +46,12 @@ static void print_sums(const struct leak_report *report, FILE *output)
 	for (unsigned kind = 0; kind < LEAK_KIND_COUNT; kind++) {
 		struct leak_sum sum = sum_listed(list, (enum leak_kind)kind);
 		block_count += sum.blocks;
-		print_sum(leak_kind_words((enum leak_kind)kind), sum,
-			  list->left_out[kind].blocks == 0, output);
+		print_sum(leak_kind_words((enum leak_kind)kind), sum, output);
 	}
 	for (size_t i = 0; i < list->count; i++)
 		replaced_count += list->items[i].is_replaced && !list->items[i].suppressed_by;
 	struct leak_sum suppressed = leak_list_suppressed(list);
-	print_sum("suppressed", suppressed, true, output);
+	print_sum("suppressed", suppressed, output);
 	if (replaced_count > 0)
 		(void)fputs("not judged: what programs had allocated that went on as others by "
 			    "exec\n",

@@ -36,67 +36,6 @@ bool leak_marks_add(struct leak_marks *marks, const struct leak_mark *mark)
 	return true;
 }
 
-void leak_mark_merge(struct leak_mark *group, const struct leak_mark *mark)
-{
-	group->blocks += mark->blocks;
-	group->bytes += mark->bytes;
-	group->indirect_bytes += mark->indirect_bytes;
-	group->oldest_us = mark->oldest_us < group->oldest_us ? mark->oldest_us : group->oldest_us;
-	group->newest_us = mark->newest_us > group->newest_us ? mark->newest_us : group->newest_us;
-}
-
-static int compare(uint64_t a, uint64_t b)
-{
-	return (a > b) - (a < b);
-}
-
-/* Of one group in the order that they have. */
-static int by_group(const void *left, const void *right)
-{
-	const struct leak_mark *a = *(struct leak_mark *const *)left;
-	const struct leak_mark *b = *(struct leak_mark *const *)right;
-	if (a->stack != b->stack)
-		return compare(a->stack, b->stack);
-	if (a->thread != b->thread)
-		return compare(a->thread, b->thread);
-	if (a->allocation_kind != b->allocation_kind)
-		return compare(a->allocation_kind, b->allocation_kind);
-	if (a->leak_kind != b->leak_kind)
-		return compare(a->leak_kind, b->leak_kind);
-	return compare((uintptr_t)a, (uintptr_t)b);
-}
-
-bool leak_marks_join(struct leak_marks *marks)
-{
-	struct leak_mark **sorted = malloc((marks->count + 1) * sizeof(*sorted));
-	size_t kept = 0;
-	if (!sorted)
-		return false;
-	for (size_t i = 0; i < marks->count; i++)
-		sorted[i] = &marks->items[i];
-	qsort(sorted, marks->count, sizeof(*sorted), by_group);
-	for (size_t i = 1, first = 0; i < marks->count; i++) {
-		if (!leak_mark_is_same_group(sorted[first], sorted[i])) {
-			first = i;
-			continue;
-		}
-		leak_mark_merge(sorted[first], sorted[i]);
-		sorted[i]->blocks = 0;
-	}
-	free(sorted);
-	for (size_t i = 0; i < marks->count; i++) {
-		struct leak_mark *mark = &marks->items[i];
-		if (mark->blocks > 0) {
-			marks->items[kept++] = *mark;
-			continue;
-		}
-		free(mark->holder);
-		free(mark->steps);
-	}
-	marks->count = kept;
-	return true;
-}
-
 void leak_marks_release(struct leak_marks *marks)
 {
 	for (size_t i = 0; i < marks->count; i++) {

@@ -59,18 +59,6 @@ struct leak_marks {
 	size_t capacity;
 };
 
-static inline bool leak_mark_is_same_group(const struct leak_mark *a, const struct leak_mark *b)
-{
-	return a->stack == b->stack && a->thread == b->thread &&
-	       a->allocation_kind == b->allocation_kind && a->leak_kind == b->leak_kind;
-}
-
-/* Adds what `mark` has to a mark of the same group. */
-void leak_mark_merge(struct leak_mark *group, const struct leak_mark *mark);
-
-/* Makes one mark of each group, with the first one's holder. returns false: no memory */
-bool leak_marks_join(struct leak_marks *marks);
-
 /* returns  false: no memory. holder and steps are copied */
 bool leak_marks_add(struct leak_marks *marks, const struct leak_mark *mark);
 void leak_marks_release(struct leak_marks *marks);

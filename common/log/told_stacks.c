@@ -62,17 +62,30 @@ bool told_stacks_fold(struct told_stacks *told, uint32_t *ret_nodes)
 	return true;
 }
 
-uint32_t told_stacks_log(struct told_stacks *told, uint32_t node, struct stack_trie *logged)
+/*
+ * Climbs from a node to the next one outwards that the log's trie has.
+ * missing  [LIMIT_FRAMES + 1] set to the [*ret_count] nodes below that, innermost first
+ * returns  its node there
+ */
+static uint32_t climb(const struct told_stacks *told, uint32_t node, uint32_t *missing,
+		      uint32_t *ret_count)
 {
-	uint32_t missing[LIMIT_FRAMES + 1]; /* innermost first */
 	uint32_t count = 0;
-	if (node >= told->logged_count && !grow(told))
-		return STACK_NONE;
-	while (node != STACK_ROOT && !told->logged[node] && count < LIMIT_FRAMES + 1) {
+	while (node != STACK_ROOT && !told_stacks_find(told, node) && count < LIMIT_FRAMES + 1) {
 		missing[count++] = node;
 		node = told->trie.nodes[node].parent;
 	}
-	uint32_t added = told->logged[node];
+	*ret_count = count;
+	return told_stacks_find(told, node);
+}
+
+uint32_t told_stacks_log(struct told_stacks *told, uint32_t node, struct stack_trie *logged)
+{
+	uint32_t missing[LIMIT_FRAMES + 1];
+	uint32_t count;
+	if (node >= told->logged_count && !grow(told))
+		return STACK_NONE;
+	uint32_t added = climb(told, node, missing, &count);
 	while (count-- > 0 && added != STACK_NONE) {
 		const struct stack_node *frame = &told->trie.nodes[missing[count]];
 		added = stack_trie_intern(logged, added, frame->module, frame->offset);
@@ -85,13 +98,9 @@ uint32_t told_stacks_log(struct told_stacks *told, uint32_t node, struct stack_t
 uint32_t told_stacks_search(const struct told_stacks *told, uint32_t node,
 			    struct stack_trie *logged)
 {
-	uint32_t missing[LIMIT_FRAMES + 1]; /* innermost first */
-	uint32_t count = 0;
-	while (node != STACK_ROOT && !told_stacks_find(told, node) && count < LIMIT_FRAMES + 1) {
-		missing[count++] = node;
-		node = told->trie.nodes[node].parent;
-	}
-	uint32_t found = told_stacks_find(told, node);
+	uint32_t missing[LIMIT_FRAMES + 1];
+	uint32_t count;
+	uint32_t found = climb(told, node, missing, &count);
 	while (count-- > 0) {
 		const struct stack_node *frame = &told->trie.nodes[missing[count]];
 		found = stack_trie_find(logged, found, frame->module, frame->offset);

@@ -16,7 +16,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/counter.h"
 #include "common/env.h"
 #include "common/log/recording.h"
 #include "common/log/recording_state.h"
@@ -80,11 +79,7 @@ struct collector {
 
 static void advance_clock(struct collector *collector)
 {
-	struct segment_header *header = collector->segment.header;
-	collector->now_us = (clock_monotonic_ns() - header->start_monotonic_ns) / 1000;
-	atomic_store_explicit(&header->elapsed_us, collector->now_us, memory_order_relaxed);
-	atomic_store_explicit(&header->deferred_time, deferred_time_encode(collector->now_us),
-			      memory_order_relaxed);
+	collector->now_us = segment_advance_clock(collector->segment.header);
 }
 
 /* Out of the way of the terminal, of whoever waits for our end of a pipe, and of file size limits.

@@ -9,6 +9,7 @@
 
 #include "common/sys.h"
 #include "libtrack/collector/leak_graph.h"
+#include "libtrack/collector/leak_groups.h"
 #include "libtrack/collector/leak_memory.h"
 #include "libtrack/collector/leak_roots.h"
 #include "libtrack/collector/live_blocks.h"
@@ -24,7 +25,6 @@ struct leak_scan {
 	_Atomic uint32_t *doorbell;
 	uint64_t *words;
 	struct leak_interest interest;
-	uint32_t summed;         /* kinds without marks */
 	struct leak_node *nodes; /* [node_count] until the graph has them */
 	uint32_t node_count;
 	struct leak_graph graph;
@@ -79,50 +79,16 @@ static void describe_holder(const struct leak_scan *scan, const struct leak_root
 	mark->skipped_steps = count - mark->step_count;
 }
 
-/* Groups by what a mark is of; a hash table of mark numbers. */
-struct groups {
-	uint32_t *slots; /* [mask + 1] number + 1; 0: free */
-	uint32_t mask;
-	uint32_t latest; /* number + 1 of the group found last */
-};
-
-static uint32_t group_hash(const struct leak_mark *mark)
-{
-	uint64_t key = (uint64_t)mark->stack << 32 | mark->thread << 8 |
-		       mark->allocation_kind << 3 | mark->leak_kind;
-	return (uint32_t)((key * 0x9e3779b97f4a7c15u) >> 32);
-}
-
-/* The group's mark; NULL: there is none yet, and *ret_slot is its place. */
-static struct leak_mark *find_group(const struct leak_marks *marks, struct groups *groups,
-				    const struct leak_mark *mark, uint32_t *ret_slot)
-{
-	/* Blocks that were made together lie together. */
-	if (groups->latest && leak_mark_is_same_group(&marks->items[groups->latest - 1], mark))
-		return &marks->items[groups->latest - 1];
-	uint32_t slot = group_hash(mark) & groups->mask;
-	for (; groups->slots[slot]; slot = (slot + 1) & groups->mask)
-		if (leak_mark_is_same_group(&marks->items[groups->slots[slot] - 1], mark)) {
-			groups->latest = groups->slots[slot];
-			return &marks->items[groups->latest - 1];
-		}
-	*ret_slot = slot;
-	return NULL;
-}
-
 /* node  of the graph; UINT32_MAX: a chunk that a pool has taken apart */
-static bool add_to_group(struct leak_scan *scan, struct groups *groups,
+static bool add_to_group(struct leak_scan *scan, struct leak_groups *groups,
 			 const struct leak_mark *mark, const struct leak_roots *roots,
 			 uint32_t node)
 {
 	struct leak_step steps[LEAK_STEPS_MAX];
 	char holder[512];
 	uint32_t slot;
-	struct leak_mark *group = find_group(&scan->marks, groups, mark, &slot);
-	if (group) {
-		leak_mark_merge(group, mark);
+	if (leak_groups_merge(groups, &scan->marks, mark, &slot))
 		return true;
-	}
 	struct leak_mark described = *mark;
 	holder[0] = '\0';
 	if (node == UINT32_MAX)
@@ -132,7 +98,7 @@ static bool add_to_group(struct leak_scan *scan, struct groups *groups,
 	described.holder = holder[0] ? holder : NULL;
 	bool is_added = leak_marks_add(&scan->marks, &described);
 	if (is_added)
-		groups->slots[slot] = (uint32_t)scan->marks.count;
+		leak_groups_enter(groups, slot, scan->marks.count - 1);
 	return is_added;
 }
 
@@ -153,15 +119,15 @@ static struct leak_mark mark_of(const struct live_block *block, enum leak_kind k
 /* returns  false: the block's kind gets marks */
 static bool leave_out(struct leak_scan *scan, enum leak_kind kind, const struct live_block *block)
 {
-	if (!(scan->summed & 1u << kind))
+	if (!(scan->interest.summed & 1u << kind))
 		return false;
 	scan->marks.left_out[kind].blocks++;
 	scan->marks.left_out[kind].bytes += block->size_bytes;
 	return true;
 }
 
-static bool add_block(struct leak_scan *scan, const struct leak_roots *roots, struct groups *groups,
-		      uint32_t index)
+static bool add_block(struct leak_scan *scan, const struct leak_roots *roots,
+		      struct leak_groups *groups, uint32_t index)
 {
 	const struct leak_node *node = &scan->graph.nodes[index];
 	if (leave_out(scan, node->kind, &scan->blocks.items[node->slot]))
@@ -171,8 +137,8 @@ static bool add_block(struct leak_scan *scan, const struct leak_roots *roots, st
 	return add_to_group(scan, groups, &mark, roots, index);
 }
 
-static bool add_chunk(struct leak_scan *scan, const struct leak_roots *roots, struct groups *groups,
-		      uint32_t chunk)
+static bool add_chunk(struct leak_scan *scan, const struct leak_roots *roots,
+		      struct leak_groups *groups, uint32_t chunk)
 {
 	if (leave_out(scan, LEAK_REACHABLE, &scan->blocks.items[chunk]))
 		return true;
@@ -181,29 +147,27 @@ static bool add_chunk(struct leak_scan *scan, const struct leak_roots *roots, st
 }
 
 /* Where there may be something to report, it is to be told in full. */
-static uint32_t summed_kinds(const struct leak_scan *scan)
+static bool is_all_wanted(const struct leak_scan *scan)
 {
-	bool has_all = scan->marks.suppressions != NULL;
-	for (uint32_t i = 0; i < scan->graph.count && !has_all; i++)
-		has_all = scan->interest.failed & 1u << scan->graph.nodes[i].kind;
-	return has_all ? 0 : scan->interest.summed;
+	bool is_wanted = scan->marks.suppressions != NULL;
+	for (uint32_t i = 0; i < scan->graph.count && !is_wanted; i++)
+		is_wanted = scan->interest.failed & 1u << scan->graph.nodes[i].kind;
+	return is_wanted;
 }
 
 static bool make_marks(struct leak_scan *scan, const struct leak_roots *roots)
 {
-	scan->summed = summed_kinds(scan);
-	if (scan->summed)
+	struct leak_groups groups;
+	bool is_good = leak_groups_init(&groups, scan->blocks.count);
+	if (is_all_wanted(scan))
+		scan->interest.summed = 0;
+	if (scan->interest.summed)
 		scan->marks.flags |= LEAK_SCAN_HAS_SUMS;
-	struct groups groups = {.mask = 1023};
-	while (groups.mask < scan->blocks.count * 2)
-		groups.mask = groups.mask * 2 + 1;
-	groups.slots = calloc((size_t)groups.mask + 1, sizeof(*groups.slots));
-	bool is_good = groups.slots != NULL;
 	for (uint32_t i = 0; i < scan->graph.count && is_good; i++)
 		is_good = add_block(scan, roots, &groups, i);
 	for (uint32_t i = 0; i < scan->blocks.chunk_count && is_good; i++)
 		is_good = add_chunk(scan, roots, &groups, scan->blocks.chunks[i]);
-	free(groups.slots);
+	leak_groups_release(&groups);
 	return is_good;
 }
 

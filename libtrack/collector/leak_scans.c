@@ -4,12 +4,13 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "common/counter.h"
 #include "common/leak_protocol.h"
 #include "common/log/recording_state.h"
 #include "common/log/told_stacks.h"
 #include "common/sys.h"
+#include "libtrack/collector/arrays.h"
 #include "libtrack/collector/deferred_file.h"
+#include "libtrack/collector/leak_groups.h"
 #include "libtrack/collector/live_blocks.h"
 
 /* Threads that could not be parked may keep a ring from being decoded in full. */
@@ -50,14 +51,9 @@ static struct running_scan *find(const struct leak_scans *scans, uint64_t serial
 /* returns  false: no memory */
 static bool add(struct leak_scans *scans, const struct watched_image *watched, uint64_t now_us)
 {
-	if (scans->count == scans->capacity) {
-		size_t capacity = scans->capacity ? scans->capacity * 2 : 8;
-		struct running_scan *grown = realloc(scans->items, capacity * sizeof(*grown));
-		if (!grown)
-			return false;
-		scans->items = grown;
-		scans->capacity = capacity;
-	}
+	if (!array_reserve((void **)&scans->items, scans->count + 1, &scans->capacity,
+			   sizeof(*scans->items)))
+		return false;
 	scans->items[scans->count++] = (struct running_scan){
 		.serial = watched->serial, .slot = watched->slot, .asked_us = now_us};
 	return true;
@@ -101,9 +97,7 @@ static void *tick(void *context)
 {
 	struct ticker *ticker = context;
 	while (!atomic_load(&ticker->is_over)) {
-		uint64_t elapsed_ns = clock_monotonic_ns() - ticker->header->start_monotonic_ns;
-		atomic_store_explicit(&ticker->header->elapsed_us, elapsed_ns / 1000,
-				      memory_order_relaxed);
+		(void)segment_advance_clock(ticker->header);
 		sys_futex_wait(&ticker->is_over, 0, CLOCK_STEP_NS);
 	}
 	return NULL;
@@ -123,16 +117,20 @@ static void ticker_stop(struct ticker *ticker)
 		(void)pthread_join(ticker->thread, NULL); /* a joinable thread of ours */
 }
 
+static enum mt_status no_memory(struct mt_error *error)
+{
+	return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory to record with");
+}
+
 /* Takes the blocks into the recording. image  that has them */
 static enum mt_status log_blocks(struct leak_scans *scans, struct running_scan *running,
 				 struct recorded_image *image, struct mt_error *error)
 {
-	enum mt_status status = MT_OK;
-	if (deferred_blocks_sort(running->blocks, running->block_count))
-		status = recording_add_deferred(scans->recording, image, running->blocks,
-						running->block_count, error);
-	else
-		status = mt_error_set(error, MT_ERR_NO_MEMORY, "no memory to record with");
+	bool is_sorted = deferred_blocks_sort(running->blocks, running->block_count);
+	enum mt_status status = is_sorted ? recording_add_deferred(scans->recording, image,
+								   running->blocks,
+								   running->block_count, error)
+					  : no_memory(error);
 	free(running->blocks);
 	running->blocks = NULL;
 	running->block_count = 0;
@@ -155,7 +153,7 @@ static enum mt_status start(struct leak_scans *scans, struct running_scan *runni
 	if (status != MT_OK)
 		return status;
 	if (!deferred_file_take(scans->deferred, image, &running->blocks, &running->block_count))
-		return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory to record with");
+		return no_memory(error);
 	uint64_t *words = carrier(scans, running->slot);
 	struct leak_interest interest = interest_in(scans, running->slot);
 	if (image->encoder.state.live_count + running->block_count >= MANY_BLOCKS)
@@ -187,7 +185,7 @@ static bool log_stacks(struct recorded_image *image, struct leak_marks *marks)
 	}
 	image->has_marks = true;
 	/* Of one trace that was told twice, or is in the log already. */
-	return is_good && leak_marks_join(marks);
+	return is_good && leak_groups_join(marks);
 }
 
 /*
@@ -255,7 +253,7 @@ static enum mt_status log_rest(struct leak_scans *scans, struct running_scan *ru
 {
 	struct ticker ticker = {.header = scans->segment->header};
 	if (marks->flags & LEAK_SCAN_HAS_SUMS && !keep_marked(running, image, marks))
-		return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory to record with");
+		return no_memory(error);
 	if (running->block_count >= MANY_BLOCKS)
 		ticker_start(&ticker); /* others may be waiting */
 	enum mt_status status = log_blocks(scans, running, image, error);
@@ -276,8 +274,7 @@ static enum mt_status finish(struct leak_scans *scans, struct running_scan *runn
 		atomic_store(&slot_of(scans, running->slot)->scan_lost, count_lost(&marks));
 		status = log_stacks(image, &marks)
 				 ? write_marks(scans, image, &marks, now_us, error)
-				 : mt_error_set(error, MT_ERR_NO_MEMORY,
-						"no memory to record with");
+				 : no_memory(error);
 		answer(scans, running->slot);
 		if (status == MT_OK && running->blocks)
 			status = log_rest(scans, running, image, &marks, error);
@@ -297,36 +294,25 @@ enum mt_status leak_scans_log_left(struct leak_scans *scans, uint64_t serial,
 	return running && running->blocks ? log_blocks(scans, running, image, error) : MT_OK;
 }
 
-static const struct watched_image *find_living(const struct leak_scans *scans, uint64_t serial)
-{
-	for (size_t i = 0; i < scans->processes->count; i++) {
-		const struct watched_image *watched = &scans->processes->images[i];
-		if (watched->serial == serial && !watched->is_dead)
-			return watched;
-	}
-	return NULL;
-}
-
-/* It has gone, and what it left is still to be put down: leak_scans_log_left(). */
-static bool is_ending(const struct leak_scans *scans, uint64_t serial)
+/* NULL: it has gone, and everything of it is put down. */
+static const struct watched_image *find_watched(const struct leak_scans *scans, uint64_t serial)
 {
 	for (size_t i = 0; i < scans->processes->count; i++)
 		if (scans->processes->images[i].serial == serial)
-			return !scans->processes->images[i].has_ended;
-	return false;
+			return &scans->processes->images[i];
+	return NULL;
 }
 
 static enum mt_status step(struct leak_scans *scans, struct running_scan *running, uint64_t now_us,
 			   struct mt_error *error)
 {
-	const struct watched_image *watched = find_living(scans, running->serial);
-	if (!watched) {
+	const struct watched_image *watched = find_watched(scans, running->serial);
+	if (!watched || watched->is_dead) {
 		if (running->scan)
 			leak_scan_cancel(running->scan);
-		if ((!running->scan || leak_scan_is_over(running->scan)) &&
-		    !is_ending(scans, running->serial))
-			return finish(scans, running, NULL, now_us, error);
-		return MT_OK;
+		/* A dead one's blocks are waited for: leak_scans_log_left(). */
+		bool is_over = !watched && (!running->scan || leak_scan_is_over(running->scan));
+		return is_over ? finish(scans, running, NULL, now_us, error) : MT_OK;
 	}
 	if (running->scan)
 		return leak_scan_is_over(running->scan)

@@ -15,17 +15,12 @@ static inline uint32_t may_point(const struct leak_sieve *sieve, uint64_t word)
 	       (uint32_t)(sieve->pages[bit / 64] >> bit % 64);
 }
 
-static inline bool has_room(uint32_t filled)
-{
-	return filled + LEAK_BATCH_SPARE <= LEAK_BATCH_WORDS;
-}
-
 size_t leak_sift_plain(const struct leak_sieve *sieve, struct leak_batch *batch,
 		       const uint64_t *words, size_t count)
 {
 	uint32_t filled = batch->count;
 	size_t i = 0;
-	while (i < count && has_room(filled)) {
+	while (i < count && leak_batch_has_room(filled)) {
 		size_t end = count - i < LEAK_BATCH_SPARE ? count : i + LEAK_BATCH_SPARE;
 		bool is_any_in_span = false;
 		for (size_t k = i; k < end; k++)
@@ -49,7 +44,8 @@ __attribute__((target("avx512f"))) static size_t sift_wide(const struct leak_sie
 							   struct leak_batch *batch,
 							   const uint64_t *words, size_t count)
 {
-	const __m512i lanes = _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0);
+	const __m512i steps = _mm512_mul_epu32(_mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0),
+					       _mm512_set1_epi64((long long)sieve->place_step));
 	const __m512i low = _mm512_set1_epi64((long long)sieve->low);
 	const __m512i span = _mm512_set1_epi64((long long)sieve->span);
 	const __m512i own = _mm512_set1_epi64((long long)sieve->own.address);
@@ -58,7 +54,7 @@ __attribute__((target("avx512f"))) static size_t sift_wide(const struct leak_sie
 	const __m512i page_mask = _mm512_set1_epi64(sieve->page_mask);
 	uint32_t filled = batch->count;
 	size_t i = 0;
-	while (i < count && has_room(filled)) {
+	while (i < count && leak_batch_has_room(filled)) {
 		uint32_t some = count - i < WIDE ? (uint32_t)(count - i) : WIDE;
 		__mmask8 mask = (__mmask8)((1u << some) - 1);
 		__m512i eight = _mm512_maskz_loadu_epi64(mask, words + i);
@@ -69,19 +65,15 @@ __attribute__((target("avx512f"))) static size_t sift_wide(const struct leak_sie
 			continue;
 		mask = _mm512_mask_cmpge_epu64_mask(mask, _mm512_sub_epi64(eight, own), own_bytes);
 		__m512i page = _mm512_srli_epi64(eight, LEAK_PAGE_BITS);
-		__m512i bit = _mm512_and_si512(_mm512_xor_si512(page, _mm512_srli_epi64(page, 15)),
-					       page_mask);
+		__m512i bit = _mm512_and_si512(
+			_mm512_xor_si512(page, _mm512_srli_epi64(page, LEAK_PAGE_FOLD)), page_mask);
 		__m512i bits = _mm512_mask_i64gather_epi64(
 			_mm512_setzero_si512(), mask, _mm512_srli_epi64(bit, 6), sieve->pages, 8);
 		bits = _mm512_srlv_epi64(bits, _mm512_and_si512(bit, _mm512_set1_epi64(63)));
 		mask = _mm512_mask_test_epi64_mask(mask, bits, _mm512_set1_epi64(1));
-		__m512i place = _mm512_set1_epi64(
-			(long long)(sieve->place + first * sieve->place_step));
-		if (sieve->place_step)
-			place = _mm512_add_epi64(
-				place,
-				_mm512_mul_epu32(lanes,
-						 _mm512_set1_epi64((long long)sieve->place_step)));
+		__m512i place = _mm512_add_epi64(
+			_mm512_set1_epi64((long long)(sieve->place + first * sieve->place_step)),
+			steps);
 		_mm512_storeu_si512(batch->words + filled,
 				    _mm512_maskz_compress_epi64(mask, eight));
 		_mm512_storeu_si512(batch->places + filled,

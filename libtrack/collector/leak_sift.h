@@ -27,16 +27,22 @@ struct leak_batch {
 	uint32_t nodes[LEAK_BATCH_WORDS];  /* what was found: LEAK_INDEX_NONE, or a node */
 };
 
+static inline bool leak_batch_has_room(uint32_t count)
+{
+	return count + LEAK_BATCH_SPARE <= LEAK_BATCH_WORDS;
+}
+
 static inline bool leak_batch_is_full(const struct leak_batch *batch)
 {
-	return batch->count + LEAK_BATCH_SPARE > LEAK_BATCH_WORDS;
+	return !leak_batch_has_room(batch->count);
 }
 
 #define LEAK_PAGE_BITS 16u /* pages of so many address bits have a bit each, by a hash */
+#define LEAK_PAGE_FOLD 15u
 
 static inline uint32_t leak_page_bit(uint64_t page, uint32_t page_mask)
 {
-	return (uint32_t)(page ^ page >> 15) & page_mask;
+	return (uint32_t)(page ^ page >> LEAK_PAGE_FOLD) & page_mask;
 }
 
 /* What words are held against. Words may be pointers ... */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/counter.h"
+#include "common/deferred.h"
 #include "common/log/ring_decoder.h"
 
 #define SPOOL_BYTES (8u << 20)
@@ -231,4 +232,13 @@ void segment_file_release(struct segment_file *segment, bool removes)
 		segment_file_remove(segment);
 	free(segment->path);
 	forget(segment);
+}
+
+uint64_t segment_advance_clock(struct segment_header *header)
+{
+	uint64_t now_us = (clock_monotonic_ns() - header->start_monotonic_ns) / 1000;
+	atomic_store_explicit(&header->elapsed_us, now_us, memory_order_relaxed);
+	atomic_store_explicit(&header->deferred_time, deferred_time_encode(now_us),
+			      memory_order_relaxed);
+	return now_us;
 }

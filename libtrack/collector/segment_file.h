@@ -53,6 +53,9 @@ const uint64_t *segment_file_words(const struct segment_file *segment, uint32_t 
 struct ring_snapshot *segment_file_snapshot(const struct segment_file *segment, uint32_t ring,
 					    int which);
 
+/* Sets the clock that traced processes read. returns the microseconds since the recording began */
+uint64_t segment_advance_clock(struct segment_header *header);
+
 /* Takes the name from the file, which lives on until it is released. */
 void segment_file_remove(const struct segment_file *segment);
 

@@ -205,7 +205,7 @@ static bool attend(struct preparation *preparation, struct thread_block *block)
 	}
 }
 
-/* Whether no other thread has run since the scan began. */
+/* Whether no other thread runs while the process is scanned. */
 static bool are_all_parked(const struct leak_park *park)
 {
 	bool is_all = park->is_complete;
@@ -304,7 +304,7 @@ static bool scan(enum scan_moment moment, const void *context, uintptr_t stack_p
 	bool is_made = false;
 	if (block && leak_park_begin(&preparation->park, context, stack_pointer)) {
 		bool is_scanned = scan_parked(preparation, block, moment);
-		if (moment == AT_EXIT && is_scanned && are_all_parked(&preparation->park))
+		if (is_scanned && atomic_load(&own_image()->scan_is_last))
 			deferred_blocks_end();
 		leak_park_end(&preparation->park, moment == AT_EXIT || moment == AT_DAEMON ||
 							  (moment == AT_ABORT && is_abort_final()));

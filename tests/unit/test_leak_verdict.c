@@ -342,7 +342,8 @@ static void what_was_only_counted_is_told_and_judged_by_no_one(void **state)
 		begin(&made, fails ? 1u << LEAK_REACHABLE : DEFINITE);
 		struct mt_error error;
 		assert_int_equal(leak_list_gather(&made.list, &made.sample.profile, &error), MT_OK);
-		made.list.left_out[LEAK_REACHABLE] = (struct leak_sum){.bytes = 2048, .blocks = 3};
+		made.list.left_out[LEAK_REACHABLE] = (struct leak_sum){
+			.bytes = 2048, .blocks = 3, .counted_blocks = 3};
 		assert_int_equal(leak_verdict_make(&made.verdict, &made.list, &made.limits, &error),
 				 MT_OK);
 		assert_int_equal(made.verdict.outcome, fails ? LEAKS_UNJUDGED : LEAKS_PASSED);

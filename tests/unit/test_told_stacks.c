@@ -52,6 +52,14 @@ static void a_trace_is_logged_once(void **state)
 	stack_trie_release(&logged);
 }
 
+static void tell_twice(struct told_stacks *told, uint32_t leaves[2])
+{
+	for (int i = 0; i < 2; i++) {
+		uint32_t outer = told_stacks_add(told, STACK_ROOT, 1, 0x100);
+		leaves[i] = told_stacks_add(told, outer, 1, 0x200);
+	}
+}
+
 static void what_is_told_twice_is_logged_once(void **state)
 {
 	struct told_stacks told;
@@ -59,10 +67,7 @@ static void what_is_told_twice_is_logged_once(void **state)
 	uint32_t leaves[2];
 	(void)state;
 	assert_true(told_stacks_init(&told) && stack_trie_init(&logged));
-	for (int i = 0; i < 2; i++) {
-		uint32_t outer = told_stacks_add(&told, STACK_ROOT, 1, 0x100);
-		leaves[i] = told_stacks_add(&told, outer, 1, 0x200);
-	}
+	tell_twice(&told, leaves);
 	for (int i = 0; i < 2; i++)
 		assert_int_equal(told_stacks_log(&told, leaves[i], &logged), 2);
 	assert_int_equal(logged.node_count, 3);
@@ -77,10 +82,7 @@ static void a_trace_that_the_log_has_is_found_by_whoever_told_it(void **state)
 	uint32_t leaves[2];
 	(void)state;
 	assert_true(told_stacks_init(&told) && stack_trie_init(&logged));
-	for (int i = 0; i < 2; i++) {
-		uint32_t outer = told_stacks_add(&told, STACK_ROOT, 1, 0x100);
-		leaves[i] = told_stacks_add(&told, outer, 1, 0x200);
-	}
+	tell_twice(&told, leaves);
 	uint32_t deeper = told_stacks_add(&told, leaves[1], 1, 0x300);
 	assert_int_equal(told_stacks_search(&told, leaves[1], &logged), STACK_ROOT);
 	assert_int_equal(told_stacks_log(&told, leaves[0], &logged), 2);
