@@ -3,23 +3,35 @@
 
 #include <string.h>
 
-/* splitmix64, made odd */
-#define MIX1(z) (((z) ^ (z) >> 30) * 0xbf58476d1ce4e5b9u)
-#define MIX2(z) (((z) ^ (z) >> 27) * 0x94d049bb133111ebu)
-#define FACTOR(n) (MIX2(MIX1((n + 1) * 0x9e3779b97f4a7c15u)) | 1)
-#define FACTORS4(n) FACTOR(n), FACTOR(n + 1), FACTOR(n + 2), FACTOR(n + 3)
-#define FACTORS20(n)                                                                               \
-	FACTORS4(n), FACTORS4(n + 4), FACTORS4(n + 8), FACTORS4(n + 12), FACTORS4(n + 16)
+/*
+ * The factors of the words: each of a group has an odd one, times a power of STEP that grows with
+ * the group's distance from the outermost. So sums can be had from the innermost on with as many
+ * multiplications, and nothing but the words and their places read.
+ */
+#define STEP UINT64_C(0x9fb21c651e98df25)
+#define LANE0 UINT64_C(0xbf58476d1ce4e5b9)
+#define LANE1 UINT64_C(0x94d049bb133111eb)
+#define LANE2 UINT64_C(0xc2b2ae3d27d4eb4f)
+#define LANE3 UINT64_C(0x9e3779b97f4a7c15)
+#define SQUARE(x) ((x) * (x))
+#define STEP2 SQUARE(STEP)
+#define STEP4 SQUARE(STEP2)
+#define STEP8 SQUARE(STEP4)
+#define STEP16 SQUARE(STEP8)
+#define POWER(n)                                                                                   \
+	(((n)&1 ? STEP : 1) * ((n)&2 ? STEP2 : 1) * ((n)&4 ? STEP4 : 1) * ((n)&8 ? STEP8 : 1) *    \
+	 ((n)&16 ? STEP16 : 1))
+#define GROUP(n) POWER(n) * LANE0, POWER(n) * LANE1, POWER(n) * LANE2, POWER(n) * LANE3
+#define GROUPS5(n) GROUP(n), GROUP(n + 1), GROUP(n + 2), GROUP(n + 3), GROUP(n + 4)
 
-/* Odd numbers without a pattern. */
 HIDDEN const uint64_t trace_factors[TRACE_WORDS_MAX] = {
-	FACTORS20(0),  FACTORS20(20),  FACTORS20(40), FACTORS20(60),
-	FACTORS20(80), FACTORS20(100), FACTORS4(120)};
+	GROUPS5(1), GROUPS5(6), GROUPS5(11), GROUPS5(16), GROUPS5(21), GROUPS5(26), GROUP(31)};
 
 static const uint64_t pc_factor = 0xd6e8feb86659fd93u;
 static const uint64_t sp_factor = 0xa0761d6478bd642fu;
 static const uint64_t fp_factor = 0xe7037ed1a0b428dbu;
 static const uint64_t caller_factor = 0x8ebc6af09c88c6e3u;
+static const uint64_t before_factor = 0xff51afd7ed558ccdu;
 
 static inline uint64_t start_sum(const struct unwind_start *start, bool has_fp)
 {
@@ -88,11 +100,52 @@ void trace_memo_enlarge(struct trace_memo *memo, struct trace_large_table *large
 	memo->table = &large->table; /* whole, should a jump out of a handler end this here */
 }
 
-static inline uint64_t sum_of_four(const uint64_t *words, const uint16_t *places,
-				   const uint64_t *factors)
+static inline uint32_t whole_groups(uint32_t word_count)
 {
-	return (words[places[0]] * factors[0] + words[places[1]] * factors[1]) +
-	       (words[places[2]] * factors[2] + words[places[3]] * factors[3]);
+	return (word_count + TRACE_GROUP - 1) / TRACE_GROUP * TRACE_GROUP;
+}
+
+/* The sums of the words that are first, second, third and fourth in their groups. */
+struct lanes {
+	uint64_t first, second, third, fourth;
+};
+_Static_assert(TRACE_GROUP == 4, "as many as there are lanes");
+
+/* Takes up one more group, farther out than the ones before. */
+static inline void add_group(struct lanes *lanes, const uint64_t *words, const uint16_t *places)
+{
+	lanes->first = (lanes->first + words[places[0]]) * STEP;
+	lanes->second = (lanes->second + words[places[1]]) * STEP;
+	lanes->third = (lanes->third + words[places[2]]) * STEP;
+	lanes->fourth = (lanes->fourth + words[places[3]]) * STEP;
+}
+
+/* The innermost group may have fewer words. The places of the others can be read, but don't count.
+ */
+static inline void add_innermost(struct lanes *lanes, const uint64_t *words, const uint16_t *places,
+				 uint32_t word_count)
+{
+	static const uint64_t masks[TRACE_GROUP][TRACE_GROUP - 1] = {
+		{UINT64_MAX, UINT64_MAX, UINT64_MAX},
+		{0, 0, 0},
+		{UINT64_MAX, 0, 0},
+		{UINT64_MAX, UINT64_MAX, 0}};
+	const uint64_t *mask = masks[word_count % TRACE_GROUP];
+	lanes->first = words[places[0]] * STEP;
+	lanes->second = (words[places[1]] & mask[0]) * STEP;
+	lanes->third = (words[places[2]] & mask[1]) * STEP;
+	lanes->fourth = (words[places[3]] & mask[2]) * STEP;
+}
+
+static inline uint64_t sum_of(const struct lanes *lanes)
+{
+	return lanes->first * LANE0 + lanes->second * LANE1 + lanes->third * LANE2 +
+	       lanes->fourth * LANE3;
+}
+
+static inline uint16_t near_of(const struct lanes *lanes)
+{
+	return (uint16_t)((lanes->first + lanes->second + lanes->third + lanes->fourth) >> 48);
 }
 
 /*
@@ -102,24 +155,47 @@ static inline uint64_t sum_of_four(const uint64_t *words, const uint16_t *places
 static inline bool is_same(const struct trace_entry *entry, const uint16_t *end,
 			   const uint64_t *words, uint64_t sum)
 {
-	uint32_t left = entry->word_count;
-	const uint64_t *factors = trace_factors + left;
-	if (__builtin_expect(left >= 4, 1)) {
-		sum += sum_of_four(words, end -= 4, factors -= 4);
-		if ((uint16_t)(sum >> 48) != entry->near)
+	struct lanes lanes = {0};
+	const uint16_t *first = end - whole_groups(entry->word_count);
+	if (end > first) {
+		add_innermost(&lanes, words, end -= TRACE_GROUP, entry->word_count);
+		if (near_of(&lanes) != entry->near)
 			return false;
-		for (left -= 4; left >= 4; left -= 4)
-			sum += sum_of_four(words, end -= 4, factors -= 4);
 	}
-	while (left-- > 0)
-		sum += words[*--end] * *--factors;
-	return sum == entry->sum;
+	while (end > first)
+		add_group(&lanes, words, end -= TRACE_GROUP);
+	return sum + sum_of(&lanes) == entry->sum;
 }
 
-struct trace_entry *trace_memo_find(struct trace_memo *memo, const struct unwind_start *start,
-				    uintptr_t high)
+static inline struct trace_entry *entry_at(const struct trace_table *table, uint32_t number)
 {
-	uintptr_t room = (high - start->sp) / sizeof(uint64_t);
+	return &table->entries[0][number];
+}
+
+static inline const uint16_t *end_of(const struct trace_table *table,
+				     const struct trace_entry *entry)
+{
+	return &table->places[((entry->end - 1) & (table->place_count - 1)) + 1];
+}
+
+static inline uint16_t *guess_of(struct trace_memo *memo, uint64_t sum)
+{
+	return &memo->guesses[(sum + memo->before) >> 53];
+}
+_Static_assert(TRACE_GUESSES == 1u << 11, "guess_of takes eleven bits");
+
+/* The next time that this start comes after the same entry, this one is tried first. */
+static void expect(struct trace_memo *memo, uint64_t sum, const struct trace_entry *entry)
+{
+	uint32_t number = (uint32_t)(entry - entry_at(memo->table, 0)) + 1;
+	*guess_of(memo, sum) = (uint16_t)number;
+	memo->before = number * before_factor;
+}
+
+/* Among the entries that have the key. */
+static __attribute__((noinline)) struct trace_entry *
+search(struct trace_memo *memo, const struct unwind_start *start, uintptr_t room)
+{
 	uint64_t key = find_key(caller_of(memo, start->pc), start, room);
 	const struct trace_table *table = memo->table;
 	uint32_t index = set_of(table, key);
@@ -134,22 +210,43 @@ struct trace_entry *trace_memo_find(struct trace_memo *memo, const struct unwind
 		uint32_t way = (uint32_t)__builtin_ctzll(candidates) / 16;
 		struct trace_entry *entry = &table->entries[index][way];
 		if (is_held(memo, entry) && entry->span < room &&
-		    is_same(entry, &table->places[set->ends[way] * TRACE_PLACES_UNIT],
+		    is_same(entry, &table->places[set->ends[way] * TRACE_GROUP],
 			    (const uint64_t *)start->sp, start_sum(start, entry->has_fp)))
 			return entry;
 	}
 	return NULL;
 }
 
+struct trace_entry *trace_memo_find(struct trace_memo *memo, const struct unwind_start *start,
+				    uintptr_t high)
+{
+	uintptr_t room = (high - start->sp) / sizeof(uint64_t);
+	uint64_t sum = start_sum(start, false);
+	uint32_t guess = *guess_of(memo, sum);
+	if (__builtin_expect(guess, 1)) {
+		struct trace_entry *entry = entry_at(memo->table, guess - 1);
+		if (is_held(memo, entry) && entry->span < room &&
+		    is_same(entry, end_of(memo->table, entry), (const uint64_t *)start->sp,
+			    entry->has_fp ? sum + start->fp * fp_factor : sum)) {
+			memo->before = guess * before_factor;
+			return entry;
+		}
+	}
+	struct trace_entry *entry = search(memo, start, room);
+	if (entry)
+		expect(memo, sum, entry);
+	return entry;
+}
+
 /*
- * Room for `count` places in one piece, up to the end of a unit.
+ * Room for places in one piece.
+ * count    of whole groups
  * returns  where it ends, counted from the first one ever on
  */
 static uint32_t take_places(struct trace_memo *memo, uint32_t count)
 {
 	uint32_t place_count = memo->table->place_count;
 	uint32_t at = memo->next_place;
-	count = (count + TRACE_PLACES_UNIT - 1) / TRACE_PLACES_UNIT * TRACE_PLACES_UNIT;
 	if (at % place_count + count > place_count)
 		at += place_count - at % place_count;
 	if (at > UINT32_MAX - 2 * place_count) {
@@ -194,39 +291,46 @@ void trace_memo_add(struct trace_memo *memo, const struct unwind_start *start,
 	const struct trace_table *table = memo->table;
 	struct trace_entry *set = table->entries[set_of(table, key)];
 	struct trace_set *first_read = &table->sets[set_of(table, key)];
+	const uint64_t *words = (const uint64_t *)start->sp;
 	uint32_t count = trace->word_count;
-	const uint64_t *sums = trace->words->sums;
-	uint64_t sum = start_sum(start, trace->has_fp) + sums[count - 1];
-	uint64_t near = sum - (count > 4 ? sums[count - 5] : 0);
-	uint32_t end = take_places(memo, count);
-	struct trace_entry *entry = choose(memo, set, sum);
+	uint32_t whole_count = whole_groups(count);
+	uint64_t sum = start_sum(start, trace->has_fp) + trace->words->sums[count - 1];
+	uint32_t end = take_places(memo, whole_count);
 	uint32_t end_place = (end - 1) % table->place_count + 1;
-	uint16_t *places = &table->places[end_place - count];
+	uint16_t *places = &table->places[end_place - whole_count];
 	for (uint32_t i = 0; i < count; i++)
 		places[i] = (uint16_t)(trace->words->places[i] + trace->span - TRACE_PLACE_BASE);
+	for (uint32_t i = count; i < whole_count; i++)
+		places[i] = places[count - 1];
+	struct lanes near = {0};
+	add_innermost(&near, words, places + whole_count - TRACE_GROUP, count);
+	struct trace_entry *entry = choose(memo, set, sum);
 	*entry = (struct trace_entry){
 		.sum = sum,
 		.hash = trace->hash,
 		.end = end,
 		.slot = trace->slot,
 		.span = (uint16_t)trace->span,
-		.near = (uint16_t)(near >> 48),
+		.near = near_of(&near),
 		.word_count = (uint8_t)count,
 		.has_fp = trace->has_fp,
 	};
 	first_read->tags[entry - set] = tag_of(key);
-	first_read->ends[entry - set] = (uint16_t)(end_place / TRACE_PLACES_UNIT);
+	first_read->ends[entry - set] = (uint16_t)(end_place / TRACE_GROUP);
+	expect(memo, start_sum(start, false), entry);
 }
 
 bool trace_words_hold(const struct trace_words *words, uint32_t count, const uint64_t *outermost)
 {
 	const uint64_t *base = outermost - TRACE_PLACE_BASE;
+	struct lanes lanes = {0};
 	uint64_t sum = 0;
-	uint32_t i = 0;
-	for (; i + 4 <= count; i += 4)
-		sum += sum_of_four(base, words->places + i, trace_factors + i);
-	for (; i < count; i++)
-		sum += base[words->places[i]] * trace_factors[i];
+	uint32_t i = count;
+	for (; i % TRACE_GROUP > 0; i--)
+		sum += trace_term(i - 1, base[words->places[i - 1]]);
+	while (i > 0)
+		add_group(&lanes, base, words->places + (i -= TRACE_GROUP));
+	sum += sum_of(&lanes);
 	return count == 0 || sum == words->sums[count - 1];
 }
 

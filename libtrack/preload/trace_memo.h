@@ -11,6 +11,10 @@
  * A sum can't miss a single word that has changed, since all factors are odd. Several can cancel
  * each other out with a probability of some 2^-50.
  *
+ * Programs do the same things in the same order: the entry that came next when this function
+ * allocated after the same entry the last time is looked at first. It is the right one for 93 to
+ * 99 % of the captures of real programs; of the entries with its key, every second.
+ *
  * Only traces of the plainest kind have entries: on the thread's own stack, to its end, where
  * return addresses and saved frame pointers are all that was read (unwind_fast.c).
  */
@@ -35,6 +39,7 @@
 #define TRACE_MEMO_LOSSES 512u /* entries that had to make room: then it has */
 #define TRACE_PLACE_BASE 0xffffu
 #define TRACE_CALLERS 256u
+#define TRACE_GUESSES 2048u /* 4 KiB */
 #define TRACE_NONE UINT32_MAX
 /*
  * With less than a quarter as many hits as misses it costs more than it saves. After that many it
@@ -49,7 +54,7 @@ struct trace_entry {
 	uint32_t end;       /* behind its places, counted from the first one ever on */
 	uint16_t slot;      /* the name */
 	uint16_t span;      /* words from sp to the outermost return address */
-	uint16_t near;      /* of the sum of the four words next to sp: tells most wrong entries */
+	uint16_t near;      /* of the sum of the group next to sp: tells most wrong entries */
 	uint8_t word_count; /* 0: empty */
 	bool has_fp;        /* the frame pointer counts */
 	bool is_used;       /* was found since it was last looked at for replacement */
@@ -58,16 +63,16 @@ struct trace_entry {
 /* What is read first of the entries of a set, so that the rest can be read at once. */
 struct trace_set {
 	uint16_t tags[TRACE_MEMO_WAYS]; /* of pc and sp */
-	uint16_t ends[TRACE_MEMO_WAYS]; /* behind their places, in units of TRACE_PLACES_UNIT */
+	uint16_t ends[TRACE_MEMO_WAYS]; /* behind their places, in groups */
 };
-#define TRACE_PLACES_UNIT 4u
+#define TRACE_GROUP 4u /* words that are looked at together */
 
 struct trace_table {
 	uint32_t set_shift;   /* 64 - the bits of a set's number */
 	uint32_t place_count; /* a power of two */
 	struct trace_set *sets;
 	struct trace_entry (*entries)[TRACE_MEMO_WAYS];
-	uint16_t *places; /* in words from sp; of an entry outermost first */
+	uint16_t *places; /* in words from sp; of an entry outermost first, in whole groups */
 };
 
 struct trace_small_table {
@@ -88,7 +93,10 @@ struct trace_memo {
 	const struct trace_table *table; /* the one that is in use */
 	struct trace_large_table *large; /* NULL: there is none */
 	uint8_t callers[TRACE_CALLERS];  /* by pc: words from sp to the next return address */
-	uint32_t next_place;             /* counted from the first one ever on */
+	/* By pc, sp and the entry before: the one that came next, its number + 1; 0: none. */
+	uint16_t guesses[TRACE_GUESSES];
+	uint64_t before;     /* number + 1 of the entry before, times a factor */
+	uint32_t next_place; /* counted from the first one ever on */
 	uint32_t next_way;
 	uint32_t hits;     /* of late ... */
 	uint32_t misses;   /* ... and misses */
