@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -37,8 +38,8 @@ enum option_key { OPTION_NO_CHILDREN = 512, OPTION_NO_SCRUB, OPTION_REPORT, OPTI
 struct check_options {
 	struct leak_options shared;
 	struct launch_options launch;
-	const char *report_path;  /* NULL: stderr; "-": stdout */
-	char directory[PATH_MAX]; /* of a log that is only there for the check; "": none */
+	const char *report_path; /* NULL: stderr; "-": stdout */
+	bool has_own_log;        /* that is only there for the check */
 };
 
 static const struct argp_option rows[] = {
@@ -122,31 +123,29 @@ static const struct argp parser = {
 	.children = children,
 };
 
-/* A place for a log that nobody has asked for. returns false: there is none */
-static bool make_directory(struct check_options *options, char *log_path, size_t capacity)
+/* Where the log goes that nobody has asked for. returns false: there are no random numbers */
+static bool choose_log_path(struct check_options *options, char *log_path, size_t capacity)
 {
 	const char *parent = getenv("TMPDIR");
 	const char *slash = strrchr(options->launch.program_path, '/');
-	int length = snprintf(options->directory, sizeof(options->directory),
-			      "%s/memtrace-check-XXXXXX", parent && *parent ? parent : "/tmp");
-	if (length >= (int)sizeof(options->directory) || !mkdtemp(options->directory)) {
-		print_error("cannot make a directory for the log in %s: %s",
-			    parent && *parent ? parent : "/tmp", strerror(errno));
-		options->directory[0] = '\0';
+	uint64_t number;
+	if (getrandom(&number, sizeof(number), 0) != (ssize_t)sizeof(number)) {
+		print_error("cannot name the log: %s", strerror(errno));
 		return false;
 	}
-	(void)snprintf(log_path, capacity, "%s/%.200s.mtlog", options->directory,
-		       slash ? slash + 1 : options->launch.program_path);
+	(void)snprintf(log_path, capacity, "%s/memtrace-check.%.200s.%010llx.mtlog",
+		       parent && *parent ? parent : "/tmp",
+		       slash ? slash + 1 : options->launch.program_path,
+		       (unsigned long long)(number >> 24));
+	options->has_own_log = true;
 	options->launch.log_path = log_path;
 	return true;
 }
 
 static void remove_log(const struct check_options *options)
 {
-	if (!*options->directory)
-		return;
-	(void)unlink(options->launch.log_path); /* it may not have come to be */
-	(void)rmdir(options->directory);
+	if (options->has_own_log)
+		(void)unlink(options->launch.log_path); /* it may not have come to be */
 }
 
 /* A report for a file or stdout is put together first: it must not be lost with its place. */
@@ -312,7 +311,7 @@ static int check(struct leak_judge *judge, struct check_options *options)
 		complete_names(result.log_path);
 	if (!is_kept)
 		remove_log(options);
-	else if (*options->directory && options->shared.format == &leak_formats[0] &&
+	else if (options->has_own_log && options->shared.format == &leak_formats[0] &&
 		 !options->shared.prints_suppressions)
 		print_error("the log is kept: %s", result.log_path);
 	return result.exit_status ? result.exit_status : status;
@@ -380,7 +379,7 @@ static int run(int argument_count, char **arguments)
 		.failed = options.shared.limits.fail_on,
 	};
 	if (status == 0 && !options.launch.log_path &&
-	    !make_directory(&options, log_path, sizeof(log_path)))
+	    !choose_log_path(&options, log_path, sizeof(log_path)))
 		status = EXIT_TRACER_FAILED;
 	if (status == 0)
 		status = check(&judge, &options);

@@ -44,7 +44,7 @@ class CheckTest(MemtraceTest):
         return json.loads(report.read_text())
 
     def kept_logs(self):
-        return list(self.temporary.glob("*/*"))
+        return list(self.temporary.glob("*"))
 
 
 class ExitStatuses(CheckTest):

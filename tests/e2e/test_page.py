@@ -167,7 +167,7 @@ int main(void)
         done = run(MEMTRACE, "check", "--", program("verdicts"), "reachable:5000000", "child", "definite:30",
                    env={**os.environ, "TMPDIR": str(self.directory)})
         self.assertEqual(done.returncode, 23, done.stderr)
-        (log,) = self.directory.glob("memtrace-check-*/*.mtlog")
+        (log,) = self.directory.glob("memtrace-check.*.mtlog")
         page, held = self.page(log=log), {}
         for leak, size in zip(page["rows.leak"], page["rows.live_bytes"]):
             name = page.header["leak_kinds"][leak]

@@ -136,9 +136,8 @@ class Checker:
         done = subprocess.run([self.memtrace, "check", "--json", f"--report={report}", "--", *words],
                               cwd=self.folder, env={**self.environment, **environment}, stdin=subprocess.DEVNULL,
                               capture_output=True, timeout=TIMEOUT_S)
-        for log in self.folder.glob("memtrace-check-*/*"):
+        for log in self.folder.glob("memtrace-check.*.mtlog"):
             log.unlink()
-            log.parent.rmdir()
         return done.returncode, json.loads(report.read_text()) if report.exists() else None
 
     def injected(self, words):
