@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Three processes: launcher, program, collector. The program is forked first and waits at a pipe,
- * because the log's default name has its pid; then the collector, which makes log and segment;
- * then the program is let go with its environment.
+ * because the log's default name has its pid. When log and segment are made, it is let go with its
+ * environment; then the collector is forked. If the collector can't begin, the program is killed:
+ * it waits for it before its main function.
  *
  * Signals are taken one at a time with sigwaitinfo. The program is in the launcher's process group,
  * so what the terminal sends (^C) reaches it by itself; what somebody sends to the launcher's pid
@@ -41,7 +42,9 @@ struct launcher {
 	sigset_t inherited_mask; /* the program gets it back */
 	struct sigaction inherited_chld;
 	pid_t program;
-	pid_t collector;
+	pid_t collector_pid;
+	struct collector_options collect;
+	struct collector *collector;
 	int start_fd;   /* the session goes to the program through it */
 	int failure_fd; /* errno of an exec that failed comes back through it */
 	int control_fd; /* to the collector */
@@ -181,39 +184,51 @@ static size_t count_arguments(char *const *arguments)
 	return count;
 }
 
-static bool fork_collector(struct launcher *launcher, const char *log_path, finish_function *finish)
+static bool open_collector(struct launcher *launcher, const char *log_path)
+{
+	const struct launch_options *options = launcher->options;
+	struct mt_error error;
+	launcher->collect = (struct collector_options){
+		.log_path = log_path,
+		.overwrites = options->overwrites,
+		.unwinder = options->unwinder,
+		.no_children = options->no_children,
+		.leak_check = options->leak_check,
+		.scrub = options->leak_check && !options->no_scrub,
+		.only_unfreed = options->only_unfreed,
+		.is_hasty = options->finishes_log,
+		.interest = options->interest,
+		.sampling = options->sampling,
+		.arguments = (const char *const *)options->arguments,
+		.argument_count = count_arguments(options->arguments),
+		.program_pid = launcher->program,
+	};
+	if (collector_open(&launcher->collector, &launcher->collect, &error) == MT_OK)
+		return true;
+	print_error("%s", error.message);
+	return false;
+}
+
+static bool fork_collector(struct launcher *launcher, finish_function *finish)
 {
 	int control[2];
-	const struct launch_options *options = launcher->options;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) != 0)
 		return false;
-	launcher->collector = fork();
-	if (launcher->collector == 0) {
-		struct collector_options collect = {
-			.log_path = log_path,
-			.overwrites = options->overwrites,
-			.unwinder = options->unwinder,
-			.no_children = options->no_children,
-			.leak_check = options->leak_check,
-			.scrub = options->leak_check && !options->no_scrub,
-			.only_unfreed = options->only_unfreed,
-			.is_hasty = options->finishes_log,
-			.interest = options->interest,
-			.sampling = options->sampling,
-			.arguments = (const char *const *)options->arguments,
-			.argument_count = count_arguments(options->arguments),
-			.program_pid = launcher->program,
-		};
+	launcher->collector_pid = fork();
+	if (launcher->collector_pid == 0) {
 		struct collector_result result;
 		struct mt_error error;
 		(void)close(control[0]);
-		if (collector_run(&collect, control[1], &result, &error) == MT_OK)
-			finish(options, log_path, &result, control[1]);
+		(void)close(launcher->failure_fd);
+		if (launcher->start_fd >= 0)
+			(void)close(launcher->start_fd);
+		if (collector_run(launcher->collector, control[1], &result, &error) == MT_OK)
+			finish(launcher->options, launcher->collect.log_path, &result, control[1]);
 		_exit(0);
 	}
 	(void)close(control[1]);
 	launcher->control_fd = control[0];
-	return launcher->collector > 0;
+	return launcher->collector_pid > 0;
 }
 
 static void tell_collector(const struct launcher *launcher, enum program_event event)
@@ -226,13 +241,24 @@ static void tell_collector(const struct launcher *launcher, enum program_event e
 	(void)send(launcher->control_fd, &news, sizeof(news), MSG_NOSIGNAL); /* it may be gone */
 }
 
-/* Lets the program go. returns 0, or the errno of the exec that failed */
-static int start_program(struct launcher *launcher, const char *session)
+/* Lets the program go, as soon as it is known what it is to open. */
+static void start_program(struct launcher *launcher)
+{
+	char session[SESSION_BYTES];
+	if (launcher->start_fd < 0 ||
+	    !collector_session(launcher->collector, launcher->collector_pid, session,
+			       sizeof(session)))
+		return;
+	(void)!write(launcher->start_fd, session, strlen(session) + 1);
+	(void)close(launcher->start_fd);
+	launcher->start_fd = -1;
+}
+
+/* returns  0, or the errno of the exec that failed */
+static int await_exec(const struct launcher *launcher)
 {
 	int failure = 0;
 	ssize_t count;
-	(void)!write(launcher->start_fd, session, strlen(session) + 1);
-	(void)close(launcher->start_fd);
 	do {
 		count = read(launcher->failure_fd, &failure, sizeof(failure));
 	} while (count < 0 && errno == EINTR);
@@ -257,7 +283,7 @@ static void reap(struct launcher *launcher)
 		pid_t pid = wait4(-1, &status, WNOHANG | WUNTRACED, &usage);
 		if (pid <= 0)
 			return;
-		if (pid == launcher->collector && !WIFSTOPPED(status))
+		if (pid == launcher->collector_pid && !WIFSTOPPED(status))
 			launcher->collector_is_over = true;
 		if (pid != launcher->program)
 			continue;
@@ -358,6 +384,15 @@ static void await_collector(struct launcher *launcher, struct collector_news *re
 	}
 }
 
+/* Its descriptors are closed one by one: the log is the launcher's to finish when all are. */
+static void await_collectors_end(struct launcher *launcher)
+{
+	while (!launcher->collector_is_over) {
+		pid_t pid = waitpid(launcher->collector_pid, NULL, 0);
+		launcher->collector_is_over = pid > 0 || errno != EINTR;
+	}
+}
+
 static bool is_end_signal(int number)
 {
 	return number == SIGTERM || number == SIGINT || number == SIGQUIT || number == SIGHUP;
@@ -402,11 +437,12 @@ static int shell_status(int wait_status)
 	return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
 }
 
-static void fail(struct launcher *launcher, int exit_status)
+/* Ends the program's process, which waits at its read, or for the collector. */
+static void fail(struct launcher *launcher)
 {
-	launcher->result->exit_status = exit_status;
-	if (launcher->start_fd >= 0)
-		(void)close(launcher->start_fd); /* the program's process ends at its read */
+	launcher->result->exit_status = EXIT_TRACER_FAILED;
+	if (launcher->program > 0)
+		(void)kill(launcher->program, SIGKILL);
 }
 
 static void report_exec_failure(struct launcher *launcher, int failure)
@@ -420,6 +456,28 @@ static void report_exec_failure(struct launcher *launcher, int failure)
 	tell_collector(launcher, PROGRAM_NOT_STARTED);
 }
 
+/*
+ * What is closed of these is held, so that no descriptor of ours takes its place. The program finds
+ * it closed.
+ *
+ * returns  which are held, as bits
+ */
+static unsigned hold_standard_streams(void)
+{
+	unsigned held = 0;
+	for (int fd = 0; fd < 3; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR | O_CLOEXEC) == fd)
+			held |= 1u << fd;
+	return held;
+}
+
+static void let_go_of_standard_streams(unsigned held)
+{
+	for (int fd = 0; fd < 3; fd++)
+		if (held & 1u << fd)
+			(void)close(fd); /* of /dev/null */
+}
+
 static void run(struct launcher *launcher, finish_function *finish)
 {
 	char tracker[PATH_MAX];
@@ -428,41 +486,41 @@ static void run(struct launcher *launcher, finish_function *finish)
 	struct collector_news news;
 	if (!find_tracker(tracker, sizeof(tracker))) {
 		print_error("%s is missing: memtrace is not installed in full", TRACKER_FILE_NAME);
-		fail(launcher, EXIT_TRACER_FAILED);
-		return;
+		return fail(launcher);
 	}
 	if (strpbrk(tracker, ": ")) {
 		print_error("%s: a path with a colon or a space can't be preloaded", tracker);
-		fail(launcher, EXIT_TRACER_FAILED);
-		return;
+		return fail(launcher);
 	}
 	if (!fork_program(launcher, tracker)) {
 		print_error("cannot start a process: %s", strerror(errno));
-		fail(launcher, EXIT_TRACER_FAILED);
-		return;
+		return fail(launcher);
 	}
 	choose_log_path(launcher, log_path, sizeof(log_path));
-	if (!fork_collector(launcher, log_path, finish)) {
+	if (!open_collector(launcher, log_path))
+		return fail(launcher);
+	start_program(launcher);
+	if (!fork_collector(launcher, finish)) {
 		print_error("cannot start a process: %s", strerror(errno));
-		fail(launcher, EXIT_TRACER_FAILED);
-		return;
+		collector_discard(launcher->collector);
+		return fail(launcher);
 	}
+	start_program(launcher); /* if the collector had to be there first */
+	collector_leave(launcher->collector);
 	/* While the collector gets ready. */
 	if (launcher->options->limit)
 		memory_limit_read("/proc", "/sys/fs/cgroup", launcher->options->limit);
 	if (recv(launcher->control_fd, &ready, sizeof(ready), 0) != (ssize_t)sizeof(ready)) {
 		print_error("the collector ended unexpectedly");
-		fail(launcher, EXIT_TRACER_FAILED);
-		return;
+		return fail(launcher);
 	}
 	if (ready.status != MT_OK) {
 		print_error("%s", ready.message);
-		fail(launcher, EXIT_TRACER_FAILED);
-		return;
+		return fail(launcher);
 	}
 	(void)snprintf(launcher->result->log_path, sizeof(launcher->result->log_path), "%s",
 		       ready.log_path);
-	int failure = start_program(launcher, ready.session);
+	int failure = await_exec(launcher);
 	if (failure) {
 		report_exec_failure(launcher, failure);
 		await_collector(launcher, &news);
@@ -476,6 +534,8 @@ static void run(struct launcher *launcher, finish_function *finish)
 	else
 		await_collector(launcher, &news);
 	clear_progress(launcher);
+	if (news.event == RECORDING_LOST)
+		await_collectors_end(launcher);
 	launcher->result->exit_status = shell_status(launcher->wait_status);
 	launcher->result->news = news;
 	launcher->result->was_recorded = true;
@@ -500,7 +560,9 @@ void launch(const struct launch_options *options, finish_function *finish,
 		(void)sigaddset(&launcher.signals, passed_on[i]);
 	(void)sigprocmask(SIG_BLOCK, &launcher.signals, &launcher.inherited_mask); /* valid sets */
 	(void)sigaction(SIGCHLD, &default_action, &launcher.inherited_chld);
+	unsigned held = hold_standard_streams();
 	run(&launcher, finish);
 	if (launcher.control_fd >= 0)
 		(void)close(launcher.control_fd);
+	let_go_of_standard_streams(held);
 }

@@ -112,6 +112,7 @@ struct segment_header {
 	_Atomic uint32_t extent_count;
 	_Atomic uint64_t spool_head; /* bytes, never reset */
 	_Atomic uint64_t spool_tail;
+	_Atomic uint32_t is_ready; /* futex: all that is above has its value */
 
 	/* Written by traced processes. */
 	_Alignas(64) _Atomic uint32_t

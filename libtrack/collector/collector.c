@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "libtrack/collector/collector.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -82,9 +83,27 @@ static void advance_clock(struct collector *collector)
 	collector->now_us = segment_advance_clock(collector->segment.header);
 }
 
+/*
+ * Closes what whoever started memtrace has left open. Of what was opened since, by a library for
+ * example, nothing outlives an exec, or so it should be.
+ */
+static void close_inherited(void)
+{
+	DIR *descriptors = opendir("/proc/self/fd");
+	const struct dirent *entry;
+	while (descriptors && (entry = readdir(descriptors))) {
+		int fd = atoi(entry->d_name); /* "." and "..": 0 */
+		int flags = fd > 2 ? fcntl(fd, F_GETFD) : FD_CLOEXEC;
+		if (flags >= 0 && !(flags & FD_CLOEXEC))
+			(void)close(fd);
+	}
+	if (descriptors)
+		(void)closedir(descriptors);
+}
+
 /* Out of the way of the terminal, of whoever waits for our end of a pipe, and of file size limits.
  */
-static void detach(int control_fd)
+static void detach(void)
 {
 	static const int ignored[] = {SIGINT,  SIGTERM, SIGHUP,  SIGQUIT, SIGTSTP, SIGTTOU,
 				      SIGTTIN, SIGPIPE, SIGXFSZ, SIGALRM, SIGUSR1, SIGUSR2};
@@ -98,10 +117,7 @@ static void detach(int control_fd)
 	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	for (int fd = 0; fd < 3 && null_fd >= 0; fd++)
 		(void)dup2(null_fd, fd);
-	if (control_fd > 3)
-		(void)close_range(3, (unsigned)control_fd - 1, 0);
-	(void)close_range((unsigned)control_fd + 1, UINT_MAX,
-			  0); /* Linux 5.9; else they stay open */
+	close_inherited();
 }
 
 /* The kernel should take the profiled program before its profiler. Needs privileges: often fails.
@@ -265,17 +281,6 @@ static bool wants_cross_check(void)
 
 static enum mt_status set_up(struct collector *collector, struct mt_error *error)
 {
-	long page_bytes = sysconf(_SC_PAGESIZE);
-	if (page_bytes != SEGMENT_PAGE)
-		return mt_error_set(error, MT_ERR_LIMIT,
-				    "the kernel's pages have %ld bytes: only %u is supported",
-				    page_bytes, SEGMENT_PAGE);
-	enum mt_status status = open_log(collector, error);
-	if (status == MT_OK)
-		status = segment_file_create(&collector->segment, collector->options->log_path,
-					     error);
-	if (status != MT_OK)
-		return status;
 	struct segment_header *header = collector->segment.header;
 	header->unwinder = collector->options->unwinder;
 	header->session_flags = (clock_source_is_tsc() ? 0u : SESSION_CLOCK_STAMPS) |
@@ -320,17 +325,21 @@ static enum mt_status set_up(struct collector *collector, struct mt_error *error
 	return recording_commit(collector->recording, error);
 }
 
+/* Lets traced processes begin, if need be with nothing to be recorded. */
+static void announce(struct collector *collector, bool fails)
+{
+	struct segment_header *header = collector->segment.header;
+	atomic_store(&header->stopped, fails);
+	atomic_store(&header->is_ready, 1);
+	sys_futex_wake_all(&header->is_ready);
+}
+
 static void tell_launcher(const struct collector *collector, const struct mt_error *error)
 {
 	struct collector_ready ready = {.status = error->status};
 	(void)snprintf(ready.message, sizeof(ready.message), "%s", error->message);
 	if (error->status == MT_OK) {
-		char *path = realpath(collector->segment.path, NULL);
-		(void)snprintf(ready.session, sizeof(ready.session), "%s",
-			       collector->segment.is_memory || !path ? collector->segment.path
-								     : path);
-		free(path);
-		path = realpath(collector->options->log_path, NULL);
+		char *path = realpath(collector->options->log_path, NULL);
 		(void)snprintf(ready.log_path, sizeof(ready.log_path), "%s",
 			       path ? path : collector->options->log_path);
 		free(path);
@@ -751,23 +760,74 @@ static void record(struct collector *collector, struct mt_error *failure,
 	release(collector, result->is_discarded);
 }
 
-enum mt_status collector_run(const struct collector_options *options, int control_fd,
-			     struct collector_result *ret_result, struct mt_error *error)
+enum mt_status collector_open(struct collector **ret_collector,
+			      const struct collector_options *options, struct mt_error *error)
 {
+	long page_bytes = sysconf(_SC_PAGESIZE);
+	if (page_bytes != SEGMENT_PAGE)
+		return mt_error_set(error, MT_ERR_LIMIT,
+				    "the kernel's pages have %ld bytes: only %u is supported",
+				    page_bytes, SEGMENT_PAGE);
 	/* Pages of its own, for the rest of the process: most of its tables are never touched. */
 	struct collector *collector = sys_pages(sizeof(*collector));
-	struct mt_error failure = {0};
-	*ret_result = (struct collector_result){.log_fd = -1};
 	if (!collector)
 		return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory to record with");
 	collector->options = options;
-	collector->control_fd = control_fd;
 	collector->log_fd = -1;
 	collector->segment.fd = -1;
 	collector->deferred.fd = -1;
-	detach(control_fd);
+	(void)signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is an error like any other */
+	enum mt_status status = open_log(collector, error);
+	if (status == MT_OK)
+		status = segment_file_create(&collector->segment, options->log_path, error);
+	if (status != MT_OK)
+		collector_discard(collector);
+	*ret_collector = status == MT_OK ? collector : NULL;
+	return status;
+}
+
+bool collector_session(const struct collector *collector, pid_t pid, char *session, size_t capacity)
+{
+	const struct segment_file *segment = &collector->segment;
+	if (segment->is_memory) {
+		(void)snprintf(session, capacity, "/proc/%d/fd/%d", (int)pid, segment->fd);
+		return pid != 0;
+	}
+	char *path = realpath(segment->path, NULL);
+	(void)snprintf(session, capacity, "%s", path ? path : segment->path);
+	free(path);
+	return true;
+}
+
+void collector_leave(struct collector *collector)
+{
+	if (collector->log_fd >= 0)
+		(void)close(collector->log_fd);
+	log_writer_release(&collector->writer);
+	segment_file_release(&collector->segment, false);
+	free(collector->new_path);
+	sys_munmap(collector, sizeof(*collector));
+}
+
+void collector_discard(struct collector *collector)
+{
+	if (collector->log_fd >= 0)
+		(void)unlink(collector->new_path ? collector->new_path
+						 : collector->options->log_path);
+	segment_file_remove(&collector->segment);
+	collector_leave(collector);
+}
+
+enum mt_status collector_run(struct collector *collector, int control_fd,
+			     struct collector_result *ret_result, struct mt_error *error)
+{
+	struct mt_error failure = {0};
+	*ret_result = (struct collector_result){.log_fd = -1};
+	collector->control_fd = control_fd;
+	detach();
 	outlive_program();
 	enum mt_status status = set_up(collector, &failure);
+	announce(collector, status != MT_OK);
 	if (status != MT_OK) {
 		/* Whoever hears of it finds nothing left behind. */
 		if (error)

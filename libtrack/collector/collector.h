@@ -3,7 +3,9 @@
  * The collector: the process that turns what traced processes publish into a log.
  *
  * It sits in its own session beside the launcher, knows the processes of the tree by pidfds, and
- * ends after the last of them. With the launcher it talks through one SOCK_SEQPACKET pair:
+ * ends after the last of them. Log and segment are made before there is a process for it, so that
+ * the program can start while it gets ready. With the launcher it talks through one SOCK_SEQPACKET
+ * pair:
  *
  *   collector -> launcher   collector_ready: recording can start, or why it can't
  *   collector -> launcher   collector_news: what becomes of the log
@@ -45,7 +47,6 @@ struct collector_options {
 struct collector_ready {
 	enum mt_status status; /* MT_OK, else `message` says why */
 	char message[256];
-	char session[4096];  /* what a traced process opens */
 	char log_path[4096]; /* absolute */
 };
 
@@ -93,14 +94,42 @@ struct collector_result {
 	struct module_files *module_files;
 };
 
+struct collector;
+
+/*
+ * Makes the log and the segment. The process ignores SIGXFSZ.
+ *
+ * options  in use for as long as the collector
+ * error    MT_ERR_IO: no room, no right to write, there is a log of that name; nothing is left then
+ */
+enum mt_status collector_open(struct collector **ret_collector,
+			      const struct collector_options *options,
+			      struct mt_error *error) MT_MUST_CHECK;
+
+/*
+ * Tells what a traced process opens, where the collector is run by process `pid`.
+ *
+ * pid      0: there is no such process yet
+ * returns  false if it needs to be known
+ */
+bool collector_session(const struct collector *collector, pid_t pid, char *session,
+		       size_t capacity);
+
+/* Leaves it to a child of fork, which runs it; in the parent. */
+void collector_leave(struct collector *collector);
+
+/* Gives it up before anybody has run it: nothing is left. */
+void collector_discard(struct collector *collector);
+
 /*
  * Collects until the tree has ended. Called in a process of its own, whose descriptors, signals
  * and session it changes.
  *
  * control_fd  the pair's end, owned
- * returns     MT_OK unless recording could not even start; then the launcher was told why
+ * returns     MT_OK unless recording could not even start; then the launcher was told why, and the
+ *             collector is gone
  */
-enum mt_status collector_run(const struct collector_options *options, int control_fd,
+enum mt_status collector_run(struct collector *collector, int control_fd,
 			     struct collector_result *ret_result,
 			     struct mt_error *error) MT_MUST_CHECK;
 

@@ -133,8 +133,7 @@ static enum mt_status create_in_memory(struct segment_file *segment, struct mt_e
 	segment->size_bytes = 0;
 	segment->fd = memfd_create("memtrace-segment", MFD_CLOEXEC);
 	free(segment->path);
-	if (asprintf(&segment->path, "/proc/%d/fd/%d", (int)getpid(), segment->fd) < 0)
-		segment->path = NULL;
+	segment->path = strdup("the segment in memory"); /* for messages */
 	if (segment->fd < 0 || !segment->path)
 		return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory for the segment");
 	return build(segment, error);

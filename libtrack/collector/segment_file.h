@@ -18,8 +18,8 @@
 
 struct segment_file {
 	int fd;
-	char *path; /* what a traced process opens */
-	bool is_memory;
+	char *path;
+	bool is_memory; /* there is no such file: reached through the process that has `fd` */
 	uint64_t size_bytes;
 	struct segment_header *header;
 	uint8_t *spool; /* [spool_bytes] */

@@ -250,12 +250,28 @@ void tracker_enter_child(uint32_t pid)
 	leak_check_enter_child();
 }
 
+/* The collector may have been started after this process, and need some more time. */
+static bool await_collector(void)
+{
+	_Atomic uint32_t *is_ready = &tracker.segment->is_ready;
+	struct patience patience = {0};
+	while (!atomic_load(is_ready)) {
+		enum patience_end end = patience_ask(&patience, UINT32_MAX);
+		if (end == PATIENCE_STALLED)
+			atomic_fetch_or(&tracker.segment->lost_images, IMAGE_LOST_BACK_PRESSURE);
+		if (end != PATIENCE_LEFT)
+			return false;
+		sys_futex_wait(is_ready, 0, PATIENCE_STEP_NS);
+	}
+	return !atomic_load(&tracker.segment->stopped);
+}
+
 static bool start(void)
 {
 	if (!environment_find_session(environ))
 		return false;
 	tracker.segment = map_segment(tracker.session);
-	if (!tracker.segment || atomic_load(&tracker.segment->stopped))
+	if (!tracker.segment || !await_collector())
 		return false;
 	tracker.marks_blocks = tracker.segment->session_flags & SESSION_MAY_SAMPLE;
 	tracker.measures_overhead = tracker.segment->session_flags & SESSION_MEASURE_OVERHEAD;
