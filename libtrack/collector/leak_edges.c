@@ -1,34 +1,50 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The nodes are cut into slices of consecutive ones, each read by a thread of its own. */
+/* The nodes are cut into slices of consecutive ones. Each thread reads the next that nobody has
+ * begun. */
 #include "libtrack/collector/leak_edges.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
+#include "common/sys.h"
 #include "libtrack/collector/arrays.h"
 
 #define READ_RANGES 1024u /* that are asked for at a time */
 #define GAP_BYTES 256u    /* between nodes that are read together */
-#define SLICES_MAX 16u
-#define SLICE_BYTES_MIN (2u << 20)
+#define THREADS_MAX 16u
+#define SLICES_MAX 64u
+#define SLICES_PER_THREAD 4u /* so that all end at about the same time */
+#define SLICE_BYTES_MIN (1u << 20)
+#define ROOM_STEP_BYTES (64u << 10) /* a multiple of all sizes of pages */
 
 struct slice {
 	const struct leak_index *index;
-	const struct leak_memory *memory;
-	size_t *starts; /* of all nodes; these count from the slice's first edge */
+	size_t *starts; /* of all nodes */
 	uint32_t first; /* nodes [first, end) */
 	uint32_t end;
 	uint32_t node;    /* the first whose end has not been seen */
 	uint32_t started; /* nodes before it have their edges' start */
-	uint32_t *words;  /* [count] */
-	size_t count;
+	uint32_t *words;  /* of all nodes; of the slice [at, capacity) can be written to */
+	size_t at;
 	size_t capacity;
 	size_t newest; /* where the last edge begins */
 	bool is_failed;
-	pthread_t thread;
-	bool has_thread;
 	struct leak_batch batch;
+};
+
+struct leak_reading {
+	const struct leak_index *index;
+	const struct leak_memory *memories; /* [1 + thread_count] the first is the caller's */
+	pthread_t threads[THREADS_MAX];
+	size_t thread_count;
+	_Atomic size_t started; /* threads, which take a memory each */
+	struct slice slices[SLICES_MAX];
+	size_t slice_count;
+	_Atomic size_t next; /* slice that nobody has begun */
+	struct leak_edges edges;
 };
 
 /* The aligned words of a node. */
@@ -39,22 +55,33 @@ static struct leak_range words_of(const struct leak_extent *extent)
 	return (struct leak_range){first, end > first ? end - first : 0};
 }
 
+/* Makes room for `count` words behind the last. returns false: no memory */
+static inline bool make_room(struct slice *slice, size_t count)
+{
+	if (__builtin_expect(slice->at + count <= slice->capacity, 1))
+		return true;
+	if (mprotect(slice->words + slice->capacity, ROOM_STEP_BYTES, PROT_READ | PROT_WRITE) != 0)
+		return false;
+	sys_populate(slice->words + slice->capacity, ROOM_STEP_BYTES);
+	slice->capacity += ROOM_STEP_BYTES / sizeof(*slice->words);
+	return true;
+}
+
 static bool add_edge(struct slice *slice, uint32_t from, uint32_t to, uint64_t offset)
 {
 	uint32_t code = to | (offset ? LEAK_EDGE_IS_INSIDE : 0);
 	uint32_t inside = offset < UINT32_MAX ? (uint32_t)offset : UINT32_MAX;
 	size_t last = slice->newest;
 	/* Arrays of one pointer need one edge. */
-	if (slice->count > slice->starts[from] && slice->words[last] == code &&
+	if (slice->at > slice->starts[from] && slice->words[last] == code &&
 	    (!offset || slice->words[last + 1] == inside))
 		return true;
-	if (!array_reserve((void **)&slice->words, slice->count + 2, &slice->capacity,
-			   sizeof(*slice->words)))
+	if (!make_room(slice, 2))
 		return false;
-	slice->newest = slice->count;
-	slice->words[slice->count++] = code;
+	slice->newest = slice->at;
+	slice->words[slice->at++] = code;
 	if (offset)
-		slice->words[slice->count++] = inside;
+		slice->words[slice->at++] = inside;
 	return true;
 }
 
@@ -67,7 +94,7 @@ static void take_batch(struct slice *slice)
 		uint32_t from = (uint32_t)batch->places[i];
 		uint32_t to = batch->nodes[i];
 		while (slice->started <= from)
-			slice->starts[slice->started++] = slice->count;
+			slice->starts[slice->started++] = slice->at;
 		if (to == LEAK_INDEX_NONE || to == from)
 			continue;
 		uint64_t offset = batch->words[i] - slice->index->extents[to].address;
@@ -111,7 +138,7 @@ static void take_piece(void *context, size_t range, uint64_t address, const uint
 }
 
 /* Nodes that are close to each other are read in one piece. */
-static void read_slice(struct slice *slice)
+static void read_slice(struct slice *slice, const struct leak_memory *memory)
 {
 	struct leak_range ranges[READ_RANGES];
 	uint32_t next = slice->first;
@@ -131,16 +158,29 @@ static void read_slice(struct slice *slice)
 				break;
 			ranges[count++] = node;
 		}
-		slice->memory->read(slice->memory->context, ranges, count, take_piece, slice);
+		memory->read(memory->context, ranges, count, take_piece, slice);
 	}
 	take_batch(slice);
 	while (slice->started < slice->end)
-		slice->starts[slice->started++] = slice->count;
+		slice->starts[slice->started++] = slice->at;
+	if (!make_room(slice, 1))
+		slice->is_failed = true;
+	else
+		slice->words[slice->at] = slice->end - 1; /* the last node's own number */
+}
+
+static void read_slices(struct leak_reading *reading, const struct leak_memory *memory)
+{
+	size_t i;
+	while ((i = atomic_fetch_add(&reading->next, 1)) < reading->slice_count)
+		read_slice(&reading->slices[i], memory);
 }
 
 static void *work(void *context)
 {
-	read_slice(context);
+	struct leak_reading *reading = context;
+	size_t memory = atomic_fetch_add(&reading->started, 1) + 1; /* the first is the caller's */
+	read_slices(reading, &reading->memories[memory]);
 	return NULL;
 }
 
@@ -167,65 +207,105 @@ static size_t cut(const struct leak_index *index, struct slice *slices, size_t s
 	return count;
 }
 
-/* Puts the edges of all slices one behind the other. returns false: no memory */
-static bool join(struct leak_edges *edges, struct slice *slices, size_t slice_count)
+/*
+ * Each slice has room for as many edges as it can have, of which the pages are had step by step: so
+ * no edge is moved. returns false: no memory
+ */
+static bool share_out_room(struct leak_reading *reading)
 {
-	size_t total = 0;
-	for (size_t i = 0; i < slice_count; i++)
-		total += slices[i].count;
-	uint32_t *words = slices[0].words;
-	if (slice_count > 1 && !(words = realloc(words, (total + 1) * sizeof(*words))))
+	struct leak_edges *edges = &reading->edges;
+	size_t sizes[SLICES_MAX];
+	for (size_t i = 0; i < reading->slice_count; i++) {
+		const struct slice *slice = &reading->slices[i];
+		size_t words = 1;
+		for (uint32_t node = slice->first; node < slice->end; node++)
+			words += words_of(&reading->index->extents[node]).size_bytes / 8 * 2;
+		sizes[i] = (words * sizeof(*edges->words) / ROOM_STEP_BYTES + 1) * ROOM_STEP_BYTES;
+		edges->words_bytes += sizes[i];
+	}
+	edges->words = mmap(NULL, edges->words_bytes, PROT_NONE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (edges->words == MAP_FAILED) {
+		edges->words = NULL;
 		return false;
-	slices[0].words = NULL;
-	edges->words = words;
-	edges->word_count = slices[0].count;
-	for (size_t i = 1; i < slice_count; i++) {
-		for (uint32_t node = slices[i].first; node < slices[i].end; node++)
-			edges->starts[node] += edges->word_count;
-		if (slices[i].count > 0)
-			memcpy(words + edges->word_count, slices[i].words,
-			       slices[i].count * sizeof(*words));
-		edges->word_count += slices[i].count;
+	}
+	size_t at = 0;
+	for (size_t i = 0; i < reading->slice_count; i++) {
+		struct slice *slice = &reading->slices[i];
+		slice->words = edges->words;
+		slice->at = slice->capacity = slice->newest = at;
+		at += sizes[i] / sizeof(*edges->words);
 	}
 	return true;
 }
 
-bool leak_edges_read(struct leak_edges *ret_edges, const struct leak_index *index,
-		     const struct leak_memory *memories, size_t memory_count)
+static void release(struct leak_reading *reading)
 {
-	size_t most = memory_count < SLICES_MAX ? memory_count : SLICES_MAX;
-	struct slice *slices = calloc(most, sizeof(*slices));
-	*ret_edges = (struct leak_edges){
-		.starts = large_array((size_t)index->count + 1, sizeof(*ret_edges->starts))};
-	bool is_good = slices && ret_edges->starts;
-	size_t count = is_good ? cut(index, slices, most) : 0;
-	for (size_t i = count; i-- > 0;) {
-		struct slice *slice = &slices[i];
+	leak_edges_release(&reading->edges);
+	free(reading);
+}
+
+struct leak_reading *leak_reading_begin(const struct leak_index *index,
+					const struct leak_memory *memories, size_t memory_count)
+{
+	struct leak_reading *reading = calloc(1, sizeof(*reading));
+	if (!reading)
+		return NULL;
+	size_t helpers = memory_count - 1 < THREADS_MAX ? memory_count - 1 : THREADS_MAX;
+	size_t most = helpers ? (helpers + 1) * SLICES_PER_THREAD : 1;
+	reading->index = index;
+	reading->memories = memories;
+	reading->slice_count = cut(index, reading->slices, most < SLICES_MAX ? most : SLICES_MAX);
+	reading->edges.starts = large_array((size_t)index->count + 1, sizeof(size_t));
+	if (!reading->edges.starts || !share_out_room(reading)) {
+		release(reading);
+		return NULL;
+	}
+	for (size_t i = 0; i < reading->slice_count; i++) {
+		struct slice *slice = &reading->slices[i];
 		slice->index = index;
-		slice->memory = &memories[i];
-		slice->starts = ret_edges->starts;
+		slice->starts = reading->edges.starts;
 		slice->node = slice->started = slice->first;
-		slice->has_thread = i > 0 && pthread_create(&slice->thread, NULL, work, slice) == 0;
-		if (!slice->has_thread)
-			read_slice(slice);
 	}
-	for (size_t i = 0; i < count; i++) {
-		if (slices[i].has_thread)
-			(void)pthread_join(slices[i].thread, NULL); /* a joinable thread of ours */
-		is_good = is_good && !slices[i].is_failed;
-	}
-	is_good = is_good && join(ret_edges, slices, count);
-	if (is_good)
-		ret_edges->starts[index->count] = ret_edges->word_count;
-	for (size_t i = 0; i < count; i++)
-		free(slices[i].words);
-	free(slices);
+	helpers = helpers < reading->slice_count ? helpers : reading->slice_count;
+	while (reading->thread_count < helpers &&
+	       pthread_create(&reading->threads[reading->thread_count], NULL, work, reading) == 0)
+		reading->thread_count++;
+	return reading;
+}
+
+static void await_threads(struct leak_reading *reading)
+{
+	for (size_t i = 0; i < reading->thread_count; i++)
+		(void)pthread_join(reading->threads[i], NULL); /* a joinable thread of ours */
+}
+
+bool leak_reading_finish(struct leak_reading *reading, struct leak_edges *ret_edges)
+{
+	bool is_good = true;
+	read_slices(reading, &reading->memories[0]);
+	await_threads(reading);
+	for (size_t i = 0; i < reading->slice_count; i++)
+		is_good = is_good && !reading->slices[i].is_failed;
+	*ret_edges = reading->edges;
+	ret_edges->starts[reading->index->count] = ret_edges->words_bytes / sizeof(uint32_t);
+	free(reading);
 	return is_good;
+}
+
+void leak_reading_abandon(struct leak_reading *reading)
+{
+	if (!reading)
+		return;
+	atomic_store(&reading->next, reading->slice_count);
+	await_threads(reading);
+	release(reading);
 }
 
 void leak_edges_release(struct leak_edges *edges)
 {
 	free(edges->starts);
-	free(edges->words);
+	if (edges->words)
+		(void)munmap(edges->words, edges->words_bytes); /* valid arguments */
 	*edges = (struct leak_edges){0};
 }

@@ -28,21 +28,35 @@ struct leak_memory {
 	bool (*is_vtable)(void *context, uint64_t address);
 };
 
-/* An edge is a node, and if it leads to its inside, one more word: the offset. */
+/*
+ * An edge is a node, and if it leads to its inside, one more word: the offset. An edge of a node to
+ * itself says that there are no more of this node, as there may be a gap then.
+ */
 #define LEAK_EDGE_IS_INSIDE 0x80000000u
 
 struct leak_edges {
-	size_t *starts;  /* [nodes + 1] where the edges of each node begin */
-	uint32_t *words; /* [word_count] */
-	size_t word_count;
+	size_t *starts;     /* [nodes + 1] where the edges of each node begin */
+	uint32_t *words;    /* pages of their own */
+	size_t words_bytes; /* of these */
 };
 
+struct leak_reading;
+
 /*
- * memories  [memory_count] at least 1: the same memory, for as many threads to read it
- * returns   false: no memory
+ * Begins to read, in a thread for each of the memories but the first.
+ *
+ * memories  [memory_count] at least 1: the same memory, for as many threads to read it; in use
+ * until the reading ends returns   NULL: no memory
  */
-bool leak_edges_read(struct leak_edges *ret_edges, const struct leak_index *index,
-		     const struct leak_memory *memories, size_t memory_count);
+struct leak_reading *leak_reading_begin(const struct leak_index *index,
+					const struct leak_memory *memories, size_t memory_count);
+
+/* Reads on in this thread, to the end. The reading is gone then. returns false: no memory */
+bool leak_reading_finish(struct leak_reading *reading, struct leak_edges *ret_edges);
+
+/* Waits for the threads, which read no more than what they have begun with. */
+void leak_reading_abandon(struct leak_reading *reading);
+
 void leak_edges_release(struct leak_edges *edges);
 
 #endif

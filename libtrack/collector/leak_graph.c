@@ -64,6 +64,7 @@ bool leak_graph_init(struct leak_graph *graph, struct leak_node *taken_nodes, ui
 
 void leak_graph_release(struct leak_graph *graph)
 {
+	leak_graph_end_reading(graph);
 	leak_index_release(&graph->index);
 	leak_edges_release(&graph->edges);
 	free(graph->nodes);
@@ -175,6 +176,8 @@ static inline void each_edge(struct leak_graph *graph, uint32_t from, edge_funct
 	const struct leak_edges *edges = &graph->edges;
 	for (size_t edge = edges->starts[from]; edge < edges->starts[from + 1]; edge++) {
 		uint32_t code = edges->words[edge];
+		if (code == from)
+			return;
 		uint64_t offset = code & LEAK_EDGE_IS_INSIDE ? edges->words[++edge] : 0;
 		visit(graph, from, code & ~LEAK_EDGE_IS_INSIDE, offset);
 	}
@@ -342,12 +345,34 @@ static void choose_leaders(struct leak_graph *graph)
 	}
 }
 
+bool leak_graph_begin_reading(struct leak_graph *graph, const struct leak_memory *memories,
+			      size_t memory_count)
+{
+	graph->reading = leak_reading_begin(&graph->index, memories, memory_count);
+	return graph->reading != NULL;
+}
+
+void leak_graph_end_reading(struct leak_graph *graph)
+{
+	leak_reading_abandon(graph->reading);
+	graph->reading = NULL;
+}
+
+/* returns  false: no memory */
+static bool finish_reading(struct leak_graph *graph)
+{
+	struct leak_reading *reading = graph->reading;
+	graph->reading = NULL;
+	return leak_reading_finish(reading, &graph->edges);
+}
+
 bool leak_graph_classify(struct leak_graph *graph, const struct leak_memory *memories,
 			 size_t memory_count)
 {
 	graph->skips_bins = false;
 	if (graph->is_failed ||
-	    !leak_edges_read(&graph->edges, &graph->index, memories, memory_count))
+	    (!graph->reading && !leak_graph_begin_reading(graph, memories, memory_count)) ||
+	    !finish_reading(graph))
 		return false;
 	flood(graph);
 	use_heuristics(graph, &memories[0]);

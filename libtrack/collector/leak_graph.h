@@ -62,6 +62,7 @@ struct leak_graph {
 	struct leak_offer *offers; /* [offer_count] */
 	size_t offer_count;
 	size_t offer_capacity;
+	struct leak_reading *reading; /* of the edges; NULL: none is under way */
 	struct leak_edges edges;
 	uint32_t leader;  /* whose clique is being gathered */
 	uint8_t reaching; /* enum leak_kind that the flood gives: reachable or possible */
@@ -78,6 +79,18 @@ void leak_graph_release(struct leak_graph *graph);
 
 /* The node that an address lies in, UINT32_MAX: none. A block of no bytes counts as one byte. */
 uint32_t leak_graph_find(const struct leak_graph *graph, uint64_t address);
+
+/*
+ * Begins to read the blocks, so that the roots can be visited meanwhile. For leak_graph_classify,
+ * with the same memories.
+ *
+ * returns  false: no memory
+ */
+bool leak_graph_begin_reading(struct leak_graph *graph, const struct leak_memory *memories,
+			      size_t memory_count);
+
+/* What was begun and is of no use comes to its end: before the memories do. */
+void leak_graph_end_reading(struct leak_graph *graph);
 
 /* Words of a root, found at `address`. */
 void leak_graph_visit_root(struct leak_graph *graph, uint32_t root, uint64_t address,

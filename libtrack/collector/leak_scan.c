@@ -342,16 +342,23 @@ static bool readers_release(struct readers *readers)
 	return is_good;
 }
 
-/* Reads all blocks and gives them their kinds. returns false: no memory, or the process is gone */
+/*
+ * Visits the roots, reads all blocks and gives them their kinds.
+ * returns  false: no memory, or the process is gone
+ */
 static bool classify(struct leak_scan *scan, const struct leak_roots *roots,
 		     struct process_memory *memory)
 {
+	struct leak_graph *graph = &scan->graph;
 	struct table_search search = {.memory = memory, .maps = &roots->maps};
 	struct readers readers;
 	bool is_good = list_dead_stacks(&search, roots);
 	if (is_good) {
 		readers_init(&readers, memory, &search);
-		is_good = leak_graph_classify(&scan->graph, readers.views, readers.count);
+		is_good = leak_graph_begin_reading(graph, readers.views, readers.count) &&
+			  leak_roots_visit(roots, memory, graph) &&
+			  leak_graph_classify(graph, readers.views, readers.count);
+		leak_graph_end_reading(graph);
 		is_good = readers_release(&readers) && is_good && !memory->is_failed;
 	}
 	free(search.dead);
@@ -375,9 +382,7 @@ static bool examine(struct leak_scan *scan, struct leak_roots *roots, struct pro
 		return false;
 	if (roots->area.flags & LEAK_SCAN_AREA_TURNED_OFF)
 		ignore_all(&scan->graph);
-	if (!leak_roots_visit(roots, memory, &scan->graph) || !classify(scan, roots, memory))
-		return false;
-	if (!take_suppressions(scan, roots, memory))
+	if (!classify(scan, roots, memory) || !take_suppressions(scan, roots, memory))
 		return false;
 	if (roots->area.flags & LEAK_SCAN_AREA_TURNED_OFF)
 		scan->marks.flags |= LEAK_SCAN_TURNED_OFF;
