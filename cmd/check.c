@@ -296,6 +296,7 @@ static int check(struct leak_judge *judge, struct check_options *options)
 	int status;
 	if (result.news.is_unfinished) {
 		judge->find_names = find_names;
+		judge->is_silent = options->launch.is_quiet && !options->report_path;
 		judge->names_context = options;
 	}
 	if (judge_log(judge, options, result.log_path, &outcome, &error) == MT_OK) {

@@ -155,6 +155,37 @@ static enum mt_status judge_profile(struct leak_judge *judge, const struct profi
 	return status;
 }
 
+static bool has_own_suppressions(const struct log_info *info)
+{
+	for (uint32_t i = 0; i < info->image_count; i++)
+		if (info->images[i].leak_marks.suppressions)
+			return true;
+	return false;
+}
+
+/*
+ * Whether there is nothing to fail for, and so nothing to say: with names some of it could be
+ * suppressed, but not more be found.
+ */
+static bool passes_without_names(const struct leak_judge *judge, const struct loaded_log *log)
+{
+	struct profile *profile = NULL;
+	struct leak_list list = {0};
+	struct leak_verdict verdict = {0};
+	struct mt_error ignored;
+	if (!judge->is_silent || judge->options->baseline_path || has_own_suppressions(&log->info))
+		return false;
+	bool passes = profile_new(log, &profile, &ignored) == MT_OK &&
+		      leak_list_gather(&list, profile, &ignored) == MT_OK &&
+		      leak_verdict_make(&verdict, &list, &judge->options->limits, &ignored) ==
+			      MT_OK &&
+		      verdict.outcome == LEAKS_PASSED;
+	leak_verdict_release(&verdict);
+	leak_list_release(&list);
+	profile_free(profile);
+	return passes;
+}
+
 enum mt_status leak_judge_log(struct leak_judge *judge, const char *log_path, uint64_t pid,
 			      leak_output_function *output, void *context,
 			      enum leak_outcome *ret_outcome, struct mt_error *error)
@@ -175,7 +206,7 @@ enum mt_status leak_judge_log(struct leak_judge *judge, const char *log_path, ui
 							  : loaded_log_loss_reason(&log);
 	if (reason && judge->tells_incomplete)
 		print_error("%s: the report is incomplete: %s", log_path, reason);
-	if (judge->find_names)
+	if (judge->find_names && !passes_without_names(judge, &log))
 		judge->find_names(judge->names_context, &log);
 	status = profile_new(&log, &profile, error);
 	if (status == MT_OK)

@@ -19,6 +19,7 @@ struct leak_judge {
 	/* Adds names to a log that was read before it is judged. NULL: it is judged as it is */
 	void (*find_names)(void *context, struct loaded_log *log);
 	void *names_context;
+	bool is_silent;            /* there is no report where the outcome is LEAKS_PASSED */
 	size_t unclassified_limit; /* so many unclassified groups are listed in text; 0: all */
 };
 
