@@ -35,6 +35,9 @@
 #define IDLE_AFTER_TICKS 200
 #define SPARSE_TICKS 32u /* with few events, so many make up the time since the newest process */
 #define SPARSE_TICK_MAX_NS 8000000L
+/* The same where only the stacks of what is not freed come through the rings: ages, roughly. */
+#define UNFREED_TICKS 10u
+#define UNFREED_TICK_MAX_NS 30000000L
 #define COMMIT_INTERVAL_US 2000000u /* what is decoded waits no longer than this for the log */
 #define SAMPLE_INTERVAL_US 10000u
 #define SAMPLES_AIM 4000u /* a long run is sampled less often: about this many rows */
@@ -486,13 +489,17 @@ static enum mt_status end_dead_images(struct collector *collector, struct mt_err
 	}
 	if (status == MT_OK && is_any_over)
 		status = recording_commit(collector->recording, error);
+	/* Somebody waits for the log, and nobody for the memory of the last image. */
+	bool keeps_memory = collector->program_ended && table->count == 1;
 	for (size_t i = table->count; i-- > 0 && status == MT_OK;) {
 		const struct watched_image *watched = &table->images[i];
 		if (!watched->is_silent)
 			continue;
-		drain_release_rings(&collector->drain, watched->slot);
-		address_pages_give_back(&collector->pages, watched->serial);
-		deferred_file_give_back(&collector->deferred, watched->serial);
+		if (!keeps_memory) {
+			drain_release_rings(&collector->drain, watched->slot);
+			address_pages_give_back(&collector->pages, watched->serial);
+			deferred_file_give_back(&collector->deferred, watched->serial);
+		}
 		process_table_forget(table, i);
 	}
 	return status;
@@ -586,17 +593,17 @@ static bool is_over(const struct collector *collector)
 }
 
 /*
- * While samples are taken, their times are good to a small part of the time since the last program
- * was started; a program that allocates beside a collector that wakes up all the time has half a
- * processor the less where two of them share a core.
+ * Where little comes through the rings, times are good to a small part of the time since the last
+ * program was started; a program that allocates beside a collector that wakes up all the time has
+ * half a processor the less where two of them share a core.
  */
-static long sparse_tick_ns(const struct collector *collector)
+static long sparse_tick_ns(const struct collector *collector, uint32_t ticks, long max_ns)
 {
 	uint64_t age_us = collector->now_us - collector->last_image_us;
-	long tick_ns = (long)(age_us * 1000 / SPARSE_TICKS);
+	long tick_ns = (long)(age_us * 1000 / ticks);
 	if (tick_ns < TICK_NS)
 		return TICK_NS;
-	return tick_ns < SPARSE_TICK_MAX_NS ? tick_ns : SPARSE_TICK_MAX_NS;
+	return tick_ns < max_ns ? tick_ns : max_ns;
 }
 
 static long tick_ns(const struct collector *collector)
@@ -604,9 +611,10 @@ static long tick_ns(const struct collector *collector)
 	if (collector->processes.count == 0)
 		return IDLE_TICK_NS; /* the first one rings the doorbell */
 	/* Little comes through the rings. */
-	if (collector->deferred.header ||
-	    atomic_load_explicit(&collector->segment.header->interval_bytes, memory_order_relaxed))
-		return sparse_tick_ns(collector);
+	if (collector->deferred.header)
+		return sparse_tick_ns(collector, UNFREED_TICKS, UNFREED_TICK_MAX_NS);
+	if (atomic_load_explicit(&collector->segment.header->interval_bytes, memory_order_relaxed))
+		return sparse_tick_ns(collector, SPARSE_TICKS, SPARSE_TICK_MAX_NS);
 	return collector->quiet_ticks > IDLE_AFTER_TICKS ? IDLE_TICK_NS : TICK_NS;
 }
 
@@ -721,6 +729,9 @@ static void release(struct collector *collector, bool removes_log)
 	}
 	leak_scans_release(&collector->leak_scans);
 	process_table_release(&collector->processes);
+	/* The process ends soon, all at once. */
+	if (collector->options->is_hasty && !removes_log)
+		return;
 	recording_free(collector->recording);
 	log_writer_release(&collector->writer);
 	address_pages_release(&collector->pages);
