@@ -143,9 +143,14 @@ static inline uint64_t sum_of(const struct lanes *lanes)
 	       lanes->fourth * LANE3;
 }
 
-static inline uint16_t near_of(const struct lanes *lanes)
+/* Of four words from all over the trace: what begins with the same calls differs farther out. */
+static inline uint16_t sample_of(const uint64_t *words, const uint16_t *places, uint32_t word_count)
 {
-	return (uint16_t)((lanes->first + lanes->second + lanes->third + lanes->fourth) >> 48);
+	uint64_t sum = words[places[word_count / 8]] * LANE0 +
+		       words[places[word_count * 3 / 8]] * LANE1 +
+		       words[places[word_count * 5 / 8]] * LANE2 +
+		       words[places[word_count * 7 / 8]] * LANE3;
+	return (uint16_t)(sum >> 48);
 }
 
 /*
@@ -157,11 +162,8 @@ static inline bool is_same(const struct trace_entry *entry, const uint16_t *end,
 {
 	struct lanes lanes = {0};
 	const uint16_t *first = end - whole_groups(entry->word_count);
-	if (end > first) {
+	if (end > first)
 		add_innermost(&lanes, words, end -= TRACE_GROUP, entry->word_count);
-		if (near_of(&lanes) != entry->near)
-			return false;
-	}
 	while (end > first)
 		add_group(&lanes, words, end -= TRACE_GROUP);
 	return sum + sum_of(&lanes) == entry->sum;
@@ -184,6 +186,8 @@ static inline uint16_t *guess_of(struct trace_memo *memo, uint64_t sum)
 }
 _Static_assert(TRACE_GUESSES == 1u << 11, "guess_of takes eleven bits");
 
+_Static_assert(TRACE_MEMO_LARGE_SETS *TRACE_MEMO_WAYS < UINT16_MAX, "a guess has sixteen bits");
+
 /* The next time that this start comes after the same entry, this one is tried first. */
 static void expect(struct trace_memo *memo, uint64_t sum, const struct trace_entry *entry)
 {
@@ -200,6 +204,7 @@ search(struct trace_memo *memo, const struct unwind_start *start, uintptr_t room
 	const struct trace_table *table = memo->table;
 	uint32_t index = set_of(table, key);
 	const struct trace_set *set = &table->sets[index];
+	const uint64_t *words = (const uint64_t *)start->sp;
 	const uint64_t ones = 0x0001000100010001u;
 	uint64_t tags;
 	memcpy(&tags, set->tags, sizeof(tags));
@@ -209,9 +214,11 @@ search(struct trace_memo *memo, const struct unwind_start *start, uintptr_t room
 	for (; candidates; candidates &= candidates - 1) {
 		uint32_t way = (uint32_t)__builtin_ctzll(candidates) / 16;
 		struct trace_entry *entry = &table->entries[index][way];
-		if (is_held(memo, entry) && entry->span < room &&
-		    is_same(entry, &table->places[set->ends[way] * TRACE_GROUP],
-			    (const uint64_t *)start->sp, start_sum(start, entry->has_fp)))
+		const uint16_t *end = end_of(table, entry);
+		if (entry->word_count > 0 && is_held(memo, entry) && entry->span < room &&
+		    sample_of(words, end - whole_groups(entry->word_count), entry->word_count) ==
+			    entry->sample &&
+		    is_same(entry, end, words, start_sum(start, entry->has_fp)))
 			return entry;
 	}
 	return NULL;
@@ -302,8 +309,6 @@ void trace_memo_add(struct trace_memo *memo, const struct unwind_start *start,
 		places[i] = (uint16_t)(trace->words->places[i] + trace->span - TRACE_PLACE_BASE);
 	for (uint32_t i = count; i < whole_count; i++)
 		places[i] = places[count - 1];
-	struct lanes near = {0};
-	add_innermost(&near, words, places + whole_count - TRACE_GROUP, count);
 	struct trace_entry *entry = choose(memo, set, sum);
 	*entry = (struct trace_entry){
 		.sum = sum,
@@ -311,12 +316,11 @@ void trace_memo_add(struct trace_memo *memo, const struct unwind_start *start,
 		.end = end,
 		.slot = trace->slot,
 		.span = (uint16_t)trace->span,
-		.near = near_of(&near),
+		.sample = sample_of(words, places, count),
 		.word_count = (uint8_t)count,
 		.has_fp = trace->has_fp,
 	};
 	first_read->tags[entry - set] = tag_of(key);
-	first_read->ends[entry - set] = (uint16_t)(end_place / TRACE_GROUP);
 	expect(memo, start_sum(start, false), entry);
 }
 

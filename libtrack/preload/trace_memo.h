@@ -34,8 +34,8 @@
 #define TRACE_MEMO_SETS 128u         /* 16 KiB of entries */
 #define TRACE_MEMO_PLACES (1u << 13) /* of the words of all entries together: 16 KiB */
 /* The same of a thread that has many more traces than fit. */
-#define TRACE_MEMO_LARGE_SETS 1024u
-#define TRACE_MEMO_LARGE_PLACES (1u << 17)
+#define TRACE_MEMO_LARGE_SETS 4096u
+#define TRACE_MEMO_LARGE_PLACES (1u << 18)
 #define TRACE_MEMO_LOSSES 512u /* entries that had to make room: then it has */
 #define TRACE_PLACE_BASE 0xffffu
 #define TRACE_CALLERS 256u
@@ -54,16 +54,15 @@ struct trace_entry {
 	uint32_t end;       /* behind its places, counted from the first one ever on */
 	uint16_t slot;      /* the name */
 	uint16_t span;      /* words from sp to the outermost return address */
-	uint16_t near;      /* of the sum of the group next to sp: tells most wrong entries */
+	uint16_t sample;    /* of a sum of four words: tells most wrong entries */
 	uint8_t word_count; /* 0: empty */
 	bool has_fp;        /* the frame pointer counts */
 	bool is_used;       /* was found since it was last looked at for replacement */
 };
 
-/* What is read first of the entries of a set, so that the rest can be read at once. */
+/* What is read first of the entries of a set. */
 struct trace_set {
-	uint16_t tags[TRACE_MEMO_WAYS]; /* of pc and sp */
-	uint16_t ends[TRACE_MEMO_WAYS]; /* behind their places, in groups */
+	uint16_t tags[TRACE_MEMO_WAYS]; /* of pc, sp and caller */
 };
 #define TRACE_GROUP 4u /* words that are looked at together */
 
