@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "libtrack/preload/trace_memo.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 /*
@@ -261,6 +262,7 @@ static uint32_t take_places(struct trace_memo *memo, uint32_t count)
 		at = 0;
 	}
 	memo->next_place = at + count;
+	atomic_signal_fence(memory_order_seq_cst); /* whose places these were is told by that */
 	return at + count;
 }
 
@@ -310,6 +312,9 @@ void trace_memo_add(struct trace_memo *memo, const struct unwind_start *start,
 	for (uint32_t i = count; i < whole_count; i++)
 		places[i] = places[count - 1];
 	struct trace_entry *entry = choose(memo, set, sum);
+	/* Empty until it is whole: a signal's handler may jump out of here. */
+	entry->word_count = 0;
+	atomic_signal_fence(memory_order_seq_cst);
 	*entry = (struct trace_entry){
 		.sum = sum,
 		.hash = trace->hash,
@@ -317,9 +322,10 @@ void trace_memo_add(struct trace_memo *memo, const struct unwind_start *start,
 		.slot = trace->slot,
 		.span = (uint16_t)trace->span,
 		.sample = sample_of(words, places, count),
-		.word_count = (uint8_t)count,
 		.has_fp = trace->has_fp,
 	};
+	atomic_signal_fence(memory_order_seq_cst);
+	entry->word_count = (uint8_t)count;
 	first_read->tags[entry - set] = tag_of(key);
 	expect(memo, start_sum(start, false), entry);
 }
