@@ -133,10 +133,14 @@ static bool choose_log_path(struct check_options *options, char *log_path, size_
 		print_error("cannot name the log: %s", strerror(errno));
 		return false;
 	}
-	(void)snprintf(log_path, capacity, "%s/memtrace-check.%.200s.%010llx.mtlog",
-		       parent && *parent ? parent : "/tmp",
-		       slash ? slash + 1 : options->launch.program_path,
-		       (unsigned long long)(number >> 24));
+	int length = snprintf(log_path, capacity, "%s/memtrace-check.%.200s.%010llx.mtlog",
+			      parent && *parent ? parent : "/tmp",
+			      slash ? slash + 1 : options->launch.program_path,
+			      (unsigned long long)(number >> 24));
+	if (length >= PATH_MAX) {
+		print_error("the name of the directory in TMPDIR is too long");
+		return false;
+	}
 	options->has_own_log = true;
 	options->launch.log_path = log_path;
 	return true;

@@ -437,12 +437,25 @@ static int shell_status(int wait_status)
 	return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
 }
 
-/* Ends the program's process, which waits at its read, or for the collector. */
+static void await_end(pid_t pid)
+{
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
+/*
+ * Ends the program's process, which waits at its read, or for the collector. What it waits with
+ * goes away only then.
+ */
 static void fail(struct launcher *launcher)
 {
 	launcher->result->exit_status = EXIT_TRACER_FAILED;
-	if (launcher->program > 0)
+	if (launcher->program > 0) {
 		(void)kill(launcher->program, SIGKILL);
+		await_end(launcher->program);
+	}
+	if (launcher->collector)
+		collector_discard(launcher->collector);
 }
 
 static void report_exec_failure(struct launcher *launcher, int failure)
@@ -502,11 +515,9 @@ static void run(struct launcher *launcher, finish_function *finish)
 	start_program(launcher);
 	if (!fork_collector(launcher, finish)) {
 		print_error("cannot start a process: %s", strerror(errno));
-		collector_discard(launcher->collector);
 		return fail(launcher);
 	}
 	start_program(launcher); /* if the collector had to be there first */
-	collector_leave(launcher->collector);
 	/* While the collector gets ready. */
 	if (launcher->options->limit)
 		memory_limit_read("/proc", "/sys/fs/cgroup", launcher->options->limit);
@@ -518,6 +529,7 @@ static void run(struct launcher *launcher, finish_function *finish)
 		print_error("%s", ready.message);
 		return fail(launcher);
 	}
+	collector_leave(launcher->collector);
 	(void)snprintf(launcher->result->log_path, sizeof(launcher->result->log_path), "%s",
 		       ready.log_path);
 	int failure = await_exec(launcher);

@@ -113,6 +113,8 @@ struct segment_header {
 	_Atomic uint64_t spool_head; /* bytes, never reset */
 	_Atomic uint64_t spool_tail;
 	_Atomic uint32_t is_ready; /* futex: all that is above has its value */
+	uint32_t launcher_pid;     /* who starts ... */
+	uint32_t program_pid;      /* ... the first process */
 
 	/* Written by traced processes. */
 	_Alignas(64) _Atomic uint32_t

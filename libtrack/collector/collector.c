@@ -43,9 +43,10 @@
 #define SAMPLES_AIM 4000u /* a long run is sampled less often: about this many rows */
 #define PROCESS_INTERVAL_US 1000u
 #define SPARE_RINGS 8u
-#define PENDING_EVENT_BYTES 2u  /* of an event that is not in the log yet: more than most take */
-#define FINISHED_NODE_BYTES 24u /* that a stack node adds to the log's end: sums, names */
-#define LEFTOVERS_US 200000u    /* processes that outlive the program by less are waited for */
+#define GUESSED_DESCRIPTORS 1024 /* where they can't be listed */
+#define PENDING_EVENT_BYTES 2u   /* of an event that is not in the log yet: more than most take */
+#define FINISHED_NODE_BYTES 24u  /* that a stack node adds to the log's end: sums, names */
+#define LEFTOVERS_US 200000u     /* processes that outlive the program by less are waited for */
 
 struct collector {
 	const struct collector_options *options;
@@ -86,6 +87,13 @@ static void advance_clock(struct collector *collector)
 	collector->now_us = segment_advance_clock(collector->segment.header);
 }
 
+static void close_if_inherited(int fd)
+{
+	int flags = fd > 2 ? fcntl(fd, F_GETFD) : FD_CLOEXEC;
+	if (flags >= 0 && !(flags & FD_CLOEXEC))
+		(void)close(fd);
+}
+
 /*
  * Closes what whoever started memtrace has left open. Of what was opened since, by a library for
  * example, nothing outlives an exec, or so it should be.
@@ -94,14 +102,12 @@ static void close_inherited(void)
 {
 	DIR *descriptors = opendir("/proc/self/fd");
 	const struct dirent *entry;
-	while (descriptors && (entry = readdir(descriptors))) {
-		int fd = atoi(entry->d_name); /* "." and "..": 0 */
-		int flags = fd > 2 ? fcntl(fd, F_GETFD) : FD_CLOEXEC;
-		if (flags >= 0 && !(flags & FD_CLOEXEC))
-			(void)close(fd);
-	}
+	while (descriptors && (entry = readdir(descriptors)))
+		close_if_inherited(atoi(entry->d_name)); /* "." and "..": 0 */
 	if (descriptors)
 		(void)closedir(descriptors);
+	for (int fd = 3; !descriptors && fd < GUESSED_DESCRIPTORS; fd++)
+		close_if_inherited(fd);
 }
 
 /* Out of the way of the terminal, of whoever waits for our end of a pipe, and of file size limits.
@@ -328,11 +334,10 @@ static enum mt_status set_up(struct collector *collector, struct mt_error *error
 	return recording_commit(collector->recording, error);
 }
 
-/* Lets traced processes begin, if need be with nothing to be recorded. */
-static void announce(struct collector *collector, bool fails)
+/* Lets traced processes begin. */
+static void announce(struct collector *collector)
 {
 	struct segment_header *header = collector->segment.header;
-	atomic_store(&header->stopped, fails);
 	atomic_store(&header->is_ready, 1);
 	sys_futex_wake_all(&header->is_ready);
 }
@@ -791,9 +796,13 @@ enum mt_status collector_open(struct collector **ret_collector,
 	enum mt_status status = open_log(collector, error);
 	if (status == MT_OK)
 		status = segment_file_create(&collector->segment, options->log_path, error);
-	if (status != MT_OK)
-		collector_discard(collector);
 	*ret_collector = status == MT_OK ? collector : NULL;
+	if (status == MT_OK) {
+		collector->segment.header->launcher_pid = (uint32_t)getpid();
+		collector->segment.header->program_pid = (uint32_t)options->program_pid;
+	} else {
+		collector_discard(collector);
+	}
 	return status;
 }
 
@@ -838,14 +847,12 @@ enum mt_status collector_run(struct collector *collector, int control_fd,
 	detach();
 	outlive_program();
 	enum mt_status status = set_up(collector, &failure);
-	announce(collector, status != MT_OK);
 	if (status != MT_OK) {
-		/* Whoever hears of it finds nothing left behind. */
 		if (error)
 			*error = failure;
-		release(collector, true);
 		tell_launcher(collector, &failure);
 	} else {
+		announce(collector);
 		tell_launcher(collector, &failure);
 		record(collector, &failure, ret_result);
 	}

@@ -126,8 +126,8 @@ void collector_discard(struct collector *collector);
  * and session it changes.
  *
  * control_fd  the pair's end, owned
- * returns     MT_OK unless recording could not even start; then the launcher was told why, and the
- *             collector is gone
+ * returns     MT_OK unless recording could not even start; then the launcher was told why, which
+ *             discards the collector when the program is no more
  */
 enum mt_status collector_run(struct collector *collector, int control_fd,
 			     struct collector_result *ret_result,

@@ -18,6 +18,7 @@
 #define SLICES_MAX 64u
 #define SLICES_PER_THREAD 4u /* so that all end at about the same time */
 #define SLICE_BYTES_MIN (1u << 20)
+#define SMALLEST_PART 64u
 #define ROOM_STEP_BYTES (64u << 10) /* a multiple of all sizes of pages */
 
 struct slice {
@@ -30,6 +31,7 @@ struct slice {
 	uint32_t *words;  /* of all nodes; of the slice [at, capacity) can be written to */
 	size_t at;
 	size_t capacity;
+	size_t limit;  /* of the capacity */
 	size_t newest; /* where the last edge begins */
 	bool is_failed;
 	struct leak_batch batch;
@@ -60,7 +62,8 @@ static inline bool make_room(struct slice *slice, size_t count)
 {
 	if (__builtin_expect(slice->at + count <= slice->capacity, 1))
 		return true;
-	if (mprotect(slice->words + slice->capacity, ROOM_STEP_BYTES, PROT_READ | PROT_WRITE) != 0)
+	if (slice->capacity == slice->limit ||
+	    mprotect(slice->words + slice->capacity, ROOM_STEP_BYTES, PROT_READ | PROT_WRITE) != 0)
 		return false;
 	sys_populate(slice->words + slice->capacity, ROOM_STEP_BYTES);
 	slice->capacity += ROOM_STEP_BYTES / sizeof(*slice->words);
@@ -207,24 +210,34 @@ static size_t cut(const struct leak_index *index, struct slice *slices, size_t s
 	return count;
 }
 
+/* As many bytes as the edges of a slice can take, or a part of that. */
+static size_t room_for(const struct leak_reading *reading, const struct slice *slice, size_t part)
+{
+	size_t words = 1;
+	for (uint32_t node = slice->first; node < slice->end; node++)
+		words += words_of(&reading->index->extents[node]).size_bytes / 8 * 2;
+	return (words * sizeof(uint32_t) / part / ROOM_STEP_BYTES + 1) * ROOM_STEP_BYTES;
+}
+
 /*
- * Each slice has room for as many edges as it can have, of which the pages are had step by step: so
- * no edge is moved. returns false: no memory
+ * Each slice has address space for as many edges as it can have, of which the pages are had step by
+ * step: so no edge is moved. Where there is not so much of it, less must do: most words are no
+ * pointers. returns false: no memory
  */
 static bool share_out_room(struct leak_reading *reading)
 {
 	struct leak_edges *edges = &reading->edges;
 	size_t sizes[SLICES_MAX];
-	for (size_t i = 0; i < reading->slice_count; i++) {
-		const struct slice *slice = &reading->slices[i];
-		size_t words = 1;
-		for (uint32_t node = slice->first; node < slice->end; node++)
-			words += words_of(&reading->index->extents[node]).size_bytes / 8 * 2;
-		sizes[i] = (words * sizeof(*edges->words) / ROOM_STEP_BYTES + 1) * ROOM_STEP_BYTES;
-		edges->words_bytes += sizes[i];
+	edges->words = MAP_FAILED;
+	for (size_t part = 1; part <= SMALLEST_PART && edges->words == MAP_FAILED; part *= 4) {
+		edges->words_bytes = 0;
+		for (size_t i = 0; i < reading->slice_count; i++) {
+			sizes[i] = room_for(reading, &reading->slices[i], part);
+			edges->words_bytes += sizes[i];
+		}
+		edges->words = mmap(NULL, edges->words_bytes, PROT_NONE,
+				    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	}
-	edges->words = mmap(NULL, edges->words_bytes, PROT_NONE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (edges->words == MAP_FAILED) {
 		edges->words = NULL;
 		return false;
@@ -235,6 +248,7 @@ static bool share_out_room(struct leak_reading *reading)
 		slice->words = edges->words;
 		slice->at = slice->capacity = slice->newest = at;
 		at += sizes[i] / sizeof(*edges->words);
+		slice->limit = at;
 	}
 	return true;
 }

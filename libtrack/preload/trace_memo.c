@@ -307,8 +307,11 @@ void trace_memo_add(struct trace_memo *memo, const struct unwind_start *start,
 	uint32_t end = take_places(memo, whole_count);
 	uint32_t end_place = (end - 1) % table->place_count + 1;
 	uint16_t *places = &table->places[end_place - whole_count];
-	for (uint32_t i = 0; i < count; i++)
+	for (uint32_t i = 0; i < count; i++) {
 		places[i] = (uint16_t)(trace->words->places[i] + trace->span - TRACE_PLACE_BASE);
+		if (__builtin_expect(places[i] > trace->span, 0))
+			return; /* not on this side of sp */
+	}
 	for (uint32_t i = count; i < whole_count; i++)
 		places[i] = places[count - 1];
 	struct trace_entry *entry = choose(memo, set, sum);

@@ -250,20 +250,28 @@ void tracker_enter_child(uint32_t pid)
 	leak_check_enter_child();
 }
 
-/* The collector may have been started after this process, and need some more time. */
+#define EXIT_WITHOUT_LAUNCHER 125 /* as the launcher's own */
+
+/*
+ * The collector may have been started after this process, and need some more time. If it can't
+ * begin, the launcher kills the program; which ends by itself if the launcher was killed before.
+ */
 static bool await_collector(void)
 {
-	_Atomic uint32_t *is_ready = &tracker.segment->is_ready;
+	struct segment_header *segment = tracker.segment;
 	struct patience patience = {0};
-	while (!atomic_load(is_ready)) {
-		enum patience_end end = patience_ask(&patience, UINT32_MAX);
-		if (end == PATIENCE_STALLED)
-			atomic_fetch_or(&tracker.segment->lost_images, IMAGE_LOST_BACK_PRESSURE);
-		if (end != PATIENCE_LEFT)
+	bool is_program = sys_call6(SYS_getpid, 0, 0, 0, 0, 0, 0) == (long)segment->program_pid;
+	while (!atomic_load(&segment->is_ready)) {
+		if (is_program &&
+		    sys_call6(SYS_getppid, 0, 0, 0, 0, 0, 0) != (long)segment->launcher_pid)
+			(void)sys_call6(SYS_exit_group, EXIT_WITHOUT_LAUNCHER, 0, 0, 0, 0, 0);
+		if (!is_program && patience_ask(&patience, UINT32_MAX) != PATIENCE_LEFT) {
+			atomic_fetch_or(&segment->lost_images, IMAGE_LOST_BACK_PRESSURE);
 			return false;
-		sys_futex_wait(is_ready, 0, PATIENCE_STEP_NS);
+		}
+		sys_futex_wait(&segment->is_ready, 0, PATIENCE_STEP_NS);
 	}
-	return !atomic_load(&tracker.segment->stopped);
+	return !atomic_load(&segment->stopped);
 }
 
 static bool start(void)

@@ -36,7 +36,9 @@ class Kill(MemtraceTest):
             wanted = pathlib.Path(command[0]).name[:15]
             programs = [child for child, name in names.items() if name == wanted]
             others = [child for child in names if child not in programs]
-            if programs and others:
+            # The program waits until the collector has written how it was called.
+            if programs and others and self.log.exists() and self.log.stat().st_size > 64:
+                time.sleep(0.02)
                 return launcher, programs[0], others[0]
             time.sleep(0.002)
         self.fail("the program did not start")

@@ -176,6 +176,15 @@ class Refusals(MemtraceTest):
         self.refused("-o", "/proc/x.mtlog", "true", status=125, says="cannot write")
         self.refused("-o", "/dev/null", "-f", "true", status=125, says="not a regular file")
 
+    def test_the_program_is_not_run_where_there_can_be_no_collector(self):
+        """It has been started already then, and waits."""
+        library = program("librefuse_second_fork.so")
+        for _ in range(10):
+            self.refused("-o", self.log, "sh", "-c", "echo >ran", status=125, says="cannot start a process",
+                         env=dict(os.environ, LD_PRELOAD=library))
+            self.assertFalse((self.directory / "ran").exists())
+            self.nothing_left()
+
     def test_the_default_name_has_program_and_pid(self):
         done = run(MEMTRACE, "run", "/bin/sh", "-c", "echo $$", cwd=self.directory)
         pid = int(done.stdout)
