@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -250,6 +251,14 @@ class ExitStatuses(CheckTest):
     def test_quiet_says_nothing_when_limits_are_kept(self):
         self.assertEqual(self.check("reachable:10", options=["-q"]).stderr, b"")
         self.assertIn(b"FAILED", self.check("definite:10", options=["-q"]).stderr)
+
+    def test_a_limit_of_address_space_leaves_the_scan_enough(self):
+        """Less than what edges between these blocks could take beside the blocks themselves."""
+        limit = 300 << 20
+        done = self.check("reachable:250000000", "definite:77",
+                          preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)))
+        self.assertEqual(done.returncode, 23, done.stderr)
+        self.assertIn(b"leaked 77 B in 1 block", done.stderr)
 
     def test_no_room_for_the_log(self):
         done = self.check("say", env=dict(self.environment, TMPDIR=str(self.directory / "no")))
