@@ -359,6 +359,7 @@ static void *wait_somehow(void *argument)
 	void *volatile mine = make(7301);
 	char byte;
 	sigset_t all;
+	atomic_fetch_add(&threads_ready, 1);
 	if (number % 4 == 0) {
 		(void)sigfillset(&all);
 		(void)pthread_sigmask(SIG_BLOCK, &all, NULL);
@@ -382,7 +383,8 @@ static void threads(void)
 	for (intptr_t i = 0; i < 200; i++)
 		(void)pthread_create(&thread, &attributes, wait_somehow,
 				     (void *)(i % 4 == 1 && i > 8 ? i + 1 : i));
-	(void)usleep(200000);
+	await_threads(200);
+	(void)usleep(50000);
 	lose(7302);
 }
 
