@@ -9,7 +9,6 @@
 #include <argp.h>
 #include <errno.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -292,7 +291,6 @@ static int check(struct leak_judge *judge, struct check_options *options)
 	enum leak_outcome outcome = LEAKS_UNJUDGED;
 	char closing[512];
 	record_program(&options->launch, &result, closing, sizeof(closing));
-	(void)signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is an error like any other */
 	if (!result.was_recorded) {
 		remove_log(options);
 		return result.exit_status;

@@ -384,15 +384,6 @@ static void await_collector(struct launcher *launcher, struct collector_news *re
 	}
 }
 
-/* Its descriptors are closed one by one: the log is the launcher's to finish when all are. */
-static void await_collectors_end(struct launcher *launcher)
-{
-	while (!launcher->collector_is_over) {
-		pid_t pid = waitpid(launcher->collector_pid, NULL, 0);
-		launcher->collector_is_over = pid > 0 || errno != EINTR;
-	}
-}
-
 static bool is_end_signal(int number)
 {
 	return number == SIGTERM || number == SIGINT || number == SIGQUIT || number == SIGHUP;
@@ -546,8 +537,9 @@ static void run(struct launcher *launcher, finish_function *finish)
 	else
 		await_collector(launcher, &news);
 	clear_progress(launcher);
-	if (news.event == RECORDING_LOST)
-		await_collectors_end(launcher);
+	/* Its descriptors are closed one by one: the log is the launcher's when all are. */
+	if (news.event == RECORDING_LOST && !launcher->collector_is_over)
+		await_end(launcher->collector_pid);
 	launcher->result->exit_status = shell_status(launcher->wait_status);
 	launcher->result->news = news;
 	launcher->result->was_recorded = true;

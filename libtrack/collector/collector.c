@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "libtrack/collector/collector.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -24,6 +23,7 @@
 #include "libtrack/collector/address_pages.h"
 #include "libtrack/collector/control_bell.h"
 #include "libtrack/collector/deferred_file.h"
+#include "libtrack/collector/detach.h"
 #include "libtrack/collector/drain.h"
 #include "libtrack/collector/leak_scans.h"
 #include "libtrack/collector/module_files.h"
@@ -43,10 +43,9 @@
 #define SAMPLES_AIM 4000u /* a long run is sampled less often: about this many rows */
 #define PROCESS_INTERVAL_US 1000u
 #define SPARE_RINGS 8u
-#define GUESSED_DESCRIPTORS 1024 /* where they can't be listed */
-#define PENDING_EVENT_BYTES 2u   /* of an event that is not in the log yet: more than most take */
-#define FINISHED_NODE_BYTES 24u  /* that a stack node adds to the log's end: sums, names */
-#define LEFTOVERS_US 200000u     /* processes that outlive the program by less are waited for */
+#define PENDING_EVENT_BYTES 2u  /* of an event that is not in the log yet: more than most take */
+#define FINISHED_NODE_BYTES 24u /* that a stack node adds to the log's end: sums, names */
+#define LEFTOVERS_US 200000u    /* processes that outlive the program by less are waited for */
 
 struct collector {
 	const struct collector_options *options;
@@ -85,59 +84,6 @@ struct collector {
 static void advance_clock(struct collector *collector)
 {
 	collector->now_us = segment_advance_clock(collector->segment.header);
-}
-
-static void close_if_inherited(int fd)
-{
-	int flags = fd > 2 ? fcntl(fd, F_GETFD) : FD_CLOEXEC;
-	if (flags >= 0 && !(flags & FD_CLOEXEC))
-		(void)close(fd);
-}
-
-/*
- * Closes what whoever started memtrace has left open. Of what was opened since, by a library for
- * example, nothing outlives an exec, or so it should be.
- */
-static void close_inherited(void)
-{
-	DIR *descriptors = opendir("/proc/self/fd");
-	const struct dirent *entry;
-	while (descriptors && (entry = readdir(descriptors)))
-		close_if_inherited(atoi(entry->d_name)); /* "." and "..": 0 */
-	if (descriptors)
-		(void)closedir(descriptors);
-	for (int fd = 3; !descriptors && fd < GUESSED_DESCRIPTORS; fd++)
-		close_if_inherited(fd);
-}
-
-/* Out of the way of the terminal, of whoever waits for our end of a pipe, and of file size limits.
- */
-static void detach(void)
-{
-	static const int ignored[] = {SIGINT,  SIGTERM, SIGHUP,  SIGQUIT, SIGTSTP, SIGTTOU,
-				      SIGTTIN, SIGPIPE, SIGXFSZ, SIGALRM, SIGUSR1, SIGUSR2};
-	sigset_t none;
-	(void)setsid(); /* fails only for a group leader, which a fork's child is not */
-	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
-		(void)signal(ignored[i], SIG_IGN); /* valid signal numbers */
-	(void)signal(SIGCHLD, SIG_DFL);
-	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL); /* valid arguments */
-	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	for (int fd = 0; fd < 3 && null_fd >= 0; fd++)
-		(void)dup2(null_fd, fd);
-	close_inherited();
-}
-
-/* The kernel should take the profiled program before its profiler. Needs privileges: often fails.
- */
-static void outlive_program(void)
-{
-	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return;
-	(void)!write(fd, "-500", 4);
-	(void)close(fd);
 }
 
 /* An older log may be replaced unless somebody is writing it. */
@@ -291,6 +237,9 @@ static bool wants_cross_check(void)
 static enum mt_status set_up(struct collector *collector, struct mt_error *error)
 {
 	struct segment_header *header = collector->segment.header;
+	enum mt_status status = segment_file_reopen(&collector->segment, error);
+	if (status != MT_OK)
+		return status;
 	header->unwinder = collector->options->unwinder;
 	header->session_flags = (clock_source_is_tsc() ? 0u : SESSION_CLOCK_STAMPS) |
 				(collector->options->no_children ? SESSION_NO_CHILDREN : 0u) |
@@ -725,11 +674,18 @@ static void end_early(struct collector *collector, const struct mt_error *error,
 		return; /* a log without an end reads as cut off, which it is */
 }
 
-static void release(struct collector *collector, bool removes_log)
+/* What this recording has made; never an older log. */
+static void remove_log(const struct collector *collector)
 {
-	if (removes_log && collector->log_fd >= 0) {
+	if (collector->log_fd >= 0)
 		(void)unlink(collector->new_path ? collector->new_path
 						 : collector->options->log_path);
+}
+
+static void release(struct collector *collector, bool removes_log)
+{
+	if (removes_log) {
+		remove_log(collector);
 		(void)close(collector->log_fd);
 	}
 	leak_scans_release(&collector->leak_scans);
@@ -800,6 +756,7 @@ enum mt_status collector_open(struct collector **ret_collector,
 	if (status == MT_OK) {
 		collector->segment.header->launcher_pid = (uint32_t)getpid();
 		collector->segment.header->program_pid = (uint32_t)options->program_pid;
+		segment_file_close(&collector->segment);
 	} else {
 		collector_discard(collector);
 	}
@@ -831,9 +788,7 @@ void collector_leave(struct collector *collector)
 
 void collector_discard(struct collector *collector)
 {
-	if (collector->log_fd >= 0)
-		(void)unlink(collector->new_path ? collector->new_path
-						 : collector->options->log_path);
+	remove_log(collector);
 	segment_file_remove(&collector->segment);
 	collector_leave(collector);
 }
@@ -845,7 +800,6 @@ enum mt_status collector_run(struct collector *collector, int control_fd,
 	*ret_result = (struct collector_result){.log_fd = -1};
 	collector->control_fd = control_fd;
 	detach();
-	outlive_program();
 	enum mt_status status = set_up(collector, &failure);
 	if (status != MT_OK) {
 		if (error)

@@ -18,7 +18,7 @@
 #define SLICES_MAX 64u
 #define SLICES_PER_THREAD 4u /* so that all end at about the same time */
 #define SLICE_BYTES_MIN (1u << 20)
-#define SMALLEST_PART 64u
+#define SMALLEST_PART 64u           /* of the address space that edges can take */
 #define ROOM_STEP_BYTES (64u << 10) /* a multiple of all sizes of pages */
 
 struct slice {
@@ -282,7 +282,8 @@ struct leak_reading *leak_reading_begin(const struct leak_index *index,
 		slice->node = slice->started = slice->first;
 	}
 	helpers = helpers < reading->slice_count ? helpers : reading->slice_count;
-	while (reading->thread_count < helpers &&
+	/* What little there is is read before a thread has started. */
+	while (reading->slice_count > 1 && reading->thread_count < helpers &&
 	       pthread_create(&reading->threads[reading->thread_count], NULL, work, reading) == 0)
 		reading->thread_count++;
 	return reading;

@@ -45,8 +45,9 @@ struct leak_reading;
 /*
  * Begins to read, in a thread for each of the memories but the first.
  *
- * memories  [memory_count] at least 1: the same memory, for as many threads to read it; in use
- * until the reading ends returns   NULL: no memory
+ * memories  [memory_count] at least 1: the same memory, for as many threads to read it. They must
+ *           last as long as the reading
+ * returns   NULL: no memory
  */
 struct leak_reading *leak_reading_begin(const struct leak_index *index,
 					const struct leak_memory *memories, size_t memory_count);

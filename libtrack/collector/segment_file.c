@@ -159,6 +159,22 @@ enum mt_status segment_file_create(struct segment_file *segment, const char *log
 	return refuses_mapping ? create_in_memory(segment, error) : status;
 }
 
+void segment_file_close(struct segment_file *segment)
+{
+	if (segment->is_memory || segment->fd < 0)
+		return;
+	(void)close(segment->fd); /* nothing of it is unwritten: it is mapped */
+	segment->fd = -1;
+}
+
+enum mt_status segment_file_reopen(struct segment_file *segment, struct mt_error *error)
+{
+	if (segment->fd < 0)
+		segment->fd = open(segment->path, O_RDWR | O_CLOEXEC);
+	return segment->fd >= 0 ? MT_OK
+				: mt_error_set_errno(error, errno, "cannot open %s", segment->path);
+}
+
 enum mt_status segment_file_grow(struct segment_file *segment, struct mt_error *error)
 {
 	uint32_t index = segment->chunk_count;

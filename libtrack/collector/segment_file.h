@@ -38,6 +38,16 @@ struct segment_file {
 enum mt_status segment_file_create(struct segment_file *segment, const char *log_path,
 				   struct mt_error *error) MT_MUST_CHECK;
 
+/*
+ * Does without a descriptor until it is opened again, by a child of fork for example. A segment in
+ * memory keeps it.
+ */
+void segment_file_close(struct segment_file *segment);
+
+/* returns  MT_ERR_IO: somebody has taken the file away */
+enum mt_status segment_file_reopen(struct segment_file *segment,
+				   struct mt_error *error) MT_MUST_CHECK;
+
 /* Adds a chunk of rings. returns MT_ERR_IO, MT_ERR_LIMIT: the segment has all it can have */
 enum mt_status segment_file_grow(struct segment_file *segment,
 				 struct mt_error *error) MT_MUST_CHECK;

@@ -121,8 +121,7 @@ static inline void add_group(struct lanes *lanes, const uint64_t *words, const u
 	lanes->fourth = (lanes->fourth + words[places[3]]) * STEP;
 }
 
-/* The innermost group may have fewer words. The places of the others can be read, but don't count.
- */
+/* The innermost group may have fewer words: its other places can be read, but don't count. */
 static inline void add_innermost(struct lanes *lanes, const uint64_t *words, const uint16_t *places,
 				 uint32_t word_count)
 {
@@ -235,7 +234,7 @@ struct trace_entry *trace_memo_find(struct trace_memo *memo, const struct unwind
 		struct trace_entry *entry = entry_at(memo->table, guess - 1);
 		if (is_held(memo, entry) && entry->span < room &&
 		    is_same(entry, end_of(memo->table, entry), (const uint64_t *)start->sp,
-			    entry->has_fp ? sum + start->fp * fp_factor : sum)) {
+			    start_sum(start, entry->has_fp))) {
 			memo->before = guess * before_factor;
 			return entry;
 		}

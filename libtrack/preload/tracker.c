@@ -260,8 +260,9 @@ static bool await_collector(void)
 {
 	struct segment_header *segment = tracker.segment;
 	struct patience patience = {0};
-	bool is_program = sys_call6(SYS_getpid, 0, 0, 0, 0, 0, 0) == (long)segment->program_pid;
 	while (!atomic_load(&segment->is_ready)) {
+		bool is_program = sys_call6(SYS_getpid, 0, 0, 0, 0, 0, 0) ==
+				  (long)segment->program_pid;
 		if (is_program &&
 		    sys_call6(SYS_getppid, 0, 0, 0, 0, 0, 0) != (long)segment->launcher_pid)
 			(void)sys_call6(SYS_exit_group, EXIT_WITHOUT_LAUNCHER, 0, 0, 0, 0, 0);
