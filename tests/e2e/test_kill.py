@@ -106,7 +106,7 @@ class Kill(MemtraceTest):
             self.assertEqual(summary["allocations"] - summary["deallocations"], summary["live_allocations"])
 
     def test_a_report_while_the_collector_is_dead_and_the_program_alive(self):
-        launcher, target, collector = self.start(program("steady"), "3000", "20000")
+        launcher, target, collector = self.start(program("steady"), "3000", "100000")
         time.sleep(0.1)
         os.kill(collector, signal.SIGKILL)
         time.sleep(0.1)
@@ -188,7 +188,7 @@ class Kill(MemtraceTest):
         self.assertEqual(summary["anomalies"], 0)
 
     def test_the_launcher_killed(self):
-        launcher, target, collector = self.start(program("steady"), "3000", "20000")
+        launcher, target, collector = self.start(program("steady"), "3000", "100000")
         time.sleep(0.1)
         launcher.kill()
         launcher.wait()

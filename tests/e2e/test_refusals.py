@@ -156,12 +156,13 @@ class Refusals(MemtraceTest):
         self.assertTrue(self.summary()["complete"])
 
     def test_a_log_that_is_being_written_is_not_overwritten(self):
-        first = subprocess.Popen([str(a) for a in (MEMTRACE, "run", "-q", "-o", self.log, "sleep", "1")])
+        first = subprocess.Popen([str(a) for a in (MEMTRACE, "run", "-q", "-o", self.log, "sleep", "60")])
         try:
             while not self.log.exists():
                 pass
             self.refused("-f", "-o", self.log, "true", status=125, says="another memtrace")
         finally:
+            first.terminate()
             first.wait()
         self.assertTrue(self.summary()["complete"])
 

@@ -133,11 +133,14 @@ class Tree(MemtraceTest):
         return library
 
     def test_processes_that_go_on_are_recorded_to_their_end(self):
-        done = self.record("/bin/sh", "-c", f"{program('steady')} 3000 20000 > /dev/null 2>&1 & exit 3")
+        go = self.directory / "go"
+        os.mkfifo(go)
+        done = self.record("/bin/sh", "-c", f"(read line < {go}; {program('steady')} 3000 0) > /dev/null 2>&1 & exit 3")
         self.assertEqual(done.returncode, 3)
         live = self.report("summary", check=False)
         self.assertEqual(live.returncode, 0)
         self.assertIn(b"still being recorded", live.stderr)
+        go.write_text("\n")
         for _ in range(100):
             subprocess.run(["sleep", "0.1"])
             summary = self.summary()
