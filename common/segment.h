@@ -80,6 +80,7 @@ struct image_slot {
 	_Atomic uint32_t scan_wanted;    /* a scan on request: number of the request */
 	_Atomic uint32_t scan_done;      /* and of the last one that was answered */
 	_Atomic uint32_t defers_no_more; /* the last scan has found all that was deferred */
+	_Atomic uint64_t without_lsan_names; /* `serial` if the executable has none of these */
 	_Atomic uint64_t slack_measured; /* allocations of which the usable size was taken ... */
 	_Atomic uint64_t slack_requested_bytes; /* ... and what those that they stand for */
 	_Atomic uint64_t slack_usable_bytes;    /* asked for and got (preload/slack.h) */

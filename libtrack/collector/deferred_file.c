@@ -14,6 +14,10 @@
 
 #define SLOTS_AT_ONCE 8u
 
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22 /* Linux 5.14; an older one refuses */
+#endif
+
 /* The collector needs one now and then, also under a low limit. */
 static bool leaves_descriptors(int fd)
 {
@@ -53,6 +57,7 @@ static void unmap_region(struct deferred_file *deferred, uint32_t index)
 	if (deferred->regions[index])
 		(void)munmap(deferred->regions[index], sizeof(struct deferred_region));
 	deferred->regions[index] = NULL;
+	deferred->mapped_pages[index] = 0;
 }
 
 /* returns  NULL: it can't be mapped */
@@ -63,6 +68,48 @@ static struct deferred_region *map_region(struct deferred_file *deferred, uint32
 	void *region = mmap(NULL, sizeof(struct deferred_region), PROT_READ | PROT_WRITE,
 			    MAP_SHARED, deferred->fd, (off_t)DEFERRED_REGION_OFFSET(index));
 	return deferred->regions[index] = region == MAP_FAILED ? NULL : region;
+}
+
+/* returns  how many pages of a region are in use */
+static uint32_t count_pages(const struct deferred_region *region)
+{
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < DEFERRED_REGION_PAGES / 8; i++)
+		count += (uint32_t)__builtin_popcount(
+			atomic_load_explicit(&region->ready[i], memory_order_relaxed));
+	return count;
+}
+
+/* Maps them, many at a time. */
+static void map_pages(struct deferred_region *region)
+{
+	uint32_t page = 0;
+	while (page < DEFERRED_REGION_PAGES) {
+		uint32_t first = page;
+		while (page < DEFERRED_REGION_PAGES &&
+		       deferred_page_is_ready(region, page * DEFERRED_PAGE_SLOTS))
+			page++;
+		if (page > first)
+			(void)madvise(&region->slots[(size_t)first * DEFERRED_PAGE_SLOTS],
+				      (size_t)(page - first) * SEGMENT_PAGE,
+				      MADV_POPULATE_READ); /* an advice */
+		page++;
+	}
+}
+
+void deferred_file_map(struct deferred_file *deferred)
+{
+	for (uint32_t i = 0; deferred->header && i < DEFERRED_REGIONS; i++) {
+		const struct deferred_owner *owner = &deferred->header->owners[i];
+		if (atomic_load(&owner->image_serial) == 0 ||
+		    atomic_load(&owner->first_address) == DEFERRED_NO_ADDRESS)
+			continue;
+		struct deferred_region *region = map_region(deferred, i);
+		uint32_t count = region ? count_pages(region) : 0;
+		if (count > deferred->mapped_pages[i])
+			map_pages(region);
+		deferred->mapped_pages[i] = count;
+	}
 }
 
 void deferred_file_release(struct deferred_file *deferred)

@@ -19,6 +19,7 @@ struct deferred_file {
 	int fd; /* -1: there is none */
 	struct deferred_header *header;
 	struct deferred_region *regions[DEFERRED_REGIONS]; /* those that were looked at */
+	uint32_t mapped_pages[DEFERRED_REGIONS];
 };
 
 /*
@@ -27,6 +28,9 @@ struct deferred_file {
  */
 void deferred_file_create(struct deferred_file *deferred, struct segment_header *segment);
 void deferred_file_release(struct deferred_file *deferred);
+
+/* Maps what processes have written to so far, so that it is at hand when it is to be taken. */
+void deferred_file_map(struct deferred_file *deferred);
 
 /*
  * Takes what an image has deferred out of the file. The image's threads are parked, or gone.

@@ -341,6 +341,8 @@ enum mt_status leak_scans_step(struct leak_scans *scans, uint64_t now_us, struct
 	enum mt_status status = MT_OK;
 	for (size_t i = scans->count; i-- > 0 && status == MT_OK;)
 		status = step(scans, &scans->items[i], now_us, error);
+	if (status == MT_OK && scans->count == 0 && scans->deferred->header)
+		leak_ahead_step(&scans->ahead, scans->processes, scans->deferred, now_us);
 	return status;
 }
 

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "common/status.h"
+#include "libtrack/collector/leak_ahead.h"
 #include "libtrack/collector/leak_scan.h"
 #include "libtrack/collector/process_table.h"
 
@@ -23,6 +24,7 @@ struct leak_scans {
 	struct running_scan *items; /* [count] */
 	size_t count;
 	size_t capacity;
+	struct leak_ahead ahead;
 };
 
 /*

@@ -533,6 +533,24 @@ class Wishes(CheckTest):
                 self.assertIn(b"definitely lost: 50 B in 1 block", done.stderr)
                 self.assertNotIn(b"definitely lost: 100 B", done.stderr)
 
+    def test_those_of_a_program_that_runs_for_long(self):
+        """Whose executable the collector has looked at; so has it at the shell's."""
+        for command in (("known", "rest"), ("rest", "known", "unknown")):
+            found = self.check(command=(program("leak_wishes"), *command))
+            after = self.check(command=("sh", "-c", 'sleep 0.3; exec "$0" "$@"', program("leak_wishes"), *command))
+            for done in (found, after):
+                self.assertEqual(done.returncode, 23 if "unknown" in command else 0, done.stderr)
+                self.assertIn(b"leak:lose_known: 100 B in 1 block", done.stderr)
+
+    @needs("strace")
+    def test_the_process_does_not_search_where_the_collector_did(self):
+        trace = self.directory / "trace"
+        outside = ("strace", "-f", "-qq", "-e", "trace=openat", "-o", trace)
+        for command, searches in ((("sleep", "1"), False), ((program("leak_wishes"), "rest"), True)):
+            done = run(*outside, MEMTRACE, "check", "-q", *command)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual('"/proc/self/exe"' in trace.read_text(), searches)
+
     def test_they_are_for_that_program_only(self):
         done = self.check(command=(program("leak_wishes"), "known", "child", VERDICTS, "definite:77"))
         self.assertEqual(done.returncode, 23)

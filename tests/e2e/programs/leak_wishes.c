@@ -2,7 +2,8 @@
 /*
  * A program that knows LeakSanitizer: it has suppressions of its own, and may turn checks off.
  * leak_wishes ACTION...: known (loses 100 bytes that it suppresses), unknown (loses 50 others), off
- * (no check is wanted), child (becomes the program that follows, in a child).
+ * (no check is wanted), rest (long enough for the collector to look at the executable), child
+ * (becomes the program that follows, in a child).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -57,6 +58,8 @@ int main(int count, char **arguments)
 			lose_unknown();
 		if (strcmp(arguments[i], "off") == 0)
 			is_off = 1;
+		if (strcmp(arguments[i], "rest") == 0)
+			(void)usleep(300000);
 		if (strcmp(arguments[i], "child") == 0) {
 			int status;
 			if (fork() == 0)
