@@ -407,12 +407,16 @@ static void walk_with_memo(struct unwind_state *state, const struct walk *origin
 			next--;
 		/*
 		 * Slot, address and, where it matters, frame pointer are the frame's whole state,
-		 * but for an interrupted one, whose stack pointer is a word of its own.
+		 * but for an interrupted one, whose stack pointer is a word of its own. It has to
+		 * be found in the same way, too, since what counts of the frames further in depends
+		 * on that: at one call there may have been functions with a frame pointer and
+		 * without, or one that a signal interrupted before it had saved it.
 		 */
 		const struct memo_frame *met = next > state->memo ? next - 1 : NULL;
 		if (met && met->slot == frame->slot && met->address == frame->address &&
 		    !((met->flags | frame->flags) & MEMO_EXACT) &&
-		    !((met->flags ^ frame->flags) & MEMO_GUESSED) &&
+		    !((met->flags ^ frame->flags) & MEMO_HOW_FOUND) &&
+		    met->fp_slot == frame->fp_slot &&
 		    (!(met->flags & MEMO_LIVE) || met->fp == frame->fp) && !walk.offset) {
 			uint32_t left = verify(state, (uint32_t)(met - state->memo), walk.high);
 			if (LIKELY(left == 0)) {

@@ -50,6 +50,7 @@ enum memo_flags {
 	MEMO_EXACT = 64,
 	MEMO_WANTS_FP = 128, /* the frame pointer of the frame further in matters */
 };
+#define MEMO_HOW_FOUND (MEMO_USES_FP | MEMO_COMPLEX | MEMO_GUESSED) /* and fp_slot */
 
 struct memo_frame {
 	uintptr_t slot;    /* address of the return address */

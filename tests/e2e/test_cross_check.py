@@ -19,7 +19,7 @@ OWN_PROGRAMS = (
     ("extras",), ("leak_cases_cxx", "leave"), ("many_nodes", "3000"), ("many_stacks", "3000"), ("mappings",),
     ("mappings_threads", "2", "50"), ("names_found",), ("operators",), ("pairs", "2000"), ("pool",), ("pool_cxx",),
     ("pool_no_pie",), ("steady", "50", "0"), ("thread_names",), ("threads_exchange", "4", "1000"), ("tree",), ("unseen",),
-    ("use_own_allocator",), ("verdicts",), ("hazards/closes_everything",), ("hazards/coroutines",),
+    ("use_own_allocator",), ("verdicts",), ("ways_left",), ("hazards/closes_everything",), ("hazards/coroutines",),
     ("hazards/looks_around",), ("hazards/many_threads", "4", "20"), ("hazards/missing_symbols",),
     ("hazards/much_address_space",), ("hazards/new_processes",), ("hazards/raw_clone",), ("hazards/replaces_environment",),
     ("hazards/thread_endings",), ("hazards/unmaps_nonsense",),
