@@ -78,8 +78,9 @@ static int by_live_bytes(const void *left, const void *right)
 /* The process went on with another program. */
 static bool is_left_by_exec(const struct log_info *info, uint32_t index)
 {
-	for (uint32_t i = index + 1; i < info->image_count; i++)
+	for (uint32_t i = 0; i < info->image_count; i++)
 		if (info->images[i].pid == info->images[index].pid &&
+		    info->images[i].serial > info->images[index].serial &&
 		    info->images[i].origin == IMAGE_EXEC)
 			return true;
 	return false;

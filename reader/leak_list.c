@@ -71,6 +71,7 @@ static int by_bytes(const void *left, const void *right)
 
 struct image_key {
 	uint32_t pid;
+	uint64_t serial;
 	uint32_t index;
 };
 
@@ -78,7 +79,7 @@ static int by_pid(const void *left, const void *right)
 {
 	const struct image_key *a = left;
 	const struct image_key *b = right;
-	return a->pid != b->pid ? compare(a->pid, b->pid) : compare(a->index, b->index);
+	return a->pid != b->pid ? compare(a->pid, b->pid) : compare(a->serial, b->serial);
 }
 
 /*
@@ -93,7 +94,8 @@ static bool find_replaced(const struct log_info *info, struct profile_mark *mark
 	bool has_memory = keys && replaced;
 	if (has_memory) {
 		for (uint32_t i = 0; i < image_count; i++)
-			keys[i] = (struct image_key){info->images[i].pid, i};
+			keys[i] = (struct image_key){info->images[i].pid, info->images[i].serial,
+						     i};
 		qsort(keys, image_count, sizeof(*keys), by_pid);
 		for (size_t i = 1; i < image_count; i++)
 			replaced[keys[i - 1].index] = keys[i - 1].pid == keys[i].pid &&

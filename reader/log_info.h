@@ -49,7 +49,7 @@ struct log_thread {
 enum image_origin { IMAGE_EXEC, IMAGE_FORK };
 
 struct log_image {
-	uint64_t serial;
+	uint64_t serial;  /* by age: a log may tell of a younger image first */
 	uint32_t pid;     /* as the recorder saw it */
 	uint32_t own_pid; /* as the process saw it */
 	uint32_t parent_pid;

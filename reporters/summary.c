@@ -129,8 +129,9 @@ static void add_exit(cJSON *report, const struct log_info *info)
 static uint32_t image_number(const struct log_info *info, uint32_t index)
 {
 	uint32_t number = 0;
-	for (uint32_t i = 0; i < index; i++)
-		number += info->images[i].pid == info->images[index].pid;
+	for (uint32_t i = 0; i < info->image_count; i++)
+		number += info->images[i].pid == info->images[index].pid &&
+			  info->images[i].serial < info->images[index].serial;
 	return number;
 }
 

@@ -80,26 +80,40 @@ static bool search_executable(struct leak_ahead *ahead, const struct process_tab
 	return is_new;
 }
 
-/* Of many that are new the others wait for their turn. */
+/* The oldest image that was not looked at yet. returns  NULL: all were */
+static const struct watched_image *find_next(const struct leak_ahead *ahead,
+					     const struct process_table *processes)
+{
+	const struct watched_image *next = NULL;
+	for (size_t i = 0; i < processes->count; i++) {
+		const struct watched_image *watched = &processes->images[i];
+		if (!watched->is_dead && !watched->has_ended &&
+		    watched->serial > ahead->last_serial &&
+		    (!next || watched->serial < next->serial))
+			next = watched;
+	}
+	return next;
+}
+
+/* Of several executables that are new the others wait for their turn. */
 static void search_executables(struct leak_ahead *ahead, const struct process_table *processes)
 {
+	const struct watched_image *next;
 	bool was_read = false;
-	for (size_t i = 0; i < processes->count && !was_read; i++) {
-		const struct watched_image *watched = &processes->images[i];
-		if (watched->is_dead || watched->has_ended || watched->serial <= ahead->last_serial)
-			continue;
-		was_read = search_executable(ahead, processes, watched);
-		ahead->last_serial = watched->serial;
+	while (!was_read && (next = find_next(ahead, processes))) {
+		was_read = search_executable(ahead, processes, next);
+		ahead->last_serial = next->serial;
 	}
 }
 
 void leak_ahead_step(struct leak_ahead *ahead, const struct process_table *processes,
 		     struct deferred_file *deferred, uint64_t now_us)
 {
-	if (now_us < INTERVAL_US || now_us < ahead->next_us)
-		return;
 	/* What there is to do takes the longer, the longer a program has run. */
-	ahead->next_us = now_us + INTERVAL_US + now_us / 8;
+	uint64_t interval_us = INTERVAL_US + (find_next(ahead, processes) ? 0 : now_us / 8);
+	if (now_us < ahead->last_us + interval_us)
+		return;
+	ahead->last_us = now_us;
 	if (!ahead->has_memory)
 		get_memory();
 	ahead->has_memory = true;

@@ -15,7 +15,7 @@ struct deferred_file;
 
 struct leak_ahead {
 	bool has_memory;
-	uint64_t next_us;
+	uint64_t last_us;
 	uint64_t last_serial;     /* images up to this one were looked at */
 	struct stat executable;   /* of the last one that was searched; all 0: none was */
 	bool executable_has_none; /* of LeakSanitizer's names */

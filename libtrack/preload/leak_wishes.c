@@ -19,6 +19,7 @@ extern const char *__lsan_default_suppressions(void) __attribute__((weak));
 extern int __lsan_is_turned_off(void) __attribute__((weak));
 
 #define NAMES_BYTES_MAX (1ull << 32)
+#define SYMBOLS_BYTES (LSAN_NAMES_BUFFER_BYTES / sizeof(ElfW(Sym)) * sizeof(ElfW(Sym)))
 
 static struct {
 	bool has_searched;
@@ -30,10 +31,9 @@ static void find_functions(const struct lsan_names *names, int fd, char *buffer)
 {
 	uintptr_t bias = getauxval(AT_ENTRY) - names->header.e_entry;
 	const ElfW(Shdr) *table = &names->symbols;
-	for (uint64_t at = 0; at < table->sh_size; at += LSAN_NAMES_BUFFER_BYTES) {
+	for (uint64_t at = 0; at < table->sh_size; at += SYMBOLS_BYTES) {
 		uint64_t left = table->sh_size - at;
-		size_t wanted = left < LSAN_NAMES_BUFFER_BYTES ? (size_t)left
-							       : LSAN_NAMES_BUFFER_BYTES;
+		size_t wanted = left < SYMBOLS_BYTES ? (size_t)left : SYMBOLS_BYTES;
 		size_t count = lsan_names_read(fd, buffer, wanted, table->sh_offset + at);
 		for (size_t i = 0; i < count / sizeof(ElfW(Sym)); i++) {
 			ElfW(Sym) symbol;

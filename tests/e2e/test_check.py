@@ -542,6 +542,27 @@ class Wishes(CheckTest):
                 self.assertEqual(done.returncode, 23 if "unknown" in command else 0, done.stderr)
                 self.assertIn(b"leak:lose_known: 100 B in 1 block", done.stderr)
 
+    def test_those_of_a_large_executable(self):
+        """More symbols than are read at a time, and more names than the collector looks at."""
+        large = self.directory / "large"
+        names = "".join(f".set s{i},{i}\n" for i in range(30000))
+        names += "".join(f".set {'long' * 10000}{i},{i}\n" for i in range(450))
+        (self.directory / "names.s").write_text(f'.section .note.GNU-stack,"",@progbits\n.text\n{names}')
+        run("gcc", "-O1", "-fno-inline", "-o", large, SOURCE / "tests/e2e/programs/leak_wishes.c", self.directory / "names.s")
+        for actions in (("known",), ("known", "rest"), ("unknown", "off", "rest")):
+            done = self.check(command=(large, *actions))
+            self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_those_of_a_program_that_comes_after_others(self):
+        """Whose place in the segment has been theirs."""
+        done = self.check(command=("sh", "-c", 'sleep 0.3; sleep 0.1; "$0" known; true', program("leak_wishes")))
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_a_child_that_becomes_one_program_and_another(self):
+        for _ in range(5):
+            done = self.check(command=(program("leak_wishes"), "child", "/bin/sh", "-c", "exec /bin/true"))
+            self.assertEqual(done.returncode, 0, done.stderr)
+
     @needs("strace")
     def test_the_process_does_not_search_where_the_collector_did(self):
         trace = self.directory / "trace"

@@ -202,6 +202,15 @@ class Kill(MemtraceTest):
         self.assertTrue(summary["complete"], summary["incomplete_reason"])
         self.assertEqual(self.summary()["exit"], {"status": None, "signal": None})
 
+    def test_where_memory_is_short_the_program_goes_first(self):
+        if run("sh", "-c", "echo -1 > /proc/self/oom_score_adj").returncode != 0:
+            self.skipTest("not allowed here")
+        launcher, target, collector = self.start("/bin/sleep", "30")
+        scores = [int(pathlib.Path(f"/proc/{pid}/oom_score_adj").read_text()) for pid in (target, collector)]
+        self.assertLess(scores[1], scores[0])
+        launcher.terminate()
+        launcher.communicate(timeout=20)
+
     def test_signals_to_the_launcher_reach_the_program(self):
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1):
             self.log.unlink(missing_ok=True)

@@ -61,17 +61,23 @@ static enum lsan_names_answer look(struct lsan_names *names, size_t size_bytes)
 	return lsan_names_find(names, fileno(file), buffer, NAMES_BYTES);
 }
 
+/* Small where one buffer ends and the next begins. */
+static size_t step_from(size_t at)
+{
+	size_t into = at % LSAN_NAMES_BUFFER_BYTES;
+	size_t seam = LSAN_NAMES_BUFFER_BYTES - 300;
+	if (into < 100 || into >= seam)
+		return 7;
+	return seam - into < 9973 ? seam - into : 9973;
+}
+
 static void test_names_are_found_wherever_they_are(void **state)
 {
 	(void)state;
 	struct lsan_names names;
 	static const char text[] = "__lsan_is_turned_off";
 	assert_int_equal(look(&names, sizeof(*program)), LSAN_NAMES_NONE);
-	for (size_t at = 0; at + sizeof(text) <= NAMES_BYTES;
-	     at += at % LSAN_NAMES_BUFFER_BYTES < 100 ||
-				   at % LSAN_NAMES_BUFFER_BYTES > LSAN_NAMES_BUFFER_BYTES - 200
-			   ? 7
-			   : 9973) {
+	for (size_t at = 0; at + sizeof(text) <= NAMES_BYTES; at += step_from(at)) {
 		memcpy(program->names + at, text, sizeof(text));
 		assert_int_equal(look(&names, sizeof(*program)), LSAN_NAMES_SOME);
 		assert_int_equal(names.offsets[LSAN_IS_TURNED_OFF], at);
