@@ -206,12 +206,16 @@ enum mt_status leak_judge_log(struct leak_judge *judge, const char *log_path, ui
 							  : loaded_log_loss_reason(&log);
 	if (reason && judge->tells_incomplete)
 		print_error("%s: the report is incomplete: %s", log_path, reason);
-	if (judge->find_names && !passes_without_names(judge, &log))
-		judge->find_names(judge->names_context, &log);
-	status = profile_new(&log, &profile, error);
-	if (status == MT_OK)
-		status = judge_profile(judge, profile, output, context, ret_outcome, error);
-	profile_free(profile);
+	if (judge->find_names && passes_without_names(judge, &log)) {
+		*ret_outcome = LEAKS_PASSED;
+	} else {
+		if (judge->find_names)
+			judge->find_names(judge->names_context, &log);
+		status = profile_new(&log, &profile, error);
+		if (status == MT_OK)
+			status = judge_profile(judge, profile, output, context, ret_outcome, error);
+		profile_free(profile);
+	}
 	loaded_log_release(&log);
 	return status;
 }

@@ -4,7 +4,6 @@
 #include <elf.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/syscall.h>
 
 #include "common/sys.h"
 
@@ -16,33 +15,19 @@ static const char *const texts[LSAN_NAME_COUNT] = {
 
 #define NAME_BYTES_MAX 64u
 
-size_t lsan_names_read(int fd, void *bytes, size_t size_bytes, uint64_t offset)
-{
-	size_t done = 0;
-	while (done < size_bytes) {
-		long count = sys_call6(SYS_pread64, fd, (long)((char *)bytes + done),
-				       (long)(size_bytes - done), (long)(offset + done), 0, 0);
-		if (sys_failed(count) || count == 0)
-			break;
-		done += (size_t)count;
-	}
-	return done;
-}
-
 /* returns  false: it can't be read */
 static bool read_section(const ElfW(Ehdr) * header, int fd, uint32_t index,
 			 ElfW(Shdr) * ret_section)
 {
 	uint64_t offset = header->e_shoff + (uint64_t)index * sizeof(*ret_section);
-	return lsan_names_read(fd, ret_section, sizeof(*ret_section), offset) ==
-	       sizeof(*ret_section);
+	return sys_pread(fd, ret_section, sizeof(*ret_section), offset) == sizeof(*ret_section);
 }
 
 /* Finds the table of symbols and that of their names. */
 static enum lsan_names_answer find_tables(struct lsan_names *names, int fd, ElfW(Shdr) * ret_table)
 {
 	const ElfW(Ehdr) *header = &names->header;
-	if (lsan_names_read(fd, &names->header, sizeof(*header), 0) != sizeof(*header))
+	if (sys_pread(fd, &names->header, sizeof(*header), 0) != sizeof(*header))
 		return LSAN_NAMES_UNKNOWN;
 	if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
 	    header->e_shentsize != sizeof(names->symbols))
@@ -78,7 +63,7 @@ static bool search(struct lsan_names *names, int fd, const ElfW(Shdr) * table, c
 		uint64_t left = table->sh_size - at;
 		size_t wanted = left < LSAN_NAMES_BUFFER_BYTES ? (size_t)left
 							       : LSAN_NAMES_BUFFER_BYTES;
-		size_t count = lsan_names_read(fd, buffer, wanted, table->sh_offset + at);
+		size_t count = sys_pread(fd, buffer, wanted, table->sh_offset + at);
 		const char *text = buffer;
 		const char *end = buffer + count;
 		while ((text = memmem(text, (size_t)(end - text), PREFIX, strlen(PREFIX)))) {

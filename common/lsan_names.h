@@ -37,7 +37,4 @@ enum lsan_names_answer {
 enum lsan_names_answer lsan_names_find(struct lsan_names *names, int fd, char *buffer,
 				       uint64_t limit_bytes);
 
-/* pread, to the end. returns bytes read: fewer at the end of the file, or where it fails */
-size_t lsan_names_read(int fd, void *bytes, size_t size_bytes, uint64_t offset);
-
 #endif

@@ -63,6 +63,20 @@ static inline long sys_read(int fd, void *bytes, size_t size_bytes)
 	return sys_call6(SYS_read, fd, (long)bytes, (long)size_bytes, 0, 0, 0);
 }
 
+/* To the end. returns  bytes read: fewer where the file ends, or can't be read */
+static inline size_t sys_pread(int fd, void *bytes, size_t size_bytes, uint64_t offset)
+{
+	size_t done = 0;
+	while (done < size_bytes) {
+		long count = sys_call6(SYS_pread64, fd, (long)((char *)bytes + done),
+				       (long)(size_bytes - done), (long)(offset + done), 0, 0);
+		if (sys_failed(count) || count == 0)
+			break;
+		done += (size_t)count;
+	}
+	return done;
+}
+
 static inline long sys_write(int fd, const void *bytes, size_t size_bytes)
 {
 	return sys_call6(SYS_write, fd, (long)bytes, (long)size_bytes, 0, 0, 0);
@@ -87,7 +101,8 @@ static inline void *sys_pages(size_t size_bytes)
 }
 
 #ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23 /* Linux 5.14; an older one refuses */
+#define MADV_POPULATE_READ 22 /* Linux 5.14; an older one refuses */
+#define MADV_POPULATE_WRITE 23
 #endif
 
 /*

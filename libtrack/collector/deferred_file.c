@@ -9,14 +9,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "common/sys.h"
 #include "libtrack/collector/arrays.h"
 #include "libtrack/collector/key_order.h"
 
 #define SLOTS_AT_ONCE 8u
-
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22 /* Linux 5.14; an older one refuses */
-#endif
 
 /* The collector needs one now and then, also under a low limit. */
 static bool leaves_descriptors(int fd)

@@ -12,7 +12,7 @@
 #include "libtrack/collector/arrays.h"
 #include "libtrack/collector/deferred_file.h"
 
-#define INTERVAL_US 16000u /* a program that is over sooner has little to scan */
+#define INTERVAL_US 16000u /* programs that are over sooner are not held up by this */
 #define MEMORY_BYTES ((size_t)3 << 20)
 #define MEMORY_PIECES 3u
 #define NAMES_BYTES_MAX ((uint64_t)16 << 20) /* more take too long: the process searches itself */
@@ -48,7 +48,7 @@ static bool has_none_of_the_names(int fd)
 	return has_none;
 }
 
-/* One that runs can't be written to: it is the same as long as it is the same file. */
+/* Not that of an inode that has come back, either. */
 static bool is_same_file(const struct stat *one, const struct stat *other)
 {
 	return one->st_dev == other->st_dev && one->st_ino == other->st_ino &&

@@ -149,11 +149,12 @@ enum mt_status segment_file_create(struct segment_file *segment, const char *log
 		return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory");
 	(void)unlink(segment->path); /* not there: fine */
 	segment->fd = open(segment->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	/* It is opened again, by the collector and by processes, whatever the umask is. */
-	bool is_made = segment->fd >= 0 && fchmod(segment->fd, 0600) == 0;
-	enum mt_status status = is_made ? build(segment, error)
-					: mt_error_set_errno(error, errno, "cannot make %s",
-							     segment->path);
+	enum mt_status status = segment->fd < 0 ? mt_error_set_errno(error, errno, "cannot make %s",
+								     segment->path)
+						: build(segment, error);
+	/* It is opened again, whatever the umask is; there are file systems without modes. */
+	if (status == MT_OK)
+		(void)fchmod(segment->fd, 0600);
 	if (status == MT_OK)
 		return MT_OK;
 	bool refuses_mapping = segment->fd >= 0 && error &&

@@ -148,9 +148,9 @@ static bool read_pagemap(const struct leak_scan_request *request, uint64_t *cont
 	int fd = sys_open("/proc/thread-self/pagemap", O_RDONLY);
 	if (fd < 0)
 		return false;
-	long wanted = (long)request->ranges[0].size_bytes;
-	long offset = (long)(request->ranges[0].address / SEGMENT_PAGE * 8);
-	long count = sys_call6(SYS_pread64, fd, (long)contents, wanted, offset, 0, 0);
+	size_t wanted = request->ranges[0].size_bytes;
+	uint64_t offset = request->ranges[0].address / SEGMENT_PAGE * 8;
+	size_t count = sys_pread(fd, contents, wanted, offset);
 	sys_close(fd);
 	return count == wanted;
 }

@@ -34,7 +34,7 @@ static void find_functions(const struct lsan_names *names, int fd, char *buffer)
 	for (uint64_t at = 0; at < table->sh_size; at += SYMBOLS_BYTES) {
 		uint64_t left = table->sh_size - at;
 		size_t wanted = left < SYMBOLS_BYTES ? (size_t)left : SYMBOLS_BYTES;
-		size_t count = lsan_names_read(fd, buffer, wanted, table->sh_offset + at);
+		size_t count = sys_pread(fd, buffer, wanted, table->sh_offset + at);
 		for (size_t i = 0; i < count / sizeof(ElfW(Sym)); i++) {
 			ElfW(Sym) symbol;
 			memcpy(&symbol, buffer + i * sizeof(symbol), sizeof(symbol));

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import resource
 import shutil
 import signal
@@ -548,7 +549,8 @@ class Wishes(CheckTest):
         names = "".join(f".set s{i},{i}\n" for i in range(30000))
         names += "".join(f".set {'long' * 10000}{i},{i}\n" for i in range(450))
         (self.directory / "names.s").write_text(f'.section .note.GNU-stack,"",@progbits\n.text\n{names}')
-        run("gcc", "-O1", "-fno-inline", "-o", large, SOURCE / "tests/e2e/programs/leak_wishes.c", self.directory / "names.s")
+        run("gcc", "-O1", "-fno-inline", "-o", large, SOURCE / "tests/e2e/programs/leak_wishes.c",
+            self.directory / "names.s")
         for actions in (("known",), ("known", "rest"), ("unknown", "off", "rest")):
             done = self.check(command=(large, *actions))
             self.assertEqual(done.returncode, 0, done.stderr)
@@ -565,12 +567,25 @@ class Wishes(CheckTest):
 
     @needs("strace")
     def test_the_process_does_not_search_where_the_collector_did(self):
+        """The program ends when the collector has looked."""
         trace = self.directory / "trace"
-        outside = ("strace", "-f", "-qq", "-e", "trace=openat", "-o", trace)
-        for command, searches in ((("sleep", "1"), False), ((program("leak_wishes"), "rest"), True)):
-            done = run(*outside, MEMTRACE, "check", "-q", *command)
-            self.assertEqual(done.returncode, 0, done.stderr)
-            self.assertEqual('"/proc/self/exe"' in trace.read_text(), searches)
+        go = self.directory / "go"
+        os.mkfifo(go)
+        traced = subprocess.Popen([str(part) for part in (
+            "strace", "-f", "-qq", "-e", "trace=openat,close", "-o", trace, MEMTRACE, "check", "-q", "/bin/sh", "-c",
+            f"read line < {go}")])
+        looked = re.compile(r'^(\d+) +openat\(\w+, "/proc/\d+/exe".* = (\d+)\n(?:.*\n)*?\1 +close\(\2\)', re.MULTILINE)
+        until = time.monotonic() + 20
+        while time.monotonic() < until and not (trace.exists() and looked.search(trace.read_text())):
+            self.assertIsNone(traced.poll())
+            time.sleep(0.01)
+        go.write_text("\n")
+        self.assertEqual(traced.wait(timeout=60), 0)
+        self.assertNotIn('"/proc/self/exe"', trace.read_text())
+        trace.unlink()
+        self.assertEqual(run("strace", "-f", "-qq", "-e", "trace=openat", "-o", trace, MEMTRACE, "check", "-q",
+                             program("leak_wishes"), "rest").returncode, 0)
+        self.assertIn('"/proc/self/exe"', trace.read_text())
 
     def test_they_are_for_that_program_only(self):
         done = self.check(command=(program("leak_wishes"), "known", "child", VERDICTS, "definite:77"))
