@@ -332,10 +332,10 @@ enum mt_status leak_scans_step(struct leak_scans *scans, uint64_t now_us, struct
 	for (size_t i = 0; i < scans->processes->count; i++) {
 		const struct watched_image *watched = &scans->processes->images[i];
 		uint32_t turn = atomic_load(&slot_of(scans, watched->slot)->scan_turn);
-		if (watched->is_dead || turn != LEAK_SCAN_TURN_ASKED ||
-		    find(scans, watched->serial))
+		if (turn != LEAK_SCAN_TURN_ASKED || find(scans, watched->serial))
 			continue;
-		if (!add(scans, watched, now_us))
+		/* One that was taken for dead must not wait for ever. */
+		if (watched->is_dead || !add(scans, watched, now_us))
 			answer(scans, watched->slot);
 	}
 	enum mt_status status = MT_OK;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "libtrack/collector/process_table.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -43,6 +44,7 @@ static bool watch(struct process_table *table, struct recorded_image *image, uin
 		.image = image,
 		.serial = image->serial,
 		.slot = slot,
+		.pid = pid,
 		.pidfd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0),
 		.statm_fd = open(path, O_RDONLY | O_CLOEXEC),
 	};
@@ -135,12 +137,29 @@ bool process_table_find_new(struct process_table *table, uint64_t now_us)
 	return true;
 }
 
+/*
+ * The same without a pidfd: kernels before 5.3 have none, some sandboxes refuse them, and there may
+ * be no descriptor left. A process that has ended has no memory, and no statm when it was reaped;
+ * who takes its number then is told apart by the descriptor of that file.
+ */
+static bool is_gone_by_number(const struct watched_image *watched)
+{
+	char text[2];
+	if (watched->statm_fd >= 0)
+		return pread(watched->statm_fd, text, sizeof(text), 0) != (ssize_t)sizeof(text) ||
+		       (text[0] == '0' && text[1] == ' ');
+	return watched->pid == 0 || (kill((pid_t)watched->pid, 0) != 0 && errno == ESRCH);
+}
+
+static bool is_gone(const struct watched_image *watched)
+{
+	struct pollfd entry = {.fd = watched->pidfd, .events = POLLIN};
+	return watched->pidfd >= 0 ? poll(&entry, 1, 0) > 0 : is_gone_by_number(watched);
+}
+
 static bool has_left(struct watched_image *watched, const struct image_slot *slot, uint64_t now_us)
 {
-	if (watched->pidfd < 0)
-		return true;
-	struct pollfd entry = {.fd = watched->pidfd, .events = POLLIN};
-	if (poll(&entry, 1, 0) > 0)
+	if (is_gone(watched))
 		return true;
 	if (!atomic_load(&slot->ended)) {
 		watched->leaving_us = 0;
@@ -189,10 +208,16 @@ void process_table_forget(struct process_table *table, size_t index)
 
 void process_table_kill(const struct process_table *table)
 {
-	for (size_t i = 0; i < table->count; i++)
-		if (!table->images[i].is_dead && table->images[i].pidfd >= 0)
-			(void)syscall(SYS_pidfd_send_signal, table->images[i].pidfd, SIGKILL, NULL,
-				      0); /* gone already: fine */
+	for (size_t i = 0; i < table->count; i++) {
+		const struct watched_image *watched = &table->images[i];
+		if (watched->is_dead)
+			continue;
+		/* Gone already: fine. */
+		if (watched->pidfd >= 0)
+			(void)syscall(SYS_pidfd_send_signal, watched->pidfd, SIGKILL, NULL, 0);
+		else if (!is_gone_by_number(watched))
+			(void)kill((pid_t)watched->pid, SIGKILL);
+	}
 }
 
 /* Resident bytes from /proc/PID/statm, 0 if they can't be had. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The living process images of a recording: found in the segment's slots, watched by pidfds,
- * their resident memory sampled from /proc.
+ * The living process images of a recording: found in the segment's slots, watched by pidfds where
+ * they can be had, their resident memory sampled from /proc.
  */
 #ifndef MEMTRACE_COLLECTOR_PROCESS_TABLE_H
 #define MEMTRACE_COLLECTOR_PROCESS_TABLE_H
@@ -18,7 +18,8 @@ struct watched_image {
 	struct recorded_image *image;
 	uint64_t serial;
 	uint32_t slot;
-	int pidfd;               /* -1: the process was gone before we looked */
+	uint32_t pid;            /* as the collector has it; 0: not known */
+	int pidfd;               /* -1: it is gone already, or there are none */
 	int statm_fd;            /* -1: not readable */
 	uint64_t resident_bytes; /* at the sample being taken; 0: it has none, or none any more */
 	bool has_ended;          /* its IMAGE_END is written: `image` is gone, or soon will be */

@@ -495,6 +495,17 @@ class Surroundings(CheckTest):
     def test_the_program_under_strace(self):
         self.compare(inside=STRACE)
 
+    @needs("strace")
+    def test_where_there_are_no_pidfds(self):
+        for error in ("ENOSYS", "EPERM", "EMFILE"):
+            with self.subTest(error=error):
+                inject = ["strace", "-qq", "-f", "-o", self.directory / "strace", "-e", "trace=pidfd_open",
+                          "-e", f"inject=pidfd_open:error={error}"]
+                self.compare(outside=inject)
+                done = run(*inject, MEMTRACE, "check", "--", "sh", "-c", f"{program('verdicts')} definite:100; true",
+                           cwd=self.directory, env=self.environment)
+                self.assertEqual(done.returncode, 23, done.stderr)
+
     @needs("gdb")
     def test_memtrace_under_gdb(self):
         self.compare(outside=GDB)
