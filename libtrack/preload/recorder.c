@@ -75,21 +75,23 @@ static __attribute__((noinline)) uint32_t number_stack(struct thread_block *bloc
 	return number;
 }
 
-/* Puts the allocation down where only a scan looks. returns false: it is to be told of */
-static inline bool defer(struct thread_block *block, const struct allocation *allocation,
-			 struct stack_name name)
+/* Where the allocation is put down for a scan to look at. returns NULL: it is to be told of */
+static inline _Atomic uint64_t *deferred_slot(const struct thread_block *block,
+					      const struct allocation *allocation)
 {
 	if (allocation->type != RING_ALLOCATE || allocation->size_bytes > DEFERRED_SIZE_MAX ||
 	    block->is_side || thread_self.ignoring ||
 	    (thread_self.is_elsewhere && (uintptr_t)allocation->address % DEFERRED_GRANULE != 0))
-		return false;
+		return NULL;
 	_Atomic uint64_t *slot = deferred_blocks_find((uintptr_t)allocation->address);
-	if (__builtin_expect(!slot, 0) &&
-	    !(slot = deferred_blocks_make((uintptr_t)allocation->address)))
-		return false;
-	uint32_t number = name.is_new ? 0 : block->names.numbers[name.slot];
-	if (!number && !(number = number_stack(block, name)))
-		return false;
+	return __builtin_expect(slot != NULL, 1)
+		       ? slot
+		       : deferred_blocks_make((uintptr_t)allocation->address);
+}
+
+static inline void defer(_Atomic uint64_t *slot, const struct allocation *allocation,
+			 uint32_t number)
+{
 	thread_self.deferred = ~(uintptr_t)allocation->address;
 	atomic_store_explicit(
 		slot,
@@ -98,16 +100,25 @@ static inline bool defer(struct thread_block *block, const struct allocation *al
 			atomic_load_explicit(&tracker.segment->deferred_time, memory_order_relaxed),
 			allocation->size_bytes, allocation->kind, number),
 		memory_order_relaxed);
-	return true;
 }
 
 static inline void record_allocation(struct thread_block *block,
 				     const struct allocation *allocation,
 				     const struct unwind_start *start)
 {
-	struct stack_name name = stack_capture(block, start);
-	if (!tracker.deferred_low_bits || !defer(block, allocation, name))
-		record_named(block, allocation, name);
+	_Atomic uint64_t *slot = tracker.deferred_low_bits ? deferred_slot(block, allocation)
+							   : NULL;
+	struct stack_name name;
+	if (!slot) {
+		name = stack_capture(block, start);
+	} else {
+		uint32_t number = stack_capture_number(block, start, &name);
+		if (__builtin_expect(!number, 0))
+			number = number_stack(block, name);
+		if (number)
+			return defer(slot, allocation, number);
+	}
+	record_named(block, allocation, name);
 }
 
 /* A call that comes out of code which the tracker itself has called. */

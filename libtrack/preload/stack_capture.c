@@ -112,7 +112,7 @@ static __attribute__((noinline)) struct stack_name walk(struct thread_block *blo
 			forget(block, generation);
 		struct stack_name name = capture(block, start);
 		if (checks())
-			stack_check(block, start, name);
+			stack_check(block, start, 0);
 		if (__builtin_expect(unwind_is_tight(&block->unwind), 0))
 			enlarge(block);
 		if (__builtin_expect(!name.is_new, 1))
@@ -126,17 +126,52 @@ static __attribute__((noinline)) struct stack_name walk(struct thread_block *blo
 	}
 }
 
-struct stack_name stack_capture(struct thread_block *block, const struct unwind_start *start)
+/* returns  a trace that was captured before; NULL: it is to be walked */
+static inline struct trace_entry *recall(struct thread_block *block,
+					 const struct unwind_start *start)
 {
 	uint32_t generation = atomic_load_explicit(&tracker.generation, memory_order_acquire);
-	if (is_fast() && __builtin_expect(block->generation == generation, 1)) {
-		uint32_t slot = unwind_recall(&block->unwind, start, &block->names);
-		struct stack_name name = {.slot = slot};
-		if (slot != TRACE_NONE) {
-			if (checks())
-				stack_check(block, start, name);
-			return name;
+	if (!is_fast() || __builtin_expect(block->generation != generation, 0))
+		return NULL;
+	return unwind_recall(&block->unwind, start);
+}
+
+static inline void recalled(struct thread_block *block, const struct unwind_start *start,
+			    struct trace_entry *entry)
+{
+	unwind_recalled(&block->unwind, entry);
+	if (checks())
+		stack_check(block, start, entry->hash);
+}
+
+/* Its name may be another trace's by now. */
+static inline bool has_name(const struct thread_block *block, const struct trace_entry *entry)
+{
+	return block->names.slot_hash[entry->slot] == entry->hash;
+}
+
+struct stack_name stack_capture(struct thread_block *block, const struct unwind_start *start)
+{
+	struct trace_entry *entry = recall(block, start);
+	if (!entry || !has_name(block, entry))
+		return walk(block, start);
+	recalled(block, start, entry);
+	return (struct stack_name){.slot = entry->slot};
+}
+
+uint32_t stack_capture_number(struct thread_block *block, const struct unwind_start *start,
+			      struct stack_name *ret_name)
+{
+	struct trace_entry *entry = recall(block, start);
+	/* With a number no name is needed, so it does not matter whose that is. */
+	if (entry && (__builtin_expect(entry->number, 1) || has_name(block, entry))) {
+		if (!entry->number) {
+			*ret_name = (struct stack_name){.slot = entry->slot};
+			entry->number = block->names.numbers[entry->slot];
 		}
+		recalled(block, start, entry);
+		return entry->number;
 	}
-	return walk(block, start);
+	*ret_name = walk(block, start);
+	return ret_name->is_new ? 0 : block->names.numbers[ret_name->slot];
 }

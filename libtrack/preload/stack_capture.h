@@ -12,6 +12,15 @@
  */
 struct stack_name stack_capture(struct thread_block *block, const struct unwind_start *start);
 
+/*
+ * The same for a trace that may have a number (deferred_blocks.h), which does as well.
+ *
+ * ret_name  set if there is none
+ * returns   the number; 0: it has none yet, block->names.numbers is the place for it
+ */
+uint32_t stack_capture_number(struct thread_block *block, const struct unwind_start *start,
+			      struct stack_name *ret_name);
+
 /* In a fork's child, whose threads' blocks are gone. */
 void stack_capture_enter_child(void);
 

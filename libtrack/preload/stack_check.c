@@ -81,23 +81,21 @@ static size_t steps_without_signals(const struct unwind_start *start, uint64_t *
 }
 
 #ifdef MEMTRACE_HAS_FAST_UNWINDER
-/* Whether these frames, leaf first, are those of the whole trace that has the name. */
-static bool has_name(const struct stack_names *names, uint32_t slot, const uint64_t *frames,
-		     size_t count)
+/* Whether these frames, leaf first, are the whole trace that has the hash. */
+static bool has_hash(uint64_t expected, const uint64_t *frames, size_t count)
 {
 	uint64_t hash = stack_names_seed;
 	for (size_t i = count; i-- > 0;)
 		hash = stack_names_mix(hash, frames[i]);
 	hash |= hash == 0;
-	if (names->slot_hash[slot] == hash)
+	if (hash == expected)
 		return true;
-	print_difference("the one remembered", 0, hash, names->slot_hash[slot], count, count);
+	print_difference("the one remembered", 0, hash, expected, count, count);
 	return false;
 }
 #endif
 
-void stack_check(struct thread_block *block, const struct unwind_start *start,
-		 struct stack_name name)
+void stack_check(struct thread_block *block, const struct unwind_start *start, uint64_t remembered)
 {
 	uint64_t *ours = block->checked;
 	struct image_slot *image = &tracker.segment->images[tracker.image_index];
@@ -114,9 +112,8 @@ void stack_check(struct thread_block *block, const struct unwind_start *start,
 	bool plain_is_truncated;
 	size_t plain = unwind_plainly(&block->unwind, start, block->frames, LIMIT_FRAMES,
 				      &plain_is_truncated);
-	if (tracker.segment->unwinder == UNWINDER_FAST && name.slot != names->previous_slot) {
-		/* It was not walked (trace_memo.h). */
-		is_same = has_name(names, name.slot, block->frames, plain) && !plain_is_truncated;
+	if (remembered) {
+		is_same = has_hash(remembered, block->frames, plain) && !plain_is_truncated;
 		is_truncated = plain_is_truncated;
 		is_guessed = false;
 		for (count = 0; count < plain; count++) {

@@ -40,22 +40,51 @@ static inline uint64_t start_sum(const struct unwind_start *start, bool has_fp)
 	return has_fp ? sum + start->fp * fp_factor : sum;
 }
 
-static inline uint8_t *caller_of(struct trace_memo *memo, uintptr_t pc)
+static inline uint8_t *frame_of(struct trace_memo *memo, uintptr_t address)
 {
-	return &memo->callers[pc * pc_factor >> 56];
+	return &memo->frames[address * pc_factor >> 52];
 }
-_Static_assert(TRACE_CALLERS == 1u << 8, "caller_of takes eight bits");
+_Static_assert(TRACE_FRAMES == 1u << 12, "frame_of takes twelve bits");
 
 /*
- * Says in which set the trace is, and with which tag: by pc, sp, and who called the function there,
- * since most calls come from a few functions that hand them on. Where that is found is remembered
- * by pc; if it is wrong, an entry is not found.
+ * Says in which set the trace is, and with which tag: by pc, sp, and who called the functions
+ * there, since most calls come from a few functions that hand them on. Where those are found is
+ * remembered by the address of the call; if it is wrong, an entry is not found.
  */
-static inline uint64_t find_key(const uint8_t *caller, const struct unwind_start *start,
+static inline uint64_t find_key(struct trace_memo *memo, const struct unwind_start *start,
 				uintptr_t room)
 {
-	uint64_t sum = start_sum(start, false);
-	return *caller < room ? sum + ((const uint64_t *)start->sp)[*caller] * caller_factor : sum;
+	const uint64_t *words = (const uint64_t *)start->sp;
+	uint64_t key = start_sum(start, false);
+	uintptr_t address = start->pc;
+	uintptr_t at = 0;
+	for (uint32_t i = 0; i < TRACE_CALLERS; i++) {
+		uint8_t step = *frame_of(memo, address);
+		at += step;
+		if (step == 0 || at > room)
+			break;
+		address = words[at - 1];
+		key = (key ^ key >> 29) * caller_factor + address;
+	}
+	return key * pc_factor;
+}
+
+/* Where the callers were this time, they are looked for the next time. */
+static void learn_frames(struct trace_memo *memo, const struct unwind_start *start,
+			 const struct trace *trace)
+{
+	const uint64_t *words = (const uint64_t *)start->sp;
+	uintptr_t address = start->pc;
+	uint32_t at = 0;
+	for (uint32_t i = 0; i < TRACE_CALLERS; i++) {
+		bool is_near = i < trace->caller_count && trace->callers[i] >= at &&
+			       trace->callers[i] - at < UINT8_MAX;
+		*frame_of(memo, address) = is_near ? (uint8_t)(trace->callers[i] + 1 - at) : 0;
+		if (!is_near)
+			break;
+		at = trace->callers[i] + 1;
+		address = words[at - 1];
+	}
 }
 
 static inline uint32_t set_of(const struct trace_table *table, uint64_t key)
@@ -200,7 +229,7 @@ static void expect(struct trace_memo *memo, uint64_t sum, const struct trace_ent
 static __attribute__((noinline)) struct trace_entry *
 search(struct trace_memo *memo, const struct unwind_start *start, uintptr_t room)
 {
-	uint64_t key = find_key(caller_of(memo, start->pc), start, room);
+	uint64_t key = find_key(memo, start, room);
 	const struct trace_table *table = memo->table;
 	uint32_t index = set_of(table, key);
 	const struct trace_set *set = &table->sets[index];
@@ -218,7 +247,7 @@ search(struct trace_memo *memo, const struct unwind_start *start, uintptr_t room
 		if (entry->word_count > 0 && is_held(memo, entry) && entry->span < room &&
 		    sample_of(words, end - whole_groups(entry->word_count), entry->word_count) ==
 			    entry->sample &&
-		    is_same(entry, end, words, start_sum(start, entry->has_fp)))
+		    is_same(entry, end, words, start_sum(start, entry->flags & TRACE_HAS_FP)))
 			return entry;
 	}
 	return NULL;
@@ -234,7 +263,7 @@ struct trace_entry *trace_memo_find(struct trace_memo *memo, const struct unwind
 		struct trace_entry *entry = entry_at(memo->table, guess - 1);
 		if (is_held(memo, entry) && entry->span < room &&
 		    is_same(entry, end_of(memo->table, entry), (const uint64_t *)start->sp,
-			    start_sum(start, entry->has_fp))) {
+			    start_sum(start, entry->flags & TRACE_HAS_FP))) {
 			memo->before = guess * before_factor;
 			return entry;
 		}
@@ -282,20 +311,18 @@ static struct trace_entry *choose(struct trace_memo *memo, struct trace_entry *s
 	memo->losses += !chosen || chosen->word_count;
 	for (uint32_t tries = 0; !chosen && tries < TRACE_MEMO_WAYS; tries++) {
 		struct trace_entry *entry = &set[memo->next_way++ % TRACE_MEMO_WAYS];
-		if (!entry->is_used)
+		if (!(entry->flags & TRACE_IS_USED))
 			chosen = entry;
-		entry->is_used = false;
+		entry->flags &= (uint8_t)~TRACE_IS_USED;
 	}
 	return chosen ? chosen : &set[memo->next_way % TRACE_MEMO_WAYS];
 }
 
-void trace_memo_add(struct trace_memo *memo, const struct unwind_start *start,
+void trace_memo_add(struct trace_memo *memo, const struct unwind_start *start, uintptr_t high,
 		    const struct trace *trace)
 {
-	uint8_t *caller = caller_of(memo, start->pc);
-	if (trace->caller <= UINT8_MAX)
-		*caller = (uint8_t)trace->caller;
-	uint64_t key = find_key(caller, start, trace->span + 1);
+	learn_frames(memo, start, trace);
+	uint64_t key = find_key(memo, start, (high - start->sp) / sizeof(uint64_t));
 	const struct trace_table *table = memo->table;
 	struct trace_entry *set = table->entries[set_of(table, key)];
 	struct trace_set *first_read = &table->sets[set_of(table, key)];
@@ -324,7 +351,7 @@ void trace_memo_add(struct trace_memo *memo, const struct unwind_start *start,
 		.slot = trace->slot,
 		.span = (uint16_t)trace->span,
 		.sample = sample_of(words, places, count),
-		.has_fp = trace->has_fp,
+		.flags = trace->has_fp ? TRACE_HAS_FP : 0,
 	};
 	atomic_signal_fence(memory_order_seq_cst);
 	entry->word_count = (uint8_t)count;

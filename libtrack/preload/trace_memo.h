@@ -38,15 +38,20 @@
 #define TRACE_MEMO_LARGE_PLACES (1u << 18)
 #define TRACE_MEMO_LOSSES 512u /* entries that had to make room: then it has */
 #define TRACE_PLACE_BASE 0xffffu
-#define TRACE_CALLERS 256u
+#define TRACE_CALLERS 4u    /* frames, from the innermost, by which entries are kept apart */
+#define TRACE_FRAMES 4096u  /* 4 KiB */
 #define TRACE_GUESSES 2048u /* 4 KiB */
-#define TRACE_NONE UINT32_MAX
 /*
  * With less than a quarter as many hits as misses it costs more than it saves. After that many it
  * rests, longer each time that this happens in a row.
  */
 #define TRACE_TRIAL_MISSES 64u
 #define TRACE_FAILURES_MAX 6u
+
+enum trace_flags {
+	TRACE_HAS_FP = 1,  /* the frame pointer counts */
+	TRACE_IS_USED = 2, /* was found since it was last looked at for replacement */
+};
 
 struct trace_entry {
 	uint64_t sum;
@@ -56,13 +61,14 @@ struct trace_entry {
 	uint16_t span;      /* words from sp to the outermost return address */
 	uint16_t sample;    /* of a sum of four words: tells most wrong entries */
 	uint8_t word_count; /* 0: empty */
-	bool has_fp;        /* the frame pointer counts */
-	bool is_used;       /* was found since it was last looked at for replacement */
+	uint8_t flags;      /* enum trace_flags */
+	uint32_t number;    /* of deferred_blocks.h, once it is known; 0: not yet */
 };
+_Static_assert(sizeof(struct trace_entry) == 32, "two in a line of the cache");
 
 /* What is read first of the entries of a set. */
 struct trace_set {
-	uint16_t tags[TRACE_MEMO_WAYS]; /* of pc, sp and caller */
+	uint16_t tags[TRACE_MEMO_WAYS]; /* of pc, sp and callers */
 };
 #define TRACE_GROUP 4u /* words that are looked at together */
 
@@ -91,7 +97,8 @@ struct trace_large_table {
 struct trace_memo {
 	const struct trace_table *table; /* the one that is in use */
 	struct trace_large_table *large; /* NULL: there is none */
-	uint8_t callers[TRACE_CALLERS];  /* by pc: words from sp to the next return address */
+	/* By address of code: words from there to the next return address, + 1; 0: not known. */
+	uint8_t frames[TRACE_FRAMES];
 	/* By pc, sp and the entry before: the one that came next, its number + 1; 0: none. */
 	uint16_t guesses[TRACE_GUESSES];
 	uint64_t before;     /* number + 1 of the entry before, times a factor */
@@ -142,16 +149,17 @@ static inline uint64_t trace_term(uint32_t index, uint64_t word)
 /* A trace that was walked. */
 struct trace {
 	const struct trace_words *words;
-	uint32_t word_count; /* at least 1 */
-	uint32_t span;       /* words from sp to the outermost return address ... */
-	uint32_t caller;     /* ... and to the innermost */
-	bool has_fp;         /* the frame pointer that it began with counts */
-	uint16_t slot;       /* its name ... */
-	uint64_t hash;       /* ... in stack_names */
+	uint32_t word_count;             /* at least 1 */
+	uint32_t span;                   /* words from sp to the outermost return address ... */
+	uint32_t callers[TRACE_CALLERS]; /* ... and [caller_count] to the innermost ones */
+	uint32_t caller_count;
+	bool has_fp;   /* the frame pointer that it began with counts */
+	uint16_t slot; /* its name ... */
+	uint64_t hash; /* ... in stack_names */
 };
 
-/* Remembers a trace that began at `start`. */
-void trace_memo_add(struct trace_memo *memo, const struct unwind_start *start,
+/* Remembers a trace that began at `start`, on the stack that ends at `high`. */
+void trace_memo_add(struct trace_memo *memo, const struct unwind_start *start, uintptr_t high,
 		    const struct trace *trace);
 
 /* Says whether the `count` outermost words are as they were; `outermost` is where the first is. */

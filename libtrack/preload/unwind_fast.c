@@ -584,16 +584,20 @@ void unwind_remember(struct unwind_state *state, const struct unwind_start *star
 	if (words == MEMO_NO_WORDS ||
 	    outermost->slot - start->sp > TRACE_PLACE_BASE * sizeof(uint64_t))
 		return;
-	const struct trace trace = {
+	struct trace trace = {
 		.words = &state->words,
 		.word_count = words,
 		.span = (uint32_t)((outermost->slot - start->sp) / sizeof(uint64_t)),
-		.caller = (uint32_t)((innermost->slot - start->sp) / sizeof(uint64_t)),
 		.has_fp = innermost->flags & MEMO_WANTS_FP,
 		.slot = (uint16_t)slot,
 		.hash = names->slot_hash[slot],
 	};
-	trace_memo_add(traces, start, &trace);
+	for (; trace.caller_count < TRACE_CALLERS && trace.caller_count < state->depth;
+	     trace.caller_count++)
+		trace.callers[trace.caller_count] =
+			(uint32_t)((innermost[-(int)trace.caller_count].slot - start->sp) /
+				   sizeof(uint64_t));
+	trace_memo_add(traces, start, state->bounds.high, &trace);
 }
 
 size_t unwind_plainly(struct unwind_state *state, const struct unwind_start *start,

@@ -100,26 +100,28 @@ size_t unwind_plainly(struct unwind_state *state, const struct unwind_start *sta
 #ifdef MEMTRACE_HAS_FAST_UNWINDER
 /*
  * Looks for the trace among those that were remembered, without walking it. Neither the memo nor
- * the previous trace of `names` changes.
+ * the previous trace of a thread's names changes.
  *
- * returns  slot of its name; TRACE_NONE: it isn't there
+ * returns  what is known of it; NULL: it isn't there
  */
-static inline uint32_t unwind_recall(struct unwind_state *state, const struct unwind_start *start,
-				     const struct stack_names *names)
+static inline struct trace_entry *unwind_recall(struct unwind_state *state,
+						const struct unwind_start *start)
 {
 	struct trace_memo *traces = &state->traces;
 	if (__builtin_expect(traces->rest > 0, 0)) {
 		traces->rest--;
-		return TRACE_NONE;
+		return NULL;
 	}
 	if (__builtin_expect(!stack_bounds_contain(&state->bounds, start->sp), 0))
-		return TRACE_NONE;
-	struct trace_entry *entry = trace_memo_find(traces, start, state->bounds.high);
-	if (!entry || names->slot_hash[entry->slot] != entry->hash)
-		return TRACE_NONE;
-	entry->is_used = true;
-	traces->hits++;
-	return entry->slot;
+		return NULL;
+	return trace_memo_find(traces, start, state->bounds.high);
+}
+
+/* What was recalled was of use. */
+static inline void unwind_recalled(struct unwind_state *state, struct trace_entry *entry)
+{
+	entry->flags |= TRACE_IS_USED;
+	state->traces.hits++;
 }
 
 /* Before anything else: of a state that is zeroed. */
@@ -178,13 +180,18 @@ static inline void unwind_forget(struct unwind_state *state)
 	(void)state;
 }
 
-static inline uint32_t unwind_recall(struct unwind_state *state, const struct unwind_start *start,
-				     const struct stack_names *names)
+static inline struct trace_entry *unwind_recall(struct unwind_state *state,
+						const struct unwind_start *start)
 {
 	(void)state;
 	(void)start;
-	(void)names;
-	return TRACE_NONE;
+	return NULL;
+}
+
+static inline void unwind_recalled(struct unwind_state *state, struct trace_entry *entry)
+{
+	(void)state;
+	(void)entry;
 }
 #endif
 

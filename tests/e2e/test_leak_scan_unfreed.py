@@ -37,7 +37,7 @@ class Unfreed(test_leak_scan.LeakScanTest):
             for leak in self.all_leaks())
 
     def all_leaks(self):
-        return json.loads(self.report("leaks", "--json", check=False).stdout)["leaks"]
+        return json.loads(self.report("leaks", "--json", "--retained-by", check=False).stdout)["leaks"]
 
     def test_what_is_freed_is_not_in_the_log(self):
         self.scan(program("pairs"), "100000")
@@ -56,6 +56,11 @@ class Unfreed(test_leak_scan.LeakScanTest):
         for name in ("kinds", "roots", "long-list"):
             whole = self.leaks_of(program("leak_cases"), name, options=("--leak-check",))
             self.assertEqual(self.leaks_of(program("leak_cases"), name), whole)
+
+    def test_with_more_stack_traces_than_have_names_at_a_time(self):
+        whole = self.leaks_of(program("many_stacks"), "150000", "keep", options=("--leak-check",))
+        self.assertGreater(len(whole), 10000)
+        self.assertEqual(self.leaks_of(program("many_stacks"), "150000", "keep"), whole)
 
     def test_what_a_program_with_threads_holds_is_what_is_unfreed(self):
         keys = ("live_allocations", "live_bytes")

@@ -70,16 +70,19 @@ static void add(const struct sample *trace, uint32_t slot)
 		words.places[i] = (uint16_t)(TRACE_PLACE_BASE - (outermost - trace->indexes[i]));
 	}
 	uint32_t sp = (uint32_t)((uint64_t *)trace->start.sp - stack);
-	const struct trace walked = {
+	struct trace walked = {
 		.words = &words,
 		.word_count = trace->count,
 		.span = outermost - sp,
-		.caller = trace->indexes[trace->count - 1] - sp,
 		.has_fp = trace->has_fp,
 		.slot = (uint16_t)slot,
 		.hash = slot * 1000ull,
 	};
-	trace_memo_add(&memo, &trace->start, &walked);
+	for (; walked.caller_count < TRACE_CALLERS && walked.caller_count < trace->count;
+	     walked.caller_count++)
+		walked.callers[walked.caller_count] =
+			trace->indexes[trace->count - 1 - walked.caller_count] - sp;
+	trace_memo_add(&memo, &trace->start, high(), &walked);
 }
 
 static bool is_found(const struct sample *trace, uint32_t slot)
@@ -275,16 +278,15 @@ static void it_rests_where_hits_are_rare(void **state)
 	assert_int_equal(memo.rest, 0);
 }
 
-/* Eight functions that allocate, with frames of their own sizes, at any depth. */
+/* Eight functions that allocate, at any depth; each function has a frame of its own size. */
 static void make_call(struct sample *trace, uint32_t number)
 {
 	make_trace(trace);
 	uint32_t function = number % 8;
 	uint32_t sp = number / 8;
-	uint32_t shift = sp + 16 - trace->indexes[trace->count - 1];
-	for (uint32_t i = 0; i < trace->count; i++)
-		trace->indexes[i] += shift;
-	trace->indexes[trace->count - 1] = sp + function;
+	uint32_t at = sp + function;
+	for (uint32_t i = trace->count; i-- > 0; at += 1 + (uint32_t)(stack[at] % 20))
+		trace->indexes[i] = at;
 	trace->start.sp = (uintptr_t)(stack + sp);
 	trace->start.pc = 0x401000 + function * 64;
 }
@@ -303,6 +305,27 @@ static uint32_t count_kept(uint32_t count)
 		found += is_found(&traces[i], i);
 	free(traces);
 	return found;
+}
+
+/* A function that all allocations go through, and one that is called from many places. */
+static void traces_that_differ_further_out_have_room(void **state)
+{
+	struct sample trace;
+	uint32_t found = 0;
+	(void)state;
+	do
+		make_trace(&trace);
+	while (trace.count < 8);
+	uint64_t *word = &stack[trace.indexes[trace.count - 3]];
+	for (uint32_t i = 0; i < 60; i++) {
+		*word = 0x402000 + i * 16;
+		add(&trace, i);
+	}
+	for (uint32_t i = 0; i < 60; i++) {
+		*word = 0x402000 + i * 16;
+		found += is_found(&trace, i);
+	}
+	assert_true(found > 50);
 }
 
 static void with_many_traces_it_is_tight_until_it_has_a_large_table(void **state)
@@ -351,6 +374,7 @@ int main(void)
 		cmocka_unit_test_setup(of_many_traces_what_is_found_is_right, fill_stack),
 		cmocka_unit_test_setup(a_trace_can_be_given_another_name, fill_stack),
 		cmocka_unit_test_setup(it_rests_where_hits_are_rare, fill_stack),
+		cmocka_unit_test_setup(traces_that_differ_further_out_have_room, fill_stack),
 		cmocka_unit_test_setup(with_many_traces_it_is_tight_until_it_has_a_large_table,
 				       fill_stack),
 		cmocka_unit_test_setup(with_a_large_table_each_word_counts, fill_stack),

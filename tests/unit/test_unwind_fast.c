@@ -49,8 +49,9 @@ static __attribute__((noinline)) size_t capture_and_name(uint64_t *frames)
 	struct unwind_start start = UNWIND_START();
 	bool is_truncated = false;
 	size_t count = unwind_plainly(&unwinding, &start, frames, LIMIT_FRAMES, &is_truncated);
-	uint32_t slot = unwind_recall(&unwinding, &start, &names);
-	if (slot == TRACE_NONE) {
+	uint32_t slot;
+	struct trace_entry *entry = unwind_recall(&unwinding, &start);
+	if (!entry || names.slot_hash[entry->slot] != entry->hash) {
 		uint64_t hash = 0;
 		uint32_t kept = unwind_fast(&unwinding, &start, &names, &hash);
 		struct stack_name name = stack_names_find(&names, hash, kept);
@@ -61,6 +62,8 @@ static __attribute__((noinline)) size_t capture_and_name(uint64_t *frames)
 			memcpy(defined[slot].frames, frames, count * sizeof(*frames));
 		}
 	} else {
+		slot = entry->slot;
+		unwind_recalled(&unwinding, entry);
 		recalled_count++;
 		assert_false(is_truncated);
 	}

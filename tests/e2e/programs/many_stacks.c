@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * many_stacks PAIRS: PAIRS allocations and releases from thousands of stack traces of depth 8 to
- * 24, with 50000 blocks live at a time.
+ * many_stacks PAIRS [keep]: PAIRS allocations and releases from thousands of stack traces of depth
+ * 8 to 24, with 50000 blocks live at a time; with keep from tens of thousands, and those that are
+ * live stay so.
  */
+#include <stdbool.h>
 #include <stdlib.h>
 
 #define LIVE 50000
@@ -21,7 +23,8 @@ static int descend(unsigned path, int depth);
 #define STEP(name)                                                                                 \
 	__attribute__((noinline)) static int name(unsigned path, int depth)                        \
 	{                                                                                          \
-		return descend(path / 3, depth - 1) + 1;                                           \
+		volatile int below = descend(path / 3, depth - 1); /* else this is a loop */       \
+		return below + 1;                                                                  \
 	}
 STEP(left)
 STEP(middle)
@@ -48,11 +51,12 @@ __attribute__((noinline)) static int descend(unsigned path, int depth)
 int main(int count, char **arguments)
 {
 	long pairs = count > 1 ? atol(arguments[1]) : 100000;
+	bool keeps = count > 2;
 	for (long i = 0; i < pairs; i++) {
 		unsigned random = next_random();
-		descend(random % 5000, 4 + (int)(random % 5));
+		descend(random % (keeps ? 50000 : 5000), 4 + (int)(random % (keeps ? 7 : 5)));
 	}
-	for (int i = 0; i < LIVE; i++)
+	for (int i = 0; i < LIVE && !keeps; i++)
 		free(live[i]);
 	return 0;
 }
