@@ -11,15 +11,19 @@
 
 #include "common/sys.h"
 #include "libtrack/collector/arrays.h"
+#include "libtrack/collector/helper_thread.h"
 
 #define READ_RANGES 1024u /* that are asked for at a time */
 #define GAP_BYTES 256u    /* between nodes that are read together */
 #define THREADS_MAX 16u
 #define SLICES_MAX 64u
-#define SLICES_PER_THREAD 4u /* so that all end at about the same time */
-#define SLICE_BYTES_MIN (1u << 20)
-#define SMALLEST_PART 64u           /* of the address space that edges can take */
-#define ROOM_STEP_BYTES (64u << 10) /* a multiple of all sizes of pages */
+#define SLICES_PER_THREAD 16u /* so that all end at about the same time */
+#define SLICE_BYTES_MIN (256u << 10)
+#define SMALLEST_PART 64u /* of the address space that edges can take */
+#define ROOM_STEP_BYTES                                                                            \
+	(64u << 10) /* the first, a multiple of all sizes of pages; then twice it                  \
+		     */
+#define ROOM_STEP_BYTES_MAX (1u << 20)
 
 struct slice {
 	const struct leak_index *index;
@@ -31,8 +35,9 @@ struct slice {
 	uint32_t *words;  /* of all nodes; of the slice [at, capacity) can be written to */
 	size_t at;
 	size_t capacity;
-	size_t limit;  /* of the capacity */
-	size_t newest; /* where the last edge begins */
+	size_t limit;      /* of the capacity */
+	size_t room_bytes; /* that it is to grow by */
+	size_t newest;     /* where the last edge begins */
 	bool is_failed;
 	struct leak_batch batch;
 };
@@ -62,11 +67,15 @@ static inline bool make_room(struct slice *slice, size_t count)
 {
 	if (__builtin_expect(slice->at + count <= slice->capacity, 1))
 		return true;
-	if (slice->capacity == slice->limit ||
-	    mprotect(slice->words + slice->capacity, ROOM_STEP_BYTES, PROT_READ | PROT_WRITE) != 0)
+	size_t left_bytes = (slice->limit - slice->capacity) * sizeof(*slice->words);
+	size_t step_bytes = slice->room_bytes < left_bytes ? slice->room_bytes : left_bytes;
+	if (step_bytes == 0 ||
+	    mprotect(slice->words + slice->capacity, step_bytes, PROT_READ | PROT_WRITE) != 0)
 		return false;
-	sys_populate(slice->words + slice->capacity, ROOM_STEP_BYTES);
-	slice->capacity += ROOM_STEP_BYTES / sizeof(*slice->words);
+	sys_populate(slice->words + slice->capacity, step_bytes);
+	slice->capacity += step_bytes / sizeof(*slice->words);
+	if (slice->room_bytes < ROOM_STEP_BYTES_MAX)
+		slice->room_bytes *= 2;
 	return true;
 }
 
@@ -246,6 +255,7 @@ static bool share_out_room(struct leak_reading *reading)
 	for (size_t i = 0; i < reading->slice_count; i++) {
 		struct slice *slice = &reading->slices[i];
 		slice->words = edges->words;
+		slice->room_bytes = ROOM_STEP_BYTES;
 		slice->at = slice->capacity = slice->newest = at;
 		at += sizes[i] / sizeof(*edges->words);
 		slice->limit = at;
@@ -284,7 +294,7 @@ struct leak_reading *leak_reading_begin(const struct leak_index *index,
 	helpers = helpers < reading->slice_count ? helpers : reading->slice_count;
 	/* What little there is is read before a thread has started. */
 	while (reading->slice_count > 1 && reading->thread_count < helpers &&
-	       pthread_create(&reading->threads[reading->thread_count], NULL, work, reading) == 0)
+	       helper_thread_start(&reading->threads[reading->thread_count], work, reading))
 		reading->thread_count++;
 	return reading;
 }
