@@ -151,7 +151,7 @@ static void remove_log(const struct check_options *options)
 		(void)unlink(options->launch.log_path); /* it may not have come to be */
 }
 
-/* A report for a file or stdout is put together first: it must not be lost with its place. */
+/* A report is put together first: it must not be lost with its place, and is written at once. */
 struct report_output {
 	const struct check_options *options;
 	FILE *draft; /* NULL: there is none */
@@ -162,11 +162,11 @@ struct report_output {
 static FILE *open_report(void *context, enum leak_outcome outcome)
 {
 	struct report_output *output = context;
-	if (output->options->report_path) {
-		output->draft = open_memstream(&output->text, &output->size_bytes);
-		return output->draft ? output->draft : stderr;
-	}
-	return output->options->launch.is_quiet && outcome == LEAKS_PASSED ? NULL : stderr;
+	const struct check_options *options = output->options;
+	if (!options->report_path && options->launch.is_quiet && outcome == LEAKS_PASSED)
+		return NULL;
+	output->draft = open_memstream(&output->text, &output->size_bytes);
+	return output->draft ? output->draft : stderr;
 }
 
 static enum mt_status write_report(const struct report_output *output, FILE *stream,
@@ -180,6 +180,8 @@ static enum mt_status deliver_report(const struct report_output *output, struct 
 {
 	struct output_file file;
 	const struct check_options *options = output->options;
+	if (!options->report_path)
+		return write_report(output, stderr, error);
 	if (strcmp(options->report_path, "-") == 0)
 		return write_report(output, stdout, error);
 	enum mt_status status = output_file_open(&file, options->report_path,
@@ -204,7 +206,7 @@ static enum mt_status judge_log(struct leak_judge *judge, const struct check_opt
 		status = mt_error_set(error, MT_ERR_NO_MEMORY, "no memory for the report");
 	if (status == MT_OK) {
 		status = deliver_report(&output, error);
-		if (status != MT_OK)
+		if (status != MT_OK && options->report_path)
 			(void)!write_report(&output, stderr, &unused); /* the last resort */
 	}
 	free(output.text);

@@ -565,8 +565,6 @@ void launch(const struct launch_options *options, finish_function *finish,
 	(void)sigprocmask(SIG_BLOCK, &launcher.signals, &launcher.inherited_mask); /* valid sets */
 	(void)sigaction(SIGCHLD, &default_action, &launcher.inherited_chld);
 	unsigned held = hold_standard_streams();
-	run(&launcher, finish);
-	if (launcher.control_fd >= 0)
-		(void)close(launcher.control_fd);
+	run(&launcher, finish); /* its end of the socket stays open until this process ends */
 	let_go_of_standard_streams(held);
 }

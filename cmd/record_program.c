@@ -59,6 +59,7 @@ int record_find_program(const char *name, char *path, size_t capacity)
 }
 
 #define PROGRESS_STEP_S 1
+#define LAUNCHER_LIMIT_MS 50
 
 static void describe(const struct finish_result *finished, const char *log_path, char *text,
 		     size_t capacity)
@@ -136,11 +137,23 @@ static bool may_leave_unfinished(const struct launch_options *options,
 	       is_awaited(control_fd) && module_files_are_in_place(result->module_files);
 }
 
+/*
+ * To free its memory takes this process milliseconds, for which the kernel may let the launcher
+ * wait: on one processor with it, as who was told of something last, while others are idle. So the
+ * launcher goes first, and ends, if that does not take long.
+ */
+static void await_launcher(int control_fd)
+{
+	struct pollfd control = {.fd = control_fd};
+	(void)poll(&control, 1, LAUNCHER_LIMIT_MS); /* until its end is closed, or no longer */
+}
+
 static void send_finished(const struct collector_result *result, const struct collector_news *news,
 			  int control_fd)
 {
 	(void)flock(result->log_fd, LOCK_UN); /* the launcher may read before this process ends */
 	(void)send(control_fd, news, sizeof(*news), MSG_NOSIGNAL); /* nobody waits: fine */
+	await_launcher(control_fd);
 }
 
 /* In the collector's process: its descriptors of the program's modules are at hand. */
