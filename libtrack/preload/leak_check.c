@@ -17,11 +17,11 @@
 
 #include "common/counter.h"
 #include "common/leak_protocol.h"
-#include "common/process_read.h"
 #include "common/sys.h"
 #include "libtrack/preload/deferred_blocks.h"
 #include "libtrack/preload/foreign_blocks.h"
 #include "libtrack/preload/leak_park.h"
+#include "libtrack/preload/leak_read.h"
 #include "libtrack/preload/leak_wishes.h"
 #include "libtrack/preload/real.h"
 #include "libtrack/preload/recorder.h"
@@ -130,52 +130,6 @@ static char *read_maps(size_t *ret_bytes, size_t *ret_mapped_bytes)
 	return NULL;
 }
 
-/* returns  false: this system call is not to be had */
-static bool read_memory(struct preparation *preparation, const struct leak_scan_request *request,
-			char *contents)
-{
-	struct iovec *ranges = preparation->remote;
-	size_t count = 0;
-	for (uint32_t i = 0; i < request->count; i++)
-		if (request->ranges[i].size_bytes > 0)
-			ranges[count++] = (struct iovec){(void *)request->ranges[i].address,
-							 request->ranges[i].size_bytes};
-	return process_read(sys_call6(SYS_gettid, 0, 0, 0, 0, 0, 0), ranges, count, contents);
-}
-
-static bool read_pagemap(const struct leak_scan_request *request, uint64_t *contents)
-{
-	int fd = sys_open("/proc/thread-self/pagemap", O_RDONLY);
-	if (fd < 0)
-		return false;
-	size_t wanted = request->ranges[0].size_bytes;
-	uint64_t offset = request->ranges[0].address / SEGMENT_PAGE * 8;
-	size_t count = sys_pread(fd, contents, wanted, offset);
-	sys_close(fd);
-	return count == wanted;
-}
-
-/* Does what the collector asks for. */
-static void serve(struct preparation *preparation, uint64_t *words)
-{
-	struct leak_scan_request *request = (void *)words;
-	uint64_t *contents = words + LEAK_SCAN_REQUEST_WORDS;
-	uint64_t total = 0;
-	bool is_good = request->count <= LEAK_SCAN_RANGES;
-	for (uint32_t i = 0; is_good && i < request->count; i++) {
-		uint64_t size_bytes = request->ranges[i].size_bytes;
-		is_good = size_bytes % 8 == 0 && size_bytes <= LEAK_SCAN_CONTENT_WORDS * 8;
-		total += size_bytes;
-	}
-	is_good = is_good && total <= LEAK_SCAN_CONTENT_WORDS * 8;
-	if (is_good && request->kind == LEAK_SCAN_PAGEMAP)
-		is_good = request->count == 1 && read_pagemap(request, contents);
-	else if (is_good)
-		is_good = read_memory(preparation, request, (char *)contents);
-	if (!is_good)
-		request->count = UINT32_MAX;
-}
-
 /* The collector's turn, until it is over or the collector is. returns whether it is over */
 static bool attend(struct preparation *preparation, struct thread_block *block)
 {
@@ -187,7 +141,7 @@ static bool attend(struct preparation *preparation, struct thread_block *block)
 		if (turn == LEAK_SCAN_TURN_OVER)
 			return true;
 		if (turn == LEAK_SCAN_TURN_READ) {
-			serve(preparation, block->words);
+			leak_read_serve(block->words, preparation->remote);
 			atomic_store(&slot->scan_turn, LEAK_SCAN_TURN_GIVEN);
 			sys_futex_wake(&slot->scan_turn);
 			continue;

@@ -495,12 +495,19 @@ class Surroundings(CheckTest):
     def test_the_program_under_strace(self):
         self.compare(inside=STRACE)
 
+    def failing(self, call, error):
+        return ["strace", "-qq", "-f", "-o", self.directory / "strace", "-e", f"trace={call}",
+                "-e", f"inject={call}:error={error}"]
+
+    @needs("strace")
+    def test_where_memory_is_not_read_by_system_calls_of_debuggers(self):
+        self.compare(outside=self.failing("process_vm_readv", "EPERM"))
+
     @needs("strace")
     def test_where_there_are_no_pidfds(self):
         for error in ("ENOSYS", "EPERM", "EMFILE"):
             with self.subTest(error=error):
-                inject = ["strace", "-qq", "-f", "-o", self.directory / "strace", "-e", "trace=pidfd_open",
-                          "-e", f"inject=pidfd_open:error={error}"]
+                inject = self.failing("pidfd_open", error)
                 self.compare(outside=inject)
                 done = run(*inject, MEMTRACE, "check", "--", "sh", "-c", f"{program('verdicts')} definite:100; true",
                            cwd=self.directory, env=self.environment)
