@@ -565,6 +565,11 @@ void launch(const struct launch_options *options, finish_function *finish,
 	(void)sigprocmask(SIG_BLOCK, &launcher.signals, &launcher.inherited_mask); /* valid sets */
 	(void)sigaction(SIGCHLD, &default_action, &launcher.inherited_chld);
 	unsigned held = hold_standard_streams();
-	run(&launcher, finish); /* its end of the socket stays open until this process ends */
+	run(&launcher, finish);
+	/* Open until this process ends only for a collector that waits for that, and does no more.
+	 */
+	bool is_finished = ret_result->was_recorded && ret_result->news.event == LOG_FINISHED;
+	if (launcher.control_fd >= 0 && !is_finished)
+		(void)close(launcher.control_fd);
 	let_go_of_standard_streams(held);
 }

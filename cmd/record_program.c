@@ -153,6 +153,7 @@ static void send_finished(const struct collector_result *result, const struct co
 {
 	(void)flock(result->log_fd, LOCK_UN); /* the launcher may read before this process ends */
 	(void)send(control_fd, news, sizeof(*news), MSG_NOSIGNAL); /* nobody waits: fine */
+	(void)close(result->log_fd); /* all of it is written; its file system may be wanted away */
 	await_launcher(control_fd);
 }
 
