@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "libtrack/preload/deferred_blocks.h"
 
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -164,15 +165,9 @@ static void give_back(uint32_t index, struct deferred_region *region)
 	atomic_store(&deferred.header->owners[index].image_serial, 0);
 }
 
-static struct deferred_region *make_region(uintptr_t address)
+static struct deferred_region *make_region(struct deferred_place *place, uint64_t number)
 {
-	uint64_t number = (address >> DEFERRED_REGION_SHIFT) + 1;
-	struct deferred_place *place = &deferred_places[number % DEFERRED_PLACES];
-	struct deferred_region *region = atomic_load_explicit(&place->region, memory_order_acquire);
-	if (region)
-		return atomic_load(&place->number) == number ? region : NULL;
-	if (atomic_load_explicit(&deferred.has_no_regions, memory_order_relaxed))
-		return NULL;
+	struct deferred_region *region;
 	uint32_t index = claim_region();
 	if (index == DEFERRED_REGIONS) {
 		atomic_store_explicit(&deferred.has_no_regions, 1, memory_order_relaxed);
@@ -205,6 +200,28 @@ static struct deferred_region *make_region(uintptr_t address)
 	return other;
 }
 
+/*
+ * The region of an address, which is made if need be. Meanwhile no handler may fork: before a child
+ * can know of the region it would take the parent's for its own. returns NULL: there is none
+ */
+static struct deferred_region *region_of(uintptr_t address)
+{
+	const uint64_t all = UINT64_MAX;
+	uint64_t before = 0;
+	uint64_t number = (address >> DEFERRED_REGION_SHIFT) + 1;
+	struct deferred_place *place = &deferred_places[number % DEFERRED_PLACES];
+	struct deferred_region *region = atomic_load_explicit(&place->region, memory_order_acquire);
+	if (region)
+		return atomic_load(&place->number) == number ? region : NULL;
+	if (atomic_load_explicit(&deferred.has_no_regions, memory_order_relaxed))
+		return NULL;
+	(void)sys_call6(SYS_rt_sigprocmask, SIG_BLOCK, (long)&all, (long)&before, sizeof(all), 0,
+			0);
+	region = make_region(place, number);
+	(void)sys_call6(SYS_rt_sigprocmask, SIG_SETMASK, (long)&before, 0, sizeof(before), 0, 0);
+	return region;
+}
+
 static bool make_page(struct deferred_region *region, uint32_t slot)
 {
 	uint32_t page = slot / DEFERRED_PAGE_SLOTS;
@@ -228,7 +245,7 @@ _Atomic uint64_t *deferred_blocks_make(uintptr_t address)
 	    atomic_load_explicit(&deferred.is_full, memory_order_relaxed) ||
 	    atomic_load_explicit(&tracker.is_filtered, memory_order_relaxed))
 		return NULL;
-	struct deferred_region *region = make_region(address);
+	struct deferred_region *region = region_of(address);
 	uint32_t slot = deferred_slot_index(address);
 	return region && make_page(region, slot) ? &region->slots[slot] : NULL;
 }
