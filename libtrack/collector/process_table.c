@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -40,14 +41,21 @@ static bool watch(struct process_table *table, struct recorded_image *image, uin
 		table->capacity = capacity;
 	}
 	(void)snprintf(path, sizeof(path), "/proc/%u/statm", image->proc_pid);
-	table->images[table->count++] = (struct watched_image){
+	int pidfd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
+	struct watched_image watched = {
 		.image = image,
 		.serial = image->serial,
 		.slot = slot,
 		.pid = pid,
-		.pidfd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0),
+		.pidfd = pidfd,
+		.stat_fd = -1,
 		.statm_fd = open(path, O_RDONLY | O_CLOEXEC),
 	};
+	if (pidfd < 0) {
+		(void)snprintf(path, sizeof(path), "/proc/%u/stat", image->proc_pid);
+		watched.stat_fd = open(path, O_RDONLY | O_CLOEXEC);
+	}
+	table->images[table->count++] = watched;
 	return true;
 }
 
@@ -138,16 +146,35 @@ bool process_table_find_new(struct process_table *table, uint64_t now_us)
 }
 
 /*
- * The same without a pidfd: kernels before 5.3 have none, some sandboxes refuse them, and there may
- * be no descriptor left. A process that has ended has no memory, and no statm when it was reaped;
- * who takes its number then is told apart by the descriptor of that file.
+ * Whether all threads of a process have ended, by its /proc/PID/stat: it can't be read when it was
+ * reaped, and the descriptor tells who takes its number then apart. A process whose first thread
+ * has ended is a zombie with others.
+ */
+static bool has_ended(int stat_fd)
+{
+	char text[1024];
+	char state;
+	long threads;
+	ssize_t count = pread(stat_fd, text, sizeof(text) - 1, 0);
+	if (count <= 0)
+		return true;
+	text[count] = '\0';
+	const char *behind_name = strrchr(text, ')');
+	return behind_name &&
+	       sscanf(behind_name + 1,
+		      " %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %ld",
+		      &state, &threads) == 2 &&
+	       (state == 'Z' || state == 'X') && threads <= 1;
+}
+
+/*
+ * The same as is_gone without a pidfd: kernels before 5.3 have none, some sandboxes refuse them,
+ * and there may be no descriptor left.
  */
 static bool is_gone_by_number(const struct watched_image *watched)
 {
-	char text[2];
-	if (watched->statm_fd >= 0)
-		return pread(watched->statm_fd, text, sizeof(text), 0) != (ssize_t)sizeof(text) ||
-		       (text[0] == '0' && text[1] == ' ');
+	if (watched->stat_fd >= 0)
+		return has_ended(watched->stat_fd);
 	return watched->pid == 0 || (kill((pid_t)watched->pid, 0) != 0 && errno == ESRCH);
 }
 
@@ -199,6 +226,8 @@ void process_table_forget(struct process_table *table, size_t index)
 	struct image_slot *slot = slot_of(table, watched);
 	if (watched->pidfd >= 0)
 		(void)close(watched->pidfd);
+	if (watched->stat_fd >= 0)
+		(void)close(watched->stat_fd);
 	if (watched->statm_fd >= 0)
 		(void)close(watched->statm_fd);
 	atomic_store(&slot->serial, 0);

@@ -20,6 +20,7 @@ struct watched_image {
 	uint32_t slot;
 	uint32_t pid;            /* as the collector has it; 0: not known */
 	int pidfd;               /* -1: it is gone already, or there are none */
+	int stat_fd;             /* where there is no pidfd; -1: not readable */
 	int statm_fd;            /* -1: not readable */
 	uint64_t resident_bytes; /* at the sample being taken; 0: it has none, or none any more */
 	bool has_ended;          /* its IMAGE_END is written: `image` is gone, or soon will be */

@@ -153,7 +153,9 @@ static bool attend(struct preparation *preparation, struct thread_block *block)
 		if (us != last_us)
 			progress_ns = now;
 		last_us = us;
-		if (!thread_may_go_on() || now - progress_ns > STALLED_NS)
+		/* Nobody looks at a slot that was taken back. */
+		if (!thread_may_go_on() || now - progress_ns > STALLED_NS ||
+		    atomic_load(&slot->serial) != tracker.image_serial)
 			return false;
 		sys_futex_wait(&slot->scan_turn, turn, WAIT_STEP_NS);
 	}

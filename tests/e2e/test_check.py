@@ -15,10 +15,21 @@ import time
 import unittest
 import xml.etree.ElementTree
 
-from support import MEMTRACE, SOURCE, MemtraceTest, needs, program, run
+from support import MEMTRACE, PROGRAMS, SOURCE, MemtraceTest, needs, program, run
 
 VERDICTS = program("verdicts")
 VALIDATOR = SOURCE / "tests" / "formats" / "validate_sarif.mjs"
+
+
+def wait_for(look):
+    """What `look` finds, as soon as that is something."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        found = look()
+        if found:
+            return found
+        time.sleep(0.02)
+    raise AssertionError("not in a minute")
 
 
 class CheckTest(MemtraceTest):
@@ -193,6 +204,23 @@ class ExitStatuses(CheckTest):
         report = self.check_json("detach:1500", status=23)
         self.assertEqual(report["kinds"]["definite"]["bytes"], 40)
         self.assertEqual(self.status("detach:6000", options=["--wait=1"]), 3)
+
+    def test_a_log_is_finished_when_the_last_process_ends_though_the_report_is_still_being_written(self):
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        with self.assertRaises(BlockingIOError):
+            while True:
+                os.write(writer, b"x" * 4096)
+        os.set_blocking(writer, True)
+        command = [MEMTRACE, "check", "--wait=0", "--", VERDICTS, "detach:700"]
+        process = subprocess.Popen(command, stderr=writer, cwd=self.directory, env=self.environment)
+        os.close(writer)
+        log = wait_for(lambda: next(iter(self.temporary.glob("*.mtlog")), None))
+        wait_for(lambda: b"block index" in run(MEMTRACE, "dump", log).stdout)
+        self.assertIsNone(process.poll())
+        with os.fdopen(reader, "rb") as stream:
+            self.assertIn(b"No verdict", stream.read())
+        self.assertEqual(process.wait(), 3)
 
     def test_a_child_that_still_runs_makes_it_3_though_it_has_nothing_yet(self):
         done = self.check("linger:6000", options=["--wait=1", "-q"])
@@ -509,9 +537,22 @@ class Surroundings(CheckTest):
             with self.subTest(error=error):
                 inject = self.failing("pidfd_open", error)
                 self.compare(outside=inject)
+                self.assertEqual(self.found("main-ends", outside=inject), self.found("main-ends"))
                 done = run(*inject, MEMTRACE, "check", "--", "sh", "-c", f"{program('verdicts')} definite:100; true",
                            cwd=self.directory, env=self.environment)
                 self.assertEqual(done.returncode, 23, done.stderr)
+
+    @needs("strace")
+    def test_what_a_child_has_that_a_handler_forked_is_not_its_parents(self):
+        for number in (1, 2, 3):  # regions of the table of deferred blocks: each is mapped by mremap
+            with self.subTest(number):
+                done = run("strace", "-qq", "-f", "-o", self.directory / "strace", "-e", "trace=mremap",
+                           "-e", f"inject=mremap:signal=SIGUSR1:when={number}",
+                           MEMTRACE, "check", "--", PROGRAMS / "hazards" / "forks_in_handler",
+                           cwd=self.directory, env=self.environment)
+                self.assertEqual(done.returncode, 3, done.stderr)
+                self.assertIn(b"still reachable: 200.0 MiB in 200 blocks", done.stderr)
+                self.assertNotIn(b"definitely", done.stderr)
 
     @needs("gdb")
     def test_memtrace_under_gdb(self):
