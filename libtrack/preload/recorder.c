@@ -71,7 +71,7 @@ static __attribute__((noinline)) uint32_t number_stack(struct thread_block *bloc
 	thread_put(block, name.slot);
 	thread_put(block, number);
 	group_end(block);
-	block->names.numbers[name.slot] = number;
+	stack_capture_numbered(block, name, number);
 	return number;
 }
 

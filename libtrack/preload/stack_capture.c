@@ -173,5 +173,14 @@ uint32_t stack_capture_number(struct thread_block *block, const struct unwind_st
 		return entry->number;
 	}
 	*ret_name = walk(block, start);
-	return ret_name->is_new ? 0 : block->names.numbers[ret_name->slot];
+	uint32_t number = ret_name->is_new ? 0 : block->names.numbers[ret_name->slot];
+	if (number)
+		stack_capture_numbered(block, *ret_name, number);
+	return number;
+}
+
+void stack_capture_numbered(struct thread_block *block, struct stack_name name, uint32_t number)
+{
+	block->names.numbers[name.slot] = number;
+	unwind_number(&block->unwind, block->names.slot_hash[name.slot], number);
 }

@@ -16,10 +16,13 @@ struct stack_name stack_capture(struct thread_block *block, const struct unwind_
  * The same for a trace that may have a number (deferred_blocks.h), which does as well.
  *
  * ret_name  set if there is none
- * returns   the number; 0: it has none yet, block->names.numbers is the place for it
+ * returns   the number; 0: it has none yet
  */
 uint32_t stack_capture_number(struct thread_block *block, const struct unwind_start *start,
 			      struct stack_name *ret_name);
+
+/* The trace that was captured last, with this name, has a number now. */
+void stack_capture_numbered(struct thread_block *block, struct stack_name name, uint32_t number);
 
 /* In a fork's child, whose threads' blocks are gone. */
 void stack_capture_enter_child(void);

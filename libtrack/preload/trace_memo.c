@@ -40,16 +40,19 @@ static inline uint64_t start_sum(const struct unwind_start *start, bool has_fp)
 	return has_fp ? sum + start->fp * fp_factor : sum;
 }
 
-static inline uint8_t *frame_of(struct trace_memo *memo, uintptr_t address)
+static inline struct trace_frame *frame_of(struct trace_memo *memo, uintptr_t address,
+					   uint8_t *ret_tag)
 {
-	return &memo->frames[address * pc_factor >> 52];
+	uint64_t hash = address * pc_factor;
+	*ret_tag = (uint8_t)(hash >> 43);
+	return &memo->frames[hash >> 51];
 }
-_Static_assert(TRACE_FRAMES == 1u << 12, "frame_of takes twelve bits");
+_Static_assert(TRACE_FRAMES == 1u << 13, "frame_of takes thirteen bits");
 
 /*
  * Says in which set the trace is, and with which tag: by pc, sp, and who called the functions
  * there, since most calls come from a few functions that hand them on. Where those are found is
- * remembered by the address of the call; if it is wrong, an entry is not found.
+ * remembered by the address of the call; behind one that is not known, or varies, no more count.
  */
 static inline uint64_t find_key(struct trace_memo *memo, const struct unwind_start *start,
 				uintptr_t room)
@@ -59,9 +62,11 @@ static inline uint64_t find_key(struct trace_memo *memo, const struct unwind_sta
 	uintptr_t address = start->pc;
 	uintptr_t at = 0;
 	for (uint32_t i = 0; i < TRACE_CALLERS; i++) {
-		uint8_t step = *frame_of(memo, address);
-		at += step;
-		if (step == 0 || at > room)
+		uint8_t tag;
+		const struct trace_frame *frame = frame_of(memo, address, &tag);
+		at += frame->step;
+		if (frame->tag != tag || frame->step == 0 || frame->step == TRACE_STEP_VARIES ||
+		    at > room)
 			break;
 		address = words[at - 1];
 		key = (key ^ key >> 29) * caller_factor + address;
@@ -77,9 +82,15 @@ static void learn_frames(struct trace_memo *memo, const struct unwind_start *sta
 	uintptr_t address = start->pc;
 	uint32_t at = 0;
 	for (uint32_t i = 0; i < TRACE_CALLERS; i++) {
+		uint8_t tag;
+		struct trace_frame *frame = frame_of(memo, address, &tag);
 		bool is_near = i < trace->caller_count && trace->callers[i] >= at &&
-			       trace->callers[i] - at < UINT8_MAX;
-		*frame_of(memo, address) = is_near ? (uint8_t)(trace->callers[i] + 1 - at) : 0;
+			       trace->callers[i] - at < TRACE_STEP_VARIES - 1;
+		uint8_t step = is_near ? (uint8_t)(trace->callers[i] + 1 - at) : TRACE_STEP_VARIES;
+		if (frame->step == 0)
+			*frame = (struct trace_frame){tag, step};
+		else if (frame->tag == tag && frame->step != step)
+			frame->step = TRACE_STEP_VARIES;
 		if (!is_near)
 			break;
 		at = trace->callers[i] + 1;
@@ -127,6 +138,7 @@ void trace_memo_enlarge(struct trace_memo *memo, struct trace_large_table *large
 	large->table = table_of(TRACE_MEMO_LARGE_SETS, large->sets, large->entries,
 				TRACE_MEMO_LARGE_PLACES, large->places);
 	memo->large = large;
+	memo->newest = 0;
 	memo->table = &large->table; /* whole, should a jump out of a handler end this here */
 }
 
@@ -356,6 +368,7 @@ void trace_memo_add(struct trace_memo *memo, const struct unwind_start *start, u
 	atomic_signal_fence(memory_order_seq_cst);
 	entry->word_count = (uint8_t)count;
 	first_read->tags[entry - set] = tag_of(key);
+	memo->newest = (uint32_t)(entry - entry_at(table, 0)) + 1;
 	expect(memo, start_sum(start, false), entry);
 }
 
@@ -377,6 +390,8 @@ void trace_memo_clear(struct trace_memo *memo)
 {
 	const struct trace_table *table = memo->table;
 	memset(table->entries, 0, sizeof(*table->entries) << (64 - table->set_shift));
+	memset(memo->frames, 0, sizeof(memo->frames));
+	memo->newest = 0;
 	memo->next_place = 0;
 }
 

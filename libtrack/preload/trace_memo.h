@@ -39,7 +39,7 @@
 #define TRACE_MEMO_LOSSES 512u /* entries that had to make room: then it has */
 #define TRACE_PLACE_BASE 0xffffu
 #define TRACE_CALLERS 4u    /* frames, from the innermost, by which entries are kept apart */
-#define TRACE_FRAMES 4096u  /* 4 KiB */
+#define TRACE_FRAMES 8192u  /* 16 KiB */
 #define TRACE_GUESSES 2048u /* 4 KiB */
 /*
  * With less than a quarter as many hits as misses it costs more than it saves. After that many it
@@ -94,16 +94,23 @@ struct trace_large_table {
 	uint16_t places[TRACE_MEMO_LARGE_PLACES];
 };
 
+/* Where the caller of code is found. What was learnt first stays, so that keys do. */
+struct trace_frame {
+	uint8_t tag;  /* of the address */
+	uint8_t step; /* words to the next return address, + 1; 0: not known */
+};
+#define TRACE_STEP_VARIES UINT8_MAX
+
 struct trace_memo {
-	const struct trace_table *table; /* the one that is in use */
-	struct trace_large_table *large; /* NULL: there is none */
-	/* By address of code: words from there to the next return address, + 1; 0: not known. */
-	uint8_t frames[TRACE_FRAMES];
+	const struct trace_table *table;         /* the one that is in use */
+	struct trace_large_table *large;         /* NULL: there is none */
+	struct trace_frame frames[TRACE_FRAMES]; /* by address of code */
 	/* By pc, sp and the entry before: the one that came next, its number + 1; 0: none. */
 	uint16_t guesses[TRACE_GUESSES];
 	uint64_t before;     /* number + 1 of the entry before, times a factor */
 	uint32_t next_place; /* counted from the first one ever on */
 	uint32_t next_way;
+	uint32_t newest;   /* number + 1 of the entry that was added last; 0: it is gone */
 	uint32_t hits;     /* of late ... */
 	uint32_t misses;   /* ... and misses */
 	uint32_t failures; /* trials in a row with too few hits */
@@ -161,6 +168,15 @@ struct trace {
 /* Remembers a trace that began at `start`, on the stack that ends at `high`. */
 void trace_memo_add(struct trace_memo *memo, const struct unwind_start *start, uintptr_t high,
 		    const struct trace *trace);
+
+/* Notes the number of the trace that was added last, if it is the one with this hash. */
+static inline void trace_memo_number(struct trace_memo *memo, uint64_t hash, uint32_t number)
+{
+	struct trace_entry *entry = memo->newest ? &memo->table->entries[0][memo->newest - 1]
+						 : NULL;
+	if (entry && entry->hash == hash)
+		entry->number = number;
+}
 
 /* Says whether the `count` outermost words are as they were; `outermost` is where the first is. */
 bool trace_words_hold(const struct trace_words *words, uint32_t count, const uint64_t *outermost);

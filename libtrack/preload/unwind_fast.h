@@ -124,6 +124,12 @@ static inline void unwind_recalled(struct unwind_state *state, struct trace_entr
 	state->traces.hits++;
 }
 
+/* The trace with this hash, if it is the one that was remembered last, has a number. */
+static inline void unwind_number(struct unwind_state *state, uint64_t hash, uint32_t number)
+{
+	trace_memo_number(&state->traces, hash, number);
+}
+
 /* Before anything else: of a state that is zeroed. */
 static inline void unwind_init(struct unwind_state *state)
 {
@@ -192,6 +198,13 @@ static inline void unwind_recalled(struct unwind_state *state, struct trace_entr
 {
 	(void)state;
 	(void)entry;
+}
+
+static inline void unwind_number(struct unwind_state *state, uint64_t hash, uint32_t number)
+{
+	(void)state;
+	(void)hash;
+	(void)number;
 }
 #endif
 
