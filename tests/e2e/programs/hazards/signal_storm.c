@@ -31,7 +31,7 @@ static void strike(int number)
 
 int main(int argc, char **argv)
 {
-	static char alternate[1 << 16];
+	static char alternate[1 << 20];
 	struct sigaction action = {.sa_handler = strike, .sa_flags = SA_RESTART};
 	struct itimerval often = {{0, 100}, {0, 100}};
 	allocates = strstr(argv[1], "allocates") != NULL;
