@@ -566,8 +566,7 @@ void launch(const struct launch_options *options, finish_function *finish,
 	(void)sigaction(SIGCHLD, &default_action, &launcher.inherited_chld);
 	unsigned held = hold_standard_streams();
 	run(&launcher, finish);
-	/* Open until this process ends only for a collector that waits for that, and does no more.
-	 */
+	/* It stays open until this process ends for a collector that waits for that alone. */
 	bool is_finished = ret_result->was_recorded && ret_result->news.event == LOG_FINISHED;
 	if (launcher.control_fd >= 0 && !is_finished)
 		(void)close(launcher.control_fd);

@@ -47,8 +47,8 @@ struct launch_result {
 
 /*
  * Called in the collector's process when the recording is over, to finish the log, unless that is
- * left to the launcher; it ends by
- * sending LOG_FINISHED through `control_fd`.
+ * left to the launcher; it ends by sending LOG_FINISHED through `control_fd`. The launcher's end of
+ * that stays open then until its process ends, which tells the collector that it may end as well.
  */
 typedef void finish_function(const struct launch_options *options, const char *log_path,
 			     const struct collector_result *result, int control_fd);

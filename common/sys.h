@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -107,19 +108,46 @@ static inline void *sys_pages(size_t size_bytes)
 
 /*
  * Gives all pages of a table that is about to be filled in no order memory at once: a page fault
- * each takes longer, and most would be two, as a table is read before it is written to. A wish.
+ * each takes longer, and most would be two, as a table is read before it is written to.
+ *
+ * returns  false: they have none yet, as a rule
  */
-static inline void sys_populate(const void *table, size_t size_bytes)
+static inline bool sys_populate(const void *table, size_t size_bytes)
 {
 	uintptr_t begin = (uintptr_t)table & ~(uintptr_t)4095;
 	uintptr_t end = ((uintptr_t)table + size_bytes + 4095) & ~(uintptr_t)4095;
-	(void)sys_call6(SYS_madvise, (long)begin, (long)(end - begin), MADV_POPULATE_WRITE, 0, 0,
-			0);
+	return !sys_failed(sys_call6(SYS_madvise, (long)begin, (long)(end - begin),
+				     MADV_POPULATE_WRITE, 0, 0, 0));
+}
+
+/*
+ * The same of a file in memory that is mapped shared. Pages that exist are mapped as they are, to
+ * be written to; to write to them for that, as the other does, takes twice as long.
+ */
+static inline bool sys_populate_shared(const void *pages, size_t size_bytes)
+{
+	return !sys_failed(
+		sys_call6(SYS_madvise, (long)pages, (long)size_bytes, MADV_POPULATE_READ, 0, 0, 0));
 }
 
 static inline void sys_munmap(void *address, size_t size_bytes)
 {
 	(void)sys_call6(SYS_munmap, (long)address, (long)size_bytes, 0, 0, 0, 0);
+}
+
+/* All that can be blocked, in this thread. returns  the mask before */
+static inline uint64_t sys_block_signals(void)
+{
+	const uint64_t all = UINT64_MAX;
+	uint64_t before = 0;
+	(void)sys_call6(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&before, sizeof(all), 0,
+			0);
+	return before;
+}
+
+static inline void sys_set_signal_mask(uint64_t mask)
+{
+	(void)sys_call6(SYS_rt_sigprocmask, SIG_SETMASK, (long)&mask, 0, sizeof(mask), 0, 0);
 }
 
 static inline void sys_futex_wake(_Atomic uint32_t *word)

@@ -252,9 +252,7 @@ static bool is_abort_final(void)
 
 static bool scan(enum scan_moment moment, const void *context, uintptr_t stack_pointer)
 {
-	uint64_t all = UINT64_MAX;
-	uint64_t before = 0;
-	(void)sys_call6(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&before, 8, 0, 0);
+	uint64_t mask = sys_block_signals();
 	struct preparation *preparation = sys_pages(sizeof(*preparation));
 	struct thread_block *block = preparation ? thread_enter() : NULL;
 	bool is_made = false;
@@ -270,7 +268,7 @@ static bool scan(enum scan_moment moment, const void *context, uintptr_t stack_p
 		thread_leave(block);
 	if (preparation)
 		sys_munmap(preparation, sizeof(*preparation));
-	(void)sys_call6(SYS_rt_sigprocmask, SIG_SETMASK, (long)&before, 0, 8, 0, 0);
+	sys_set_signal_mask(mask);
 	return is_made;
 }
 

@@ -255,13 +255,11 @@ __attribute__((noinline)) static void park_here(void)
 
 void leak_park_deferred(void)
 {
-	uint64_t all = UINT64_MAX;
-	uint64_t before = 0;
 	thread_self.park_wanted = 0;
-	(void)sys_call6(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&before, 8, 0, 0);
+	uint64_t mask = sys_block_signals();
 	park_here();
 	leak_check_serve_request(NULL);
-	(void)sys_call6(SYS_rt_sigprocmask, SIG_SETMASK, (long)&before, 0, 8, 0, 0);
+	sys_set_signal_mask(mask);
 }
 
 void leak_park_install(void)

@@ -24,7 +24,7 @@ static void populate(void)
 	if (!atomic_load_explicit(&is_populated, memory_order_relaxed) &&
 	    !atomic_load_explicit(&tracker.is_filtered, memory_order_relaxed)) {
 		atomic_store_explicit(&is_populated, 1, memory_order_relaxed);
-		sys_populate(sets, sizeof(sets));
+		(void)sys_populate(sets, sizeof(sets));
 	}
 }
 

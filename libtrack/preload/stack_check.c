@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "libtrack/preload/stack_check.h"
 
-#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -69,14 +68,11 @@ static bool compare(const char *what, const uint64_t *ours, size_t our_count,
 /* libunwind holds locks meanwhile: a handler that jumps away from them would leave them held. */
 static size_t steps_without_signals(const struct unwind_start *start, uint64_t *frames)
 {
-	const uint64_t all = UINT64_MAX;
-	uint64_t before = 0;
-	(void)sys_call6(SYS_rt_sigprocmask, SIG_BLOCK, (long)&all, (long)&before, sizeof(all), 0,
-			0);
+	uint64_t mask = sys_block_signals();
 	thread_self.activity = THREAD_FOREIGN;
 	size_t count = unwind_by_steps(start, frames, LIMIT_FRAMES);
 	thread_self.activity = THREAD_RECORDING;
-	(void)sys_call6(SYS_rt_sigprocmask, SIG_SETMASK, (long)&before, 0, sizeof(before), 0, 0);
+	sys_set_signal_mask(mask);
 	return count;
 }
 

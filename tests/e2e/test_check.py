@@ -634,10 +634,8 @@ class Wishes(CheckTest):
             "strace", "-f", "-qq", "-e", "trace=openat,close", "-o", trace, MEMTRACE, "check", "-q", "/bin/sh", "-c",
             f"read line < {go}")])
         looked = re.compile(r'^(\d+) +openat\(\w+, "/proc/\d+/exe".* = (\d+)\n(?:.*\n)*?\1 +close\(\2\)', re.MULTILINE)
-        until = time.monotonic() + 20
-        while time.monotonic() < until and not (trace.exists() and looked.search(trace.read_text())):
-            self.assertIsNone(traced.poll())
-            time.sleep(0.01)
+        wait_for(lambda: traced.poll() is not None or trace.exists() and looked.search(trace.read_text()))
+        self.assertIsNone(traced.poll())
         go.write_text("\n")
         self.assertEqual(traced.wait(timeout=60), 0)
         self.assertNotIn('"/proc/self/exe"', trace.read_text())
