@@ -14,6 +14,7 @@
 #include "libtrack/collector/key_order.h"
 
 #define SLOTS_AT_ONCE 8u
+#define PAGES_AHEAD_MIN 8u
 
 /* The collector needs one now and then, also under a low limit. */
 static bool leaves_descriptors(int fd)
@@ -51,10 +52,12 @@ void deferred_file_create(struct deferred_file *deferred, struct segment_header 
 
 static void unmap_region(struct deferred_file *deferred, uint32_t index)
 {
-	if (deferred->regions[index])
-		(void)munmap(deferred->regions[index], sizeof(struct deferred_region));
+	if (!deferred->regions[index])
+		return;
+	(void)munmap(deferred->regions[index], sizeof(struct deferred_region));
 	deferred->regions[index] = NULL;
-	deferred->mapped_pages[index] = 0;
+	deferred->used_pages -= deferred->views[index].used_pages;
+	deferred->views[index] = (struct deferred_view){0};
 }
 
 /* returns  NULL: it can't be mapped */
@@ -67,45 +70,79 @@ static struct deferred_region *map_region(struct deferred_file *deferred, uint32
 	return deferred->regions[index] = region == MAP_FAILED ? NULL : region;
 }
 
-/* returns  how many pages of a region are in use */
-static uint32_t count_pages(const struct deferred_region *region)
+static void *page_of(const struct deferred_region *region, uint32_t page)
+{
+	return (void *)&region->slots[(size_t)page * DEFERRED_PAGE_SLOTS];
+}
+
+static bool is_new(const struct deferred_region *region, const struct deferred_view *view,
+		   uint32_t page)
+{
+	return !(view->mapped[page / 8] >> page % 8 & 1) &&
+	       deferred_page_is_ready(region, page * DEFERRED_PAGE_SLOTS);
+}
+
+/*
+ * Maps the pages of a region that have come into use, many at a time.
+ * returns  how many they are; ret_end: behind the last one
+ */
+static uint32_t map_pages(const struct deferred_region *region, struct deferred_view *view,
+			  uint32_t *ret_end)
 {
 	uint32_t count = 0;
-	for (uint32_t i = 0; i < DEFERRED_REGION_PAGES / 8; i++)
-		count += (uint32_t)__builtin_popcount(
-			atomic_load_explicit(&region->ready[i], memory_order_relaxed));
+	uint32_t page = 0;
+	*ret_end = 0;
+	while (page < DEFERRED_REGION_PAGES) {
+		uint32_t first = page;
+		for (; page < DEFERRED_REGION_PAGES && is_new(region, view, page); page++)
+			view->mapped[page / 8] |= (uint8_t)(1u << page % 8);
+		if (page == first) {
+			/* Most have nothing new. */
+			bool is_same = atomic_load_explicit(&region->ready[page / 8],
+							    memory_order_relaxed) ==
+				       view->mapped[page / 8];
+			page += is_same ? 8 - page % 8 : 1;
+			continue;
+		}
+		(void)sys_populate_shared(page_of(region, first),
+					  (size_t)(page - first) * SEGMENT_PAGE); /* a wish */
+		count += page - first;
+		*ret_end = page;
+	}
 	return count;
 }
 
-/* Maps them, many at a time. */
-static void map_pages(struct deferred_region *region)
+/*
+ * Makes the pages that a growing heap needs next: as many as were new since the last time. To make
+ * one takes five times as long as to map what exists, which is left to the process then.
+ */
+static void make_pages(const struct deferred_region *region, struct deferred_view *view,
+		       uint32_t count, uint32_t end)
 {
-	uint32_t page = 0;
-	while (page < DEFERRED_REGION_PAGES) {
-		uint32_t first = page;
-		while (page < DEFERRED_REGION_PAGES &&
-		       deferred_page_is_ready(region, page * DEFERRED_PAGE_SLOTS))
-			page++;
-		if (page > first)
-			(void)madvise(&region->slots[(size_t)first * DEFERRED_PAGE_SLOTS],
-				      (size_t)(page - first) * SEGMENT_PAGE,
-				      MADV_POPULATE_READ); /* an advice */
-		page++;
-	}
+	uint32_t first = end > view->made_end ? end : view->made_end;
+	uint32_t last = end + count + PAGES_AHEAD_MIN;
+	if (last > DEFERRED_REGION_PAGES)
+		last = DEFERRED_REGION_PAGES;
+	if (first >= last)
+		return;
+	view->made_end = last; /* if they can't be had, the process tries */
+	(void)sys_populate(page_of(region, first), (size_t)(last - first) * SEGMENT_PAGE);
 }
 
-void deferred_file_map(struct deferred_file *deferred)
+void deferred_file_look_ahead(struct deferred_file *deferred)
 {
 	for (uint32_t i = 0; deferred->header && i < DEFERRED_REGIONS; i++) {
 		const struct deferred_owner *owner = &deferred->header->owners[i];
+		uint32_t end;
 		if (atomic_load(&owner->image_serial) == 0 ||
 		    atomic_load(&owner->first_address) == DEFERRED_NO_ADDRESS)
 			continue;
 		struct deferred_region *region = map_region(deferred, i);
-		uint32_t count = region ? count_pages(region) : 0;
-		if (count > deferred->mapped_pages[i])
-			map_pages(region);
-		deferred->mapped_pages[i] = count;
+		uint32_t count = region ? map_pages(region, &deferred->views[i], &end) : 0;
+		deferred->views[i].used_pages += count;
+		deferred->used_pages += count;
+		if (count > 0)
+			make_pages(region, &deferred->views[i], count, end);
 	}
 }
 

@@ -15,11 +15,19 @@
 #include "common/segment.h"
 #include "common/status.h"
 
+/* What was done about a region's pages ahead of time. */
+struct deferred_view {
+	uint32_t made_end; /* behind the last one that was made for its owner */
+	uint32_t used_pages;
+	uint8_t mapped[DEFERRED_REGION_PAGES / 8]; /* bits of its owner's pages, like `ready` */
+};
+
 struct deferred_file {
 	int fd; /* -1: there is none */
 	struct deferred_header *header;
 	struct deferred_region *regions[DEFERRED_REGIONS]; /* those that were looked at */
-	uint32_t mapped_pages[DEFERRED_REGIONS];
+	struct deferred_view views[DEFERRED_REGIONS];
+	size_t used_pages; /* of all */
 };
 
 /*
@@ -29,9 +37,11 @@ struct deferred_file {
 void deferred_file_create(struct deferred_file *deferred, struct segment_header *segment);
 void deferred_file_release(struct deferred_file *deferred);
 
-/* Maps what processes have written to so far, so that it is at hand when it is to be taken. */
-void deferred_file_map(struct deferred_file *deferred);
-
+/*
+ * Maps what processes have written to so far, so that it is at hand when it is to be taken, and
+ * makes the pages that they will need next. To be called often.
+ */
+void deferred_file_look_ahead(struct deferred_file *deferred);
 /*
  * Takes what an image has deferred out of the file. The image's threads are parked, or gone.
  *

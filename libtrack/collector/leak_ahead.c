@@ -13,29 +13,67 @@
 #include "libtrack/collector/deferred_file.h"
 
 #define INTERVAL_US 16000u /* programs that are over sooner are not held up by this */
-#define MEMORY_BYTES ((size_t)3 << 20)
-#define MEMORY_PIECES 3u
+#define MEMORY_BYTES_MIN ((size_t)3 << 20)
+#define MEMORY_BYTES_MAX ((size_t)32 << 20)
+#define MEMORY_PER_PAGE ((size_t)6 << 10)    /* of deferred slots, which is 16 KiB of heap */
+#define PIECE_BYTES ((size_t)64 << 10)       /* less than what malloc maps */
+#define MALLOC_TOP_PAD_BYTES (128 << 10)     /* what it is without mallopt */
 #define NAMES_BYTES_MAX ((uint64_t)16 << 20) /* more take too long: the process searches itself */
 
-/*
- * As much memory as the scan of some ten thousand blocks takes, with its pages: a third of the time
- * until all blocks were listed went to fresh ones. All threads have it from the one arena; what is
- * larger is mapped, in large pages (arrays.h).
- */
-static void get_memory(void)
+static void set_up_malloc(void)
 {
-	void *pieces[MEMORY_PIECES];
 	/* Where these are refused, a scan takes a millisecond longer. */
 	(void)mallopt(M_ARENA_MAX, 1);
 	(void)mallopt(M_MMAP_THRESHOLD, (int)LARGE_PAGE_BYTES);
-	(void)mallopt(M_TRIM_THRESHOLD, 4 * (int)MEMORY_BYTES);
-	for (size_t i = 0; i < MEMORY_PIECES; i++) {
-		pieces[i] = malloc(MEMORY_BYTES / MEMORY_PIECES);
-		if (pieces[i])
-			sys_populate(pieces[i], MEMORY_BYTES / MEMORY_PIECES);
-	}
-	for (size_t i = 0; i < MEMORY_PIECES; i++)
-		free(pieces[i]);
+	(void)mallopt(M_TRIM_THRESHOLD, 2 * (int)MEMORY_BYTES_MAX);
+}
+
+/*
+ * Has malloc enlarge the heap by so much, up to the end of a large page.
+ * returns  what is new, [*ret_bytes]; NULL: it can't be
+ */
+static void *enlarge_heap(size_t size_bytes, size_t *ret_bytes)
+{
+	void *pieces[MEMORY_BYTES_MAX / PIECE_BYTES];
+	size_t count = 0;
+	void *before = sbrk(0);
+	size_bytes += -((uintptr_t)before + size_bytes) % LARGE_PAGE_BYTES;
+	(void)mallopt(M_TOP_PAD, (int)size_bytes);
+	while (count < MEMORY_BYTES_MAX / PIECE_BYTES && sbrk(0) == before &&
+	       (pieces[count] = malloc(PIECE_BYTES)))
+		count++;
+	*ret_bytes = (size_t)((char *)sbrk(0) - (char *)before);
+	while (count > 0)
+		free(pieces[--count]);
+	(void)mallopt(M_TOP_PAD, MALLOC_TOP_PAD_BYTES);
+	return *ret_bytes > 0 ? before : NULL;
+}
+
+/*
+ * About as much memory as the scan of a heap will take, with its pages, in large ones where there
+ * are such: a third of the time until all blocks were listed went to fresh ones, and a seventh of
+ * the time that they were read in. All threads have it from the one arena; arrays that are larger
+ * than a large page are mapped (arrays.h).
+ */
+static void get_memory(struct leak_ahead *ahead, size_t wanted_bytes)
+{
+	size_t size_bytes;
+	wanted_bytes = wanted_bytes > MEMORY_BYTES_MIN ? wanted_bytes : MEMORY_BYTES_MIN;
+	wanted_bytes = wanted_bytes < MEMORY_BYTES_MAX ? wanted_bytes : MEMORY_BYTES_MAX;
+	/* Not for a little more. */
+	if (wanted_bytes < ahead->memory_bytes + ahead->memory_bytes / 4)
+		return;
+	if (ahead->memory_bytes == 0)
+		set_up_malloc();
+	char *fresh = enlarge_heap(wanted_bytes - ahead->memory_bytes, &size_bytes);
+	ahead->memory_bytes = wanted_bytes;
+	if (!fresh)
+		return;
+	uintptr_t end = ((uintptr_t)fresh + size_bytes) & ~(LARGE_PAGE_BYTES - 1);
+	uintptr_t begin = ((uintptr_t)fresh + LARGE_PAGE_BYTES - 1) & ~(LARGE_PAGE_BYTES - 1);
+	if (begin < end)
+		(void)madvise((void *)begin, end - begin, MADV_HUGEPAGE); /* an advice */
+	(void)sys_populate(fresh, size_bytes);
 }
 
 static bool has_none_of_the_names(int fd)
@@ -106,17 +144,28 @@ static void search_executables(struct leak_ahead *ahead, const struct process_ta
 	}
 }
 
+/* Whether one of the processes may still defer blocks: else what there was to scan was scanned. */
+static bool is_any_deferring(const struct process_table *processes)
+{
+	const struct image_slot *slots = processes->segment->header->images;
+	for (size_t i = 0; i < processes->count; i++)
+		if (!processes->images[i].is_dead &&
+		    !atomic_load(&slots[processes->images[i].slot].defers_no_more))
+			return true;
+	return false;
+}
+
 void leak_ahead_step(struct leak_ahead *ahead, const struct process_table *processes,
 		     struct deferred_file *deferred, uint64_t now_us)
 {
+	if (!is_any_deferring(processes))
+		return;
+	deferred_file_look_ahead(deferred);
 	/* What there is to do takes the longer, the longer a program has run. */
 	uint64_t interval_us = INTERVAL_US + (find_next(ahead, processes) ? 0 : now_us / 8);
 	if (now_us < ahead->last_us + interval_us)
 		return;
 	ahead->last_us = now_us;
-	if (!ahead->has_memory)
-		get_memory();
-	ahead->has_memory = true;
-	deferred_file_map(deferred);
+	get_memory(ahead, deferred->used_pages * MEMORY_PER_PAGE);
 	search_executables(ahead, processes);
 }

@@ -6,6 +6,7 @@
 #define MEMTRACE_COLLECTOR_LEAK_AHEAD_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
 
@@ -14,7 +15,7 @@
 struct deferred_file;
 
 struct leak_ahead {
-	bool has_memory;
+	size_t memory_bytes; /* that malloc has at hand */
 	uint64_t last_us;
 	uint64_t last_serial;     /* images up to this one were looked at */
 	struct stat executable;   /* of the last one that was searched; all 0: none was */

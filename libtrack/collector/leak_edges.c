@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The nodes are cut into slices of consecutive ones. Each thread reads the next that nobody has
- * begun. */
+/*
+ * The nodes are cut into slices of consecutive ones. Each thread reads the next that nobody has
+ * begun, and puts the edges down in memory of its own.
+ */
 #include "libtrack/collector/leak_edges.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "common/sys.h"
 #include "libtrack/collector/arrays.h"
@@ -19,25 +20,32 @@
 #define SLICES_MAX 64u
 #define SLICES_PER_THREAD 16u /* so that all end at about the same time */
 #define SLICE_BYTES_MIN (256u << 10)
-#define SMALLEST_PART 64u /* of the address space that edges can take */
-#define ROOM_STEP_BYTES                                                                            \
-	(64u << 10) /* the first, a multiple of all sizes of pages; then twice it                  \
-		     */
-#define ROOM_STEP_BYTES_MAX (1u << 20)
+#define CHUNK_BYTES ((size_t)256 << 10)
+#define EDGE_WORDS 2u /* one can take */
+#define END_WORDS 2u  /* there is room for: behind the edges a slice may end, and then the chunk */
+
+struct leak_edge_chunk {
+	struct leak_edge_chunk *next;
+	uint32_t words[];
+};
+
+/* A thread's memory for edges. */
+struct room {
+	struct leak_edge_chunk *chunks; /* the newest first */
+	uint32_t *at;
+	uint32_t *end;
+};
 
 struct slice {
 	const struct leak_index *index;
-	size_t *starts; /* of all nodes */
-	uint32_t first; /* nodes [first, end) */
+	const uint32_t **starts; /* of all nodes */
+	uint32_t first;          /* nodes [first, end) */
 	uint32_t end;
-	uint32_t node;    /* the first whose end has not been seen */
-	uint32_t started; /* nodes before it have their edges' start */
-	uint32_t *words;  /* of all nodes; of the slice [at, capacity) can be written to */
-	size_t at;
-	size_t capacity;
-	size_t limit;      /* of the capacity */
-	size_t room_bytes; /* that it is to grow by */
-	size_t newest;     /* where the last edge begins */
+	uint32_t node;          /* the first whose end has not been seen */
+	uint32_t started;       /* nodes before it have their edges' start */
+	size_t edge_words;      /* of the node that was started last */
+	const uint32_t *newest; /* its last edge, if it has one */
+	struct room *room;      /* of the thread that reads it */
 	bool is_failed;
 	struct leak_batch batch;
 };
@@ -45,6 +53,7 @@ struct slice {
 struct leak_reading {
 	const struct leak_index *index;
 	const struct leak_memory *memories; /* [1 + thread_count] the first is the caller's */
+	struct room rooms[1 + THREADS_MAX]; /* the same threads' */
 	pthread_t threads[THREADS_MAX];
 	size_t thread_count;
 	_Atomic size_t started; /* threads, which take a memory each */
@@ -62,38 +71,71 @@ static struct leak_range words_of(const struct leak_extent *extent)
 	return (struct leak_range){first, end > first ? end - first : 0};
 }
 
-/* Makes room for `count` words behind the last. returns false: no memory */
-static inline bool make_room(struct slice *slice, size_t count)
+/*
+ * Begins another chunk, of memory that is at hand (leak_ahead.c) as a rule: fresh pages took a
+ * seventh of the time that a heap was read in. returns false: no memory
+ */
+static bool add_chunk(struct room *room, size_t word_count)
 {
-	if (__builtin_expect(slice->at + count <= slice->capacity, 1))
-		return true;
-	size_t left_bytes = (slice->limit - slice->capacity) * sizeof(*slice->words);
-	size_t step_bytes = slice->room_bytes < left_bytes ? slice->room_bytes : left_bytes;
-	if (step_bytes == 0 ||
-	    mprotect(slice->words + slice->capacity, step_bytes, PROT_READ | PROT_WRITE) != 0)
+	size_t size_bytes = sizeof(struct leak_edge_chunk) + word_count * sizeof(uint32_t);
+	size_bytes = size_bytes > CHUNK_BYTES ? size_bytes : CHUNK_BYTES;
+	struct leak_edge_chunk *chunk = malloc(size_bytes);
+	if (!chunk)
 		return false;
-	sys_populate(slice->words + slice->capacity, step_bytes);
-	slice->capacity += step_bytes / sizeof(*slice->words);
-	if (slice->room_bytes < ROOM_STEP_BYTES_MAX)
-		slice->room_bytes *= 2;
+	if (size_bytes == CHUNK_BYTES)
+		(void)sys_populate(chunk, size_bytes); /* else most of it stays empty */
+	chunk->next = room->chunks;
+	room->chunks = chunk;
+	room->at = chunk->words;
+	room->end = (uint32_t *)((char *)chunk + size_bytes);
 	return true;
 }
 
-static bool add_edge(struct slice *slice, uint32_t from, uint32_t to, uint64_t offset)
+static inline bool has_room(const struct room *room)
 {
+	return room->end - room->at >= (ptrdiff_t)(EDGE_WORDS + END_WORDS);
+}
+
+/* Goes on with the node that was started last in another chunk. returns false: no memory */
+static bool move_node(struct slice *slice)
+{
+	struct room *room = slice->room;
+	uint32_t node = slice->started - 1;
+	uint32_t *from = room->at - slice->edge_words;
+	if (!add_chunk(room, 2 * slice->edge_words + EDGE_WORDS + END_WORDS))
+		return false;
+	memcpy(room->at, from, slice->edge_words * sizeof(*from));
+	slice->starts[node] = room->at;
+	slice->newest = room->at + (slice->newest - from);
+	room->at += slice->edge_words;
+	*from = node - 1; /* its own number: the node before has no more */
+	return true;
+}
+
+static void start_node(struct slice *slice, uint32_t node)
+{
+	while (slice->started <= node)
+		slice->starts[slice->started++] = slice->room->at;
+	slice->edge_words = 0;
+}
+
+/* returns  false: no memory */
+static bool add_edge(struct slice *slice, uint32_t to, uint64_t offset)
+{
+	struct room *room = slice->room;
 	uint32_t code = to | (offset ? LEAK_EDGE_IS_INSIDE : 0);
 	uint32_t inside = offset < UINT32_MAX ? (uint32_t)offset : UINT32_MAX;
-	size_t last = slice->newest;
 	/* Arrays of one pointer need one edge. */
-	if (slice->at > slice->starts[from] && slice->words[last] == code &&
-	    (!offset || slice->words[last + 1] == inside))
+	if (slice->edge_words > 0 && slice->newest[0] == code &&
+	    (!offset || slice->newest[1] == inside))
 		return true;
-	if (!make_room(slice, 2))
+	if (__builtin_expect(!has_room(room), 0) && !move_node(slice))
 		return false;
-	slice->newest = slice->at;
-	slice->words[slice->at++] = code;
+	slice->newest = room->at;
+	*room->at++ = code;
 	if (offset)
-		slice->words[slice->at++] = inside;
+		*room->at++ = inside;
+	slice->edge_words = (size_t)(room->at - slice->starts[slice->started - 1]);
 	return true;
 }
 
@@ -105,13 +147,12 @@ static void take_batch(struct slice *slice)
 	for (uint32_t i = 0; i < batch->count; i++) {
 		uint32_t from = (uint32_t)batch->places[i];
 		uint32_t to = batch->nodes[i];
-		while (slice->started <= from)
-			slice->starts[slice->started++] = slice->at;
-		if (to == LEAK_INDEX_NONE || to == from)
+		if (to == LEAK_INDEX_NONE || to == from || slice->is_failed)
 			continue;
-		uint64_t offset = batch->words[i] - slice->index->extents[to].address;
-		if (!add_edge(slice, from, to, offset))
-			slice->is_failed = true;
+		if (slice->started <= from)
+			start_node(slice, from);
+		slice->is_failed = !add_edge(slice, to,
+					     batch->words[i] - slice->index->extents[to].address);
 	}
 	batch->count = 0;
 }
@@ -150,10 +191,12 @@ static void take_piece(void *context, size_t range, uint64_t address, const uint
 }
 
 /* Nodes that are close to each other are read in one piece. */
-static void read_slice(struct slice *slice, const struct leak_memory *memory)
+static void read_slice(struct slice *slice, const struct leak_memory *memory, struct room *room)
 {
 	struct leak_range ranges[READ_RANGES];
 	uint32_t next = slice->first;
+	slice->room = room;
+	slice->is_failed = !has_room(room) && !add_chunk(room, EDGE_WORDS + END_WORDS);
 	while (next < slice->end && !slice->is_failed) {
 		size_t count = 0;
 		for (; next < slice->end; next++) {
@@ -173,26 +216,26 @@ static void read_slice(struct slice *slice, const struct leak_memory *memory)
 		memory->read(memory->context, ranges, count, take_piece, slice);
 	}
 	take_batch(slice);
+	if (slice->is_failed)
+		return;
 	while (slice->started < slice->end)
-		slice->starts[slice->started++] = slice->at;
-	if (!make_room(slice, 1))
-		slice->is_failed = true;
-	else
-		slice->words[slice->at] = slice->end - 1; /* the last node's own number */
+		slice->starts[slice->started++] = room->at;
+	/* There is room for it, and for the same at the end of the chunk. */
+	*room->at++ = slice->end - 1; /* its own number: the last node has no more */
 }
 
-static void read_slices(struct leak_reading *reading, const struct leak_memory *memory)
+static void read_slices(struct leak_reading *reading, size_t thread)
 {
 	size_t i;
 	while ((i = atomic_fetch_add(&reading->next, 1)) < reading->slice_count)
-		read_slice(&reading->slices[i], memory);
+		read_slice(&reading->slices[i], &reading->memories[thread],
+			   &reading->rooms[thread]);
 }
 
 static void *work(void *context)
 {
 	struct leak_reading *reading = context;
-	size_t memory = atomic_fetch_add(&reading->started, 1) + 1; /* the first is the caller's */
-	read_slices(reading, &reading->memories[memory]);
+	read_slices(reading, atomic_fetch_add(&reading->started, 1) + 1); /* the caller is 0 */
 	return NULL;
 }
 
@@ -219,52 +262,21 @@ static size_t cut(const struct leak_index *index, struct slice *slices, size_t s
 	return count;
 }
 
-/* As many bytes as the edges of a slice can take, or a part of that. */
-static size_t room_for(const struct leak_reading *reading, const struct slice *slice, size_t part)
+static void take_chunks(struct leak_reading *reading)
 {
-	size_t words = 1;
-	for (uint32_t node = slice->first; node < slice->end; node++)
-		words += words_of(&reading->index->extents[node]).size_bytes / 8 * 2;
-	return (words * sizeof(uint32_t) / part / ROOM_STEP_BYTES + 1) * ROOM_STEP_BYTES;
-}
-
-/*
- * Each slice has address space for as many edges as it can have, of which the pages are had step by
- * step: so no edge is moved. Where there is not so much of it, less must do: most words are no
- * pointers. returns false: no memory
- */
-static bool share_out_room(struct leak_reading *reading)
-{
-	struct leak_edges *edges = &reading->edges;
-	size_t sizes[SLICES_MAX];
-	edges->words = MAP_FAILED;
-	for (size_t part = 1; part <= SMALLEST_PART && edges->words == MAP_FAILED; part *= 4) {
-		edges->words_bytes = 0;
-		for (size_t i = 0; i < reading->slice_count; i++) {
-			sizes[i] = room_for(reading, &reading->slices[i], part);
-			edges->words_bytes += sizes[i];
+	for (size_t i = 0; i <= THREADS_MAX; i++) {
+		struct leak_edge_chunk *chunk;
+		while ((chunk = reading->rooms[i].chunks)) {
+			reading->rooms[i].chunks = chunk->next;
+			chunk->next = reading->edges.chunks;
+			reading->edges.chunks = chunk;
 		}
-		edges->words = mmap(NULL, edges->words_bytes, PROT_NONE,
-				    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	}
-	if (edges->words == MAP_FAILED) {
-		edges->words = NULL;
-		return false;
-	}
-	size_t at = 0;
-	for (size_t i = 0; i < reading->slice_count; i++) {
-		struct slice *slice = &reading->slices[i];
-		slice->words = edges->words;
-		slice->room_bytes = ROOM_STEP_BYTES;
-		slice->at = slice->capacity = slice->newest = at;
-		at += sizes[i] / sizeof(*edges->words);
-		slice->limit = at;
-	}
-	return true;
 }
 
 static void release(struct leak_reading *reading)
 {
+	take_chunks(reading);
 	leak_edges_release(&reading->edges);
 	free(reading);
 }
@@ -280,8 +292,9 @@ struct leak_reading *leak_reading_begin(const struct leak_index *index,
 	reading->index = index;
 	reading->memories = memories;
 	reading->slice_count = cut(index, reading->slices, most < SLICES_MAX ? most : SLICES_MAX);
-	reading->edges.starts = large_array((size_t)index->count + 1, sizeof(size_t));
-	if (!reading->edges.starts || !share_out_room(reading)) {
+	reading->edges.starts = large_array((size_t)index->count + 1,
+					    sizeof(*reading->edges.starts));
+	if (!reading->edges.starts) {
 		release(reading);
 		return NULL;
 	}
@@ -308,12 +321,13 @@ static void await_threads(struct leak_reading *reading)
 bool leak_reading_finish(struct leak_reading *reading, struct leak_edges *ret_edges)
 {
 	bool is_good = true;
-	read_slices(reading, &reading->memories[0]);
+	read_slices(reading, 0);
 	await_threads(reading);
 	for (size_t i = 0; i < reading->slice_count; i++)
 		is_good = is_good && !reading->slices[i].is_failed;
+	take_chunks(reading);
 	*ret_edges = reading->edges;
-	ret_edges->starts[reading->index->count] = ret_edges->words_bytes / sizeof(uint32_t);
+	ret_edges->starts[reading->index->count] = NULL;
 	free(reading);
 	return is_good;
 }
@@ -329,8 +343,11 @@ void leak_reading_abandon(struct leak_reading *reading)
 
 void leak_edges_release(struct leak_edges *edges)
 {
+	struct leak_edge_chunk *chunk;
+	while ((chunk = edges->chunks)) {
+		edges->chunks = chunk->next;
+		free(chunk);
+	}
 	free(edges->starts);
-	if (edges->words)
-		(void)munmap(edges->words, edges->words_bytes); /* valid arguments */
 	*edges = (struct leak_edges){0};
 }

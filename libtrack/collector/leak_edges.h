@@ -29,15 +29,16 @@ struct leak_memory {
 };
 
 /*
- * An edge is a node, and if it leads to its inside, one more word: the offset. An edge of a node to
- * itself says that there are no more of this node, as there may be a gap then.
+ * An edge is a node, and if it leads to its inside, one more word: the offset. The edges of a node
+ * end where those of the next one begin, or with an edge to itself, if these are elsewhere.
  */
 #define LEAK_EDGE_IS_INSIDE 0x80000000u
 
+struct leak_edge_chunk;
+
 struct leak_edges {
-	size_t *starts;     /* [nodes + 1] where the edges of each node begin */
-	uint32_t *words;    /* pages of their own */
-	size_t words_bytes; /* of these */
+	const uint32_t **starts; /* [nodes + 1] where the edges of each node begin; NULL is last */
+	struct leak_edge_chunk *chunks; /* that they are in */
 };
 
 struct leak_reading;

@@ -173,12 +173,12 @@ typedef void edge_function(struct leak_graph *graph, uint32_t from, uint32_t to,
 
 static inline void each_edge(struct leak_graph *graph, uint32_t from, edge_function *visit)
 {
-	const struct leak_edges *edges = &graph->edges;
-	for (size_t edge = edges->starts[from]; edge < edges->starts[from + 1]; edge++) {
-		uint32_t code = edges->words[edge];
+	const uint32_t *edge = graph->edges.starts[from];
+	for (; edge != graph->edges.starts[from + 1]; edge++) {
+		uint32_t code = *edge;
 		if (code == from)
 			return;
-		uint64_t offset = code & LEAK_EDGE_IS_INSIDE ? edges->words[++edge] : 0;
+		uint64_t offset = code & LEAK_EDGE_IS_INSIDE ? *++edge : 0;
 		visit(graph, from, code & ~LEAK_EDGE_IS_INSIDE, offset);
 	}
 }
@@ -197,9 +197,7 @@ static void flood(struct leak_graph *graph)
 				&graph->edges.starts[graph->queue[graph->taken + FLOOD_AHEAD]]);
 		if (graph->taken + FLOOD_AHEAD / 2 < graph->queued)
 			__builtin_prefetch(
-				&graph->edges.words
-					 [graph->edges.starts[graph->queue[graph->taken +
-									   FLOOD_AHEAD / 2]]]);
+				graph->edges.starts[graph->queue[graph->taken + FLOOD_AHEAD / 2]]);
 		each_edge(graph, graph->queue[graph->taken++], follow_edge);
 	}
 }

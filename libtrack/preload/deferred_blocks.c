@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "libtrack/preload/deferred_blocks.h"
 
-#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -11,7 +10,6 @@
 #include "common/sys.h"
 #include "libtrack/preload/real.h"
 
-#define ADVICE_POPULATE_WRITE 23 /* MADV_POPULATE_WRITE, Linux 5.14 */
 #define PAGES_AT_ONCE 8u
 
 struct deferred_place deferred_places[DEFERRED_PLACES];
@@ -149,8 +147,7 @@ static struct deferred_region *map_region(uint32_t index)
 static bool populate(void *pages, size_t size_bytes)
 {
 	if (atomic_load_explicit(&tracker.is_filtered, memory_order_relaxed) ||
-	    sys_failed(sys_call6(SYS_madvise, (long)pages, (long)size_bytes, ADVICE_POPULATE_WRITE,
-				 0, 0, 0))) {
+	    !sys_populate_shared(pages, size_bytes)) {
 		atomic_store_explicit(&deferred.is_full, 1, memory_order_relaxed);
 		return false;
 	}
@@ -206,8 +203,6 @@ static struct deferred_region *make_region(struct deferred_place *place, uint64_
  */
 static struct deferred_region *region_of(uintptr_t address)
 {
-	const uint64_t all = UINT64_MAX;
-	uint64_t before = 0;
 	uint64_t number = (address >> DEFERRED_REGION_SHIFT) + 1;
 	struct deferred_place *place = &deferred_places[number % DEFERRED_PLACES];
 	struct deferred_region *region = atomic_load_explicit(&place->region, memory_order_acquire);
@@ -215,10 +210,9 @@ static struct deferred_region *region_of(uintptr_t address)
 		return atomic_load(&place->number) == number ? region : NULL;
 	if (atomic_load_explicit(&deferred.has_no_regions, memory_order_relaxed))
 		return NULL;
-	(void)sys_call6(SYS_rt_sigprocmask, SIG_BLOCK, (long)&all, (long)&before, sizeof(all), 0,
-			0);
+	uint64_t mask = sys_block_signals();
 	region = make_region(place, number);
-	(void)sys_call6(SYS_rt_sigprocmask, SIG_SETMASK, (long)&before, 0, sizeof(before), 0, 0);
+	sys_set_signal_mask(mask);
 	return region;
 }
 
