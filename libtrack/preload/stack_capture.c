@@ -40,10 +40,12 @@ static struct stack_name capture(struct thread_block *block, const struct unwind
 	if (is_fast()) {
 		uint64_t hash;
 		uint32_t kept = unwind_fast(&block->unwind, start, &block->names, &hash);
+		stack_names_prefetch(&block->names, hash);
+		unwind_remember(&block->unwind, start, hash);
 		if (__builtin_expect(!stack_bounds_contain(&block->unwind.bounds, start->sp), 0))
 			clear_words_below();
 		struct stack_name name = stack_names_find(&block->names, hash, kept);
-		unwind_remember(&block->unwind, start, &block->names, name.slot);
+		unwind_name(&block->unwind, hash, name.slot);
 		return name;
 	}
 #endif
@@ -70,8 +72,8 @@ static void populate(struct thread_block *block)
 	if (atomic_load_explicit(&tracker.stamping, memory_order_relaxed) ||
 	    atomic_load_explicit(&tracker.is_filtered, memory_order_relaxed))
 		return;
-	sys_populate(block->names.slot_hash, sizeof(block->names.slot_hash));
-	sys_populate(block->unwind.links, sizeof(block->unwind.links));
+	(void)sys_populate(block->names.slot_hash, sizeof(block->names.slot_hash));
+	(void)sys_populate(block->unwind.links, sizeof(block->unwind.links));
 }
 
 /* Threads of a process with a large table of traces: what they are allowed beside their own. */

@@ -34,5 +34,5 @@ struct stack_name stack_names_name(struct stack_names *names, const uint64_t *fr
 		names->prefix_hash[n] = hash;
 	}
 	names->depth = (uint32_t)depth;
-	return stack_names_find(names, hash, (uint32_t)kept);
+	return stack_names_find(names, hash | (hash == 0), (uint32_t)kept);
 }

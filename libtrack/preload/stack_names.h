@@ -46,12 +46,24 @@ static inline uint64_t stack_names_mix(uint64_t hash, uint64_t frame)
 	return hash ^ hash >> 32;
 }
 
-/* The name for a trace that is in `names` already, with its hash and what it kept of the last. */
+static inline uint32_t stack_names_pair(uint64_t hash)
+{
+	return (uint32_t)(hash >> 20) % (RING_SLOTS / 2);
+}
+
+/* Has the processor fetch what will be asked for. */
+static inline void stack_names_prefetch(const struct stack_names *names, uint64_t hash)
+{
+	__builtin_prefetch(&names->slot_hash[stack_names_pair(hash) * 2], 1);
+	__builtin_prefetch(&names->numbers[stack_names_pair(hash) * 2]);
+}
+
+/* The name for a trace that is in `names` already, with its hash, not 0, and what it kept of the
+ * last. */
 static inline struct stack_name stack_names_find(struct stack_names *names, uint64_t hash,
 						 uint32_t kept)
 {
-	hash |= hash == 0;
-	uint32_t pair = (uint32_t)(hash >> 20) % (RING_SLOTS / 2);
+	uint32_t pair = stack_names_pair(hash);
 	uint32_t slot = pair * 2 + (names->slot_hash[pair * 2] != hash);
 	bool is_new = __builtin_expect(names->slot_hash[slot] != hash, 0);
 	if (is_new) {

@@ -262,6 +262,9 @@ search(struct trace_memo *memo, const struct unwind_start *start, uintptr_t room
 		    is_same(entry, end, words, start_sum(start, entry->flags & TRACE_HAS_FP)))
 			return entry;
 	}
+	/* It will be added: the set is two lines of the cache. */
+	__builtin_prefetch(&table->entries[index][0], 1);
+	__builtin_prefetch(&table->entries[index][TRACE_MEMO_WAYS / 2], 1);
 	return NULL;
 }
 
@@ -360,7 +363,6 @@ void trace_memo_add(struct trace_memo *memo, const struct unwind_start *start, u
 		.sum = sum,
 		.hash = trace->hash,
 		.end = end,
-		.slot = trace->slot,
 		.span = (uint16_t)trace->span,
 		.sample = sample_of(words, places, count),
 		.flags = trace->has_fp ? TRACE_HAS_FP : 0,

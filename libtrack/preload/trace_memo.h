@@ -161,20 +161,32 @@ struct trace {
 	uint32_t callers[TRACE_CALLERS]; /* ... and [caller_count] to the innermost ones */
 	uint32_t caller_count;
 	bool has_fp;   /* the frame pointer that it began with counts */
-	uint16_t slot; /* its name ... */
-	uint64_t hash; /* ... in stack_names */
+	uint64_t hash; /* in stack_names */
 };
 
 /* Remembers a trace that began at `start`, on the stack that ends at `high`. */
 void trace_memo_add(struct trace_memo *memo, const struct unwind_start *start, uintptr_t high,
 		    const struct trace *trace);
 
-/* Notes the number of the trace that was added last, if it is the one with this hash. */
-static inline void trace_memo_number(struct trace_memo *memo, uint64_t hash, uint32_t number)
+/* The entry that was added last. returns NULL: it is gone, or not the one with this hash */
+static inline struct trace_entry *trace_memo_newest(struct trace_memo *memo, uint64_t hash)
 {
 	struct trace_entry *entry = memo->newest ? &memo->table->entries[0][memo->newest - 1]
 						 : NULL;
-	if (entry && entry->hash == hash)
+	return entry && entry->hash == hash ? entry : NULL;
+}
+
+static inline void trace_memo_name(struct trace_memo *memo, uint64_t hash, uint32_t slot)
+{
+	struct trace_entry *entry = trace_memo_newest(memo, hash);
+	if (entry)
+		entry->slot = (uint16_t)slot;
+}
+
+static inline void trace_memo_number(struct trace_memo *memo, uint64_t hash, uint32_t number)
+{
+	struct trace_entry *entry = trace_memo_newest(memo, hash);
+	if (entry)
 		entry->number = number;
 }
 

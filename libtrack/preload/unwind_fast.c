@@ -562,14 +562,14 @@ uint32_t unwind_fast(struct unwind_state *state, const struct unwind_start *star
 	keep(state, &result);
 	uint32_t kept = put_trace(state, joined, was_truncated, (uint64_t)start->pc, names,
 				  ret_hash);
+	*ret_hash |= *ret_hash == 0;
 	/* A copied stack is no stack to compare with the next time; the names of its frames are. */
 	if (UNLIKELY(origin.offset || joined + result.fresh_count >= LIMIT_FRAMES - 2))
 		state->depth = 0;
 	return kept;
 }
 
-void unwind_remember(struct unwind_state *state, const struct unwind_start *start,
-		     const struct stack_names *names, uint32_t slot)
+void unwind_remember(struct unwind_state *state, const struct unwind_start *start, uint64_t hash)
 {
 	struct trace_memo *traces = &state->traces;
 	if (traces->rest > 0)
@@ -589,8 +589,7 @@ void unwind_remember(struct unwind_state *state, const struct unwind_start *star
 		.word_count = words,
 		.span = (uint32_t)((outermost->slot - start->sp) / sizeof(uint64_t)),
 		.has_fp = innermost->flags & MEMO_WANTS_FP,
-		.slot = (uint16_t)slot,
-		.hash = names->slot_hash[slot],
+		.hash = hash,
 	};
 	for (; trace.caller_count < TRACE_CALLERS && trace.caller_count < state->depth;
 	     trace.caller_count++)

@@ -82,15 +82,14 @@ struct unwind_state {
 /*
  * Captures a stack trace, and makes it the previous one of `names`.
  *
- * ret_hash  of the whole trace
+ * ret_hash  of the whole trace, not 0
  * returns   number of outermost frames that it shares with the previous trace
  */
 uint32_t unwind_fast(struct unwind_state *state, const struct unwind_start *start,
 		     struct stack_names *names, uint64_t *ret_hash);
 
-/* Remembers the trace that was captured last, by the name that it has in `names`. */
-void unwind_remember(struct unwind_state *state, const struct unwind_start *start,
-		     const struct stack_names *names, uint32_t slot);
+/* Remembers the trace that was captured last. It has no name until unwind_name(). */
+void unwind_remember(struct unwind_state *state, const struct unwind_start *start, uint64_t hash);
 
 /* The same as unwind_fast without memo and links, for comparison: frames leaf first. returns their
  * number */
@@ -124,7 +123,13 @@ static inline void unwind_recalled(struct unwind_state *state, struct trace_entr
 	state->traces.hits++;
 }
 
-/* The trace with this hash, if it is the one that was remembered last, has a number. */
+/* The trace with this hash, if it is the one that was remembered last, has a name ... */
+static inline void unwind_name(struct unwind_state *state, uint64_t hash, uint32_t slot)
+{
+	trace_memo_name(&state->traces, hash, slot);
+}
+
+/* ... and a number. */
 static inline void unwind_number(struct unwind_state *state, uint64_t hash, uint32_t number)
 {
 	trace_memo_number(&state->traces, hash, number);

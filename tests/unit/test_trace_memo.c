@@ -75,7 +75,6 @@ static void add(const struct sample *trace, uint32_t slot)
 		.word_count = trace->count,
 		.span = outermost - sp,
 		.has_fp = trace->has_fp,
-		.slot = (uint16_t)slot,
 		.hash = slot * 1000ull,
 	};
 	for (; walked.caller_count < TRACE_CALLERS && walked.caller_count < trace->count;
@@ -83,6 +82,7 @@ static void add(const struct sample *trace, uint32_t slot)
 		walked.callers[walked.caller_count] =
 			trace->indexes[trace->count - 1 - walked.caller_count] - sp;
 	trace_memo_add(&memo, &trace->start, high(), &walked);
+	trace_memo_name(&memo, walked.hash, slot);
 }
 
 static bool is_found(const struct sample *trace, uint32_t slot)

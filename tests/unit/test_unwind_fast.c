@@ -55,7 +55,8 @@ static __attribute__((noinline)) size_t capture_and_name(uint64_t *frames)
 		uint64_t hash = 0;
 		uint32_t kept = unwind_fast(&unwinding, &start, &names, &hash);
 		struct stack_name name = stack_names_find(&names, hash, kept);
-		unwind_remember(&unwinding, &start, &names, name.slot);
+		unwind_remember(&unwinding, &start, hash);
+		unwind_name(&unwinding, hash, name.slot);
 		slot = name.slot;
 		if (name.is_new) {
 			defined[slot].count = count;
