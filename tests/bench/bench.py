@@ -5,7 +5,8 @@ What recording costs, beside other profilers: docs/performance.md, "Capture".
 
 Every subject is run under every profiler, one after the other, in rounds: a ratio is of one round, and what
 is printed is the median over the rounds. A stopwatch (programs/stopwatch.c) stands between profiler and
-program, so that the program's own cost and that of the whole command are known apart.
+program, so that the program's own cost is known. What the whole command costs is measured in a run without it:
+memtrace would record the stopwatch too.
 """
 
 import argparse
@@ -26,6 +27,11 @@ import subjects
 # In the rounds of --pairs: what is cheap enough for small differences to matter.
 CHEAP = ("bare", "512k", "jemalloc", "jemalloc-prof")
 START_UP = ("bare", "auto", "exact", "512k", "heaptrack")
+
+STOPWATCH, COMMAND = True, False
+RUNS = {"all": (STOPWATCH, COMMAND), "pairs": (STOPWATCH,), "start-up": (COMMAND,),
+        "start-up in a recording": (STOPWATCH,)}
+OF_COMMAND = ("command_wall", "all_cpu", "events", "file_bytes", "event_bytes")
 
 
 def parse_arguments():
@@ -58,8 +64,8 @@ class Bench:
         name = "bench_stopwatch_static" if profiler.statically else "bench_stopwatch"
         return str(self.build / "tests" / "bench" / name)
 
-    def once(self, subject, profiler, timed=True):
-        """One run; its cost, or None if it failed."""
+    def once(self, subject, profiler, timed):
+        """One run, under the stopwatch or not; its cost, or None if it failed."""
         output = str(self.directory / "output")
         before, environment = profiler.command(output)
         watched = str(self.directory / "watched")
@@ -79,14 +85,21 @@ class Bench:
             return None
         return cost
 
-    def rounds(self, subject, names, count, kind, timed=True):
+    def cost_of(self, subject, profiler, kind):
+        """What the runs of a round say together, or None if one failed."""
+        costs = [self.once(subject, profiler, timed) for timed in RUNS[kind]]
+        if None in costs:
+            return None
+        return dataclasses.replace(costs[0], **{name: getattr(costs[-1], name) for name in OF_COMMAND})
+
+    def rounds(self, subject, names, count, kind):
         failed = set()
         for index in range(count):
             # Forth and back, so that no profiler always follows the same one.
             for name in names if index % 2 == 0 else reversed(names):
                 if name in failed:
                     continue
-                cost = self.once(subject, self.profilers[name], timed)
+                cost = self.cost_of(subject, self.profilers[name], kind)
                 if cost is None:
                     failed.add(name)
                     continue
@@ -137,7 +150,7 @@ def measure_all(options, directory):
     if options.start_up:
         true = subjects.Subject("true", "`true`", [shutil.which("true")])
         chosen = [name for name in START_UP if name in names]
-        bench.rounds(true, chosen, options.start_up, "start-up", timed=False)
+        bench.rounds(true, chosen, options.start_up, "start-up")
         bench.rounds(true, [name for name in chosen if name != "heaptrack"], options.start_up, "start-up in a recording")
     return {
         "machine": report.describe_machine(bench.build),
