@@ -201,13 +201,17 @@ static uint32_t guess(uint32_t first, uint32_t end, uint64_t address)
 }
 
 #define NEIGHBOURS 3u
+#define MANY 32u /* nodes, more than which take more lines of the cache than to guess first */
 
-/* The last of nodes [first, end) that begins at or before `address`, `first` - 1 if none does. */
+/*
+ * The last of nodes [first, end) that begins at or before `address`, `first` - 1 if none does. What
+ * a comparison gives nobody can foretell: to halve without a branch takes half as long.
+ */
 static uint32_t last_before(const struct leak_index *index, uint32_t first, uint32_t end,
 			    uint64_t address)
 {
 	const struct leak_extent *extents = index->extents;
-	if (end - first > 2 * NEIGHBOURS) {
+	if (end - first > MANY) {
 		uint32_t middle = guess(first, end, address);
 		uint32_t low = middle - first > NEIGHBOURS ? middle - NEIGHBOURS : first;
 		uint32_t high = end - middle > NEIGHBOURS ? middle + NEIGHBOURS : end;
@@ -220,14 +224,14 @@ static uint32_t last_before(const struct leak_index *index, uint32_t first, uint
 		else
 			first = high;
 	}
-	while (first < end) {
-		uint32_t middle = first + (end - first) / 2;
-		if (extents[middle].address <= address)
-			first = middle + 1;
-		else
-			end = middle;
+	uint32_t found = first - 1;
+	for (uint32_t left = end - first; left > 0;) {
+		uint32_t half = (left + 1) / 2;
+		uint32_t next = found + half;
+		found = extents[next].address <= address ? next : found;
+		left -= half;
 	}
-	return first - 1;
+	return found;
 }
 
 static uint32_t find_large(const struct leak_index *index, uint64_t address)
