@@ -11,8 +11,8 @@
  *   offset 0                   struct deferred_header: which regions are whose
  *   DEFERRED_REGION_OFFSET(i)  region i: for 64 MiB of a process's addresses, 8 bytes for each 32
  *
- * The file has no room of its own: of a region only the pages exist that its owner has asked for
- * (`ready`), so a store to one of them can't fail.
+ * The file has no room of its own: of a region those pages exist that its owner has asked for
+ * (`ready`), so a store to one of them can't fail, and some that it may ask for next.
  */
 #ifndef MEMTRACE_COMMON_DEFERRED_H
 #define MEMTRACE_COMMON_DEFERRED_H

@@ -56,7 +56,7 @@ static void unmap_region(struct deferred_file *deferred, uint32_t index)
 		return;
 	(void)munmap(deferred->regions[index], sizeof(struct deferred_region));
 	deferred->regions[index] = NULL;
-	deferred->used_pages -= deferred->views[index].used_pages;
+	deferred->grown_pages -= deferred->views[index].grown_pages;
 	deferred->views[index] = (struct deferred_view){0};
 }
 
@@ -75,23 +75,28 @@ static void *page_of(const struct deferred_region *region, uint32_t page)
 	return (void *)&region->slots[(size_t)page * DEFERRED_PAGE_SLOTS];
 }
 
+static bool is_mapped(const struct deferred_view *view, uint32_t page)
+{
+	return view->mapped[page / 8] >> page % 8 & 1;
+}
+
 static bool is_new(const struct deferred_region *region, const struct deferred_view *view,
 		   uint32_t page)
 {
-	return !(view->mapped[page / 8] >> page % 8 & 1) &&
-	       deferred_page_is_ready(region, page * DEFERRED_PAGE_SLOTS);
+	return !is_mapped(view, page) && deferred_page_is_ready(region, page * DEFERRED_PAGE_SLOTS);
 }
 
-/*
- * Maps the pages of a region that have come into use, many at a time.
- * returns  how many they are; ret_end: behind the last one
- */
-static uint32_t map_pages(const struct deferred_region *region, struct deferred_view *view,
-			  uint32_t *ret_end)
+/* Pages of a heap that grows: they come one behind the other. */
+struct growth {
+	uint32_t count; /* of those that are new; 0: it does not grow */
+	uint32_t end;
+};
+
+/* Maps the pages of a region that have come into use, many at a time. */
+static struct growth map_pages(const struct deferred_region *region, struct deferred_view *view)
 {
-	uint32_t count = 0;
+	struct growth growth = {0};
 	uint32_t page = 0;
-	*ret_end = 0;
 	while (page < DEFERRED_REGION_PAGES) {
 		uint32_t first = page;
 		for (; page < DEFERRED_REGION_PAGES && is_new(region, view, page); page++)
@@ -106,10 +111,11 @@ static uint32_t map_pages(const struct deferred_region *region, struct deferred_
 		}
 		(void)sys_populate_shared(page_of(region, first),
 					  (size_t)(page - first) * SEGMENT_PAGE); /* a wish */
-		count += page - first;
-		*ret_end = page;
+		bool is_joined = first > 0 && is_mapped(view, first - 1);
+		if (is_joined || page - first >= PAGES_AHEAD_MIN)
+			growth = (struct growth){page - first, page};
 	}
-	return count;
+	return growth;
 }
 
 /*
@@ -117,10 +123,10 @@ static uint32_t map_pages(const struct deferred_region *region, struct deferred_
  * one takes five times as long as to map what exists, which is left to the process then.
  */
 static void make_pages(const struct deferred_region *region, struct deferred_view *view,
-		       uint32_t count, uint32_t end)
+		       struct growth growth)
 {
-	uint32_t first = end > view->made_end ? end : view->made_end;
-	uint32_t last = end + count + PAGES_AHEAD_MIN;
+	uint32_t first = growth.end > view->made_end ? growth.end : view->made_end;
+	uint32_t last = growth.end + growth.count + PAGES_AHEAD_MIN;
 	if (last > DEFERRED_REGION_PAGES)
 		last = DEFERRED_REGION_PAGES;
 	if (first >= last)
@@ -133,16 +139,17 @@ void deferred_file_look_ahead(struct deferred_file *deferred)
 {
 	for (uint32_t i = 0; deferred->header && i < DEFERRED_REGIONS; i++) {
 		const struct deferred_owner *owner = &deferred->header->owners[i];
-		uint32_t end;
 		if (atomic_load(&owner->image_serial) == 0 ||
 		    atomic_load(&owner->first_address) == DEFERRED_NO_ADDRESS)
 			continue;
 		struct deferred_region *region = map_region(deferred, i);
-		uint32_t count = region ? map_pages(region, &deferred->views[i], &end) : 0;
-		deferred->views[i].used_pages += count;
-		deferred->used_pages += count;
-		if (count > 0)
-			make_pages(region, &deferred->views[i], count, end);
+		struct growth growth = {0};
+		if (region)
+			growth = map_pages(region, &deferred->views[i]);
+		deferred->views[i].grown_pages += growth.count;
+		deferred->grown_pages += growth.count;
+		if (growth.count > 0)
+			make_pages(region, &deferred->views[i], growth);
 	}
 }
 
@@ -297,12 +304,12 @@ void deferred_file_give_back(struct deferred_file *deferred, uint64_t image_seri
 		if (atomic_load(&owner->image_serial) != image_serial)
 			continue;
 		unmap_region(deferred, i);
+		atomic_store(&owner->first_address, DEFERRED_NO_ADDRESS);
 		/* A hole reads as zeros: a region without pages. */
 		if (fallocate(deferred->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 			      (off_t)DEFERRED_REGION_OFFSET(i),
 			      (off_t)sizeof(struct deferred_region)) != 0)
 			continue; /* it stays the dead image's */
-		atomic_store(&owner->first_address, DEFERRED_NO_ADDRESS);
 		atomic_store(&owner->image_serial, 0);
 	}
 }

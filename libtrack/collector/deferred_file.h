@@ -18,7 +18,7 @@
 /* What was done about a region's pages ahead of time. */
 struct deferred_view {
 	uint32_t made_end; /* behind the last one that was made for its owner */
-	uint32_t used_pages;
+	uint32_t grown_pages;
 	uint8_t mapped[DEFERRED_REGION_PAGES / 8]; /* bits of its owner's pages, like `ready` */
 };
 
@@ -27,7 +27,7 @@ struct deferred_file {
 	struct deferred_header *header;
 	struct deferred_region *regions[DEFERRED_REGIONS]; /* those that were looked at */
 	struct deferred_view views[DEFERRED_REGIONS];
-	size_t used_pages; /* of all */
+	size_t grown_pages; /* pages that heaps have grown by, as far as was seen */
 };
 
 /*

@@ -15,7 +15,7 @@
 #define INTERVAL_US 16000u /* programs that are over sooner are not held up by this */
 #define MEMORY_BYTES_MIN ((size_t)3 << 20)
 #define MEMORY_BYTES_MAX ((size_t)32 << 20)
-#define MEMORY_PER_PAGE ((size_t)6 << 10)    /* of deferred slots, which is 16 KiB of heap */
+#define MEMORY_PER_PAGE ((size_t)6 << 10)    /* of slots, for 16 KiB of a heap of small blocks */
 #define PIECE_BYTES ((size_t)64 << 10)       /* less than what malloc maps */
 #define MALLOC_TOP_PAD_BYTES (128 << 10)     /* what it is without mallopt */
 #define NAMES_BYTES_MAX ((uint64_t)16 << 20) /* more take too long: the process searches itself */
@@ -29,18 +29,19 @@ static void set_up_malloc(void)
 }
 
 /*
- * Has malloc enlarge the heap by so much, up to the end of a large page.
+ * Has malloc enlarge the heap by so much, about up to the end of a large page. Where it has as much
+ * to give already, the heap may stay as it is.
  * returns  what is new, [*ret_bytes]; NULL: it can't be
  */
 static void *enlarge_heap(size_t size_bytes, size_t *ret_bytes)
 {
-	void *pieces[MEMORY_BYTES_MAX / PIECE_BYTES];
+	void *pieces[MEMORY_BYTES_MAX / PIECE_BYTES + 1];
 	size_t count = 0;
+	size_t most = size_bytes / PIECE_BYTES + 1;
 	void *before = sbrk(0);
 	size_bytes += -((uintptr_t)before + size_bytes) % LARGE_PAGE_BYTES;
 	(void)mallopt(M_TOP_PAD, (int)size_bytes);
-	while (count < MEMORY_BYTES_MAX / PIECE_BYTES && sbrk(0) == before &&
-	       (pieces[count] = malloc(PIECE_BYTES)))
+	while (count < most && sbrk(0) == before && (pieces[count] = malloc(PIECE_BYTES)))
 		count++;
 	*ret_bytes = (size_t)((char *)sbrk(0) - (char *)before);
 	while (count > 0)
@@ -166,6 +167,6 @@ void leak_ahead_step(struct leak_ahead *ahead, const struct process_table *proce
 	if (now_us < ahead->last_us + interval_us)
 		return;
 	ahead->last_us = now_us;
-	get_memory(ahead, deferred->used_pages * MEMORY_PER_PAGE);
+	get_memory(ahead, deferred->grown_pages * MEMORY_PER_PAGE);
 	search_executables(ahead, processes);
 }

@@ -106,7 +106,8 @@ static bool move_node(struct slice *slice)
 		return false;
 	memcpy(room->at, from, slice->edge_words * sizeof(*from));
 	slice->starts[node] = room->at;
-	slice->newest = room->at + (slice->newest - from);
+	if (slice->edge_words > 0)
+		slice->newest = room->at + (slice->newest - from);
 	room->at += slice->edge_words;
 	*from = node - 1; /* its own number: the node before has no more */
 	return true;

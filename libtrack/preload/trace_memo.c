@@ -212,7 +212,7 @@ static inline bool is_same(const struct trace_entry *entry, const uint16_t *end,
 
 static inline struct trace_entry *entry_at(const struct trace_table *table, uint32_t number)
 {
-	return &table->entries[0][number];
+	return *table->entries + number;
 }
 
 static inline const uint16_t *end_of(const struct trace_table *table,

@@ -171,8 +171,7 @@ void trace_memo_add(struct trace_memo *memo, const struct unwind_start *start, u
 /* The entry that was added last. returns NULL: it is gone, or not the one with this hash */
 static inline struct trace_entry *trace_memo_newest(struct trace_memo *memo, uint64_t hash)
 {
-	struct trace_entry *entry = memo->newest ? &memo->table->entries[0][memo->newest - 1]
-						 : NULL;
+	struct trace_entry *entry = memo->newest ? *memo->table->entries + memo->newest - 1 : NULL;
 	return entry && entry->hash == hash ? entry : NULL;
 }
 

@@ -87,9 +87,11 @@ class Bench:
 
     def cost_of(self, subject, profiler, kind):
         """What the runs of a round say together, or None if one failed."""
-        costs = [self.once(subject, profiler, timed) for timed in RUNS[kind]]
-        if None in costs:
-            return None
+        costs = []
+        for timed in RUNS[kind]:
+            costs.append(self.once(subject, profiler, timed))
+            if not costs[-1]:
+                return None
         return dataclasses.replace(costs[0], **{name: getattr(costs[-1], name) for name in OF_COMMAND})
 
     def rounds(self, subject, names, count, kind):

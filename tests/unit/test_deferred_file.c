@@ -69,13 +69,13 @@ static void pages_are_made_ahead_of_a_growing_heap(void **state)
 	use_pages(0, 20);
 	assert_false(exists(20));
 	deferred_file_look_ahead(file);
-	assert_int_equal(file->used_pages, 20);
+	assert_int_equal(file->grown_pages, 20);
 	assert_true(exists(20));
 	assert_true(exists(39));
 	assert_false(exists(100));
 	use_pages(20, 60);
 	deferred_file_look_ahead(file);
-	assert_int_equal(file->used_pages, 60);
+	assert_int_equal(file->grown_pages, 60);
 	assert_true(exists(99));
 	assert_false(exists(200));
 }
@@ -93,7 +93,22 @@ static void none_are_made_where_nothing_is_new(void **state)
 	for (int i = 0; i < 10; i++)
 		deferred_file_look_ahead(file);
 	assert_false(exists(end));
-	assert_int_equal(file->used_pages, 20);
+	assert_int_equal(file->grown_pages, 20);
+}
+
+static void none_are_made_behind_blocks_that_are_far_apart(void **state)
+{
+	(void)state;
+	for (uint32_t page = 3; page < 1000; page += 7) {
+		use_pages(page, page + 1);
+		deferred_file_look_ahead(file);
+		assert_false(exists(page + 1));
+	}
+	assert_int_equal(file->grown_pages, 0);
+	use_pages(998, 999);
+	deferred_file_look_ahead(file);
+	assert_true(exists(999));
+	assert_int_equal(file->grown_pages, 1);
 }
 
 static void a_region_ends(void **state)
@@ -102,7 +117,6 @@ static void a_region_ends(void **state)
 	use_pages(DEFERRED_REGION_PAGES - 3, DEFERRED_REGION_PAGES);
 	use_pages(5, 6);
 	deferred_file_look_ahead(file);
-	assert_int_equal(file->used_pages, 4);
 	assert_true(exists(5));
 	assert_false(exists(DEFERRED_REGION_PAGES - 4));
 }
@@ -113,15 +127,15 @@ static void a_region_that_is_given_back_is_as_new(void **state)
 	use_pages(0, 20);
 	deferred_file_look_ahead(file);
 	deferred_file_give_back(file, SERIAL);
-	assert_int_equal(file->used_pages, 0);
+	assert_int_equal(file->grown_pages, 0);
 	assert_false(exists(0));
 	assert_false(exists(25));
 	atomic_store(&file->header->owners[0].image_serial, SERIAL + 1);
 	atomic_store(&file->header->owners[0].first_address, ADDRESS);
-	use_pages(0, 4);
+	use_pages(0, 10);
 	deferred_file_look_ahead(file);
-	assert_int_equal(file->used_pages, 4);
-	assert_true(exists(4));
+	assert_int_equal(file->grown_pages, 10);
+	assert_true(exists(10));
 }
 
 static void blocks_in_pages_of_both_kinds_are_taken(void **state)
@@ -150,6 +164,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(pages_are_made_ahead_of_a_growing_heap),
 		TEST(none_are_made_where_nothing_is_new),
+		TEST(none_are_made_behind_blocks_that_are_far_apart),
 		TEST(a_region_ends),
 		TEST(a_region_that_is_given_back_is_as_new),
 		TEST(blocks_in_pages_of_both_kinds_are_taken),
