@@ -43,8 +43,7 @@ struct slice {
 	uint32_t end;
 	uint32_t node;          /* the first whose end has not been seen */
 	uint32_t started;       /* nodes before it have their edges' start */
-	size_t edge_words;      /* of the node that was started last */
-	const uint32_t *newest; /* its last edge, if it has one */
+	const uint32_t *newest; /* edge of the node that was started last, if it has one */
 	struct room *room;      /* of the thread that reads it */
 	bool is_failed;
 	struct leak_batch batch;
@@ -96,19 +95,26 @@ static inline bool has_room(const struct room *room)
 	return room->end - room->at >= (ptrdiff_t)(EDGE_WORDS + END_WORDS);
 }
 
+/* The edges so far of the node that was started last. */
+static inline size_t edge_words(const struct slice *slice)
+{
+	return (size_t)(slice->room->at - slice->starts[slice->started - 1]);
+}
+
 /* Goes on with the node that was started last in another chunk. returns false: no memory */
 static bool move_node(struct slice *slice)
 {
 	struct room *room = slice->room;
 	uint32_t node = slice->started - 1;
-	uint32_t *from = room->at - slice->edge_words;
-	if (!add_chunk(room, 2 * slice->edge_words + EDGE_WORDS + END_WORDS))
+	size_t words = edge_words(slice);
+	uint32_t *from = room->at - words;
+	if (!add_chunk(room, 2 * words + EDGE_WORDS + END_WORDS))
 		return false;
-	memcpy(room->at, from, slice->edge_words * sizeof(*from));
+	memcpy(room->at, from, words * sizeof(*from));
 	slice->starts[node] = room->at;
-	if (slice->edge_words > 0)
+	if (words > 0)
 		slice->newest = room->at + (slice->newest - from);
-	room->at += slice->edge_words;
+	room->at += words;
 	*from = node - 1; /* its own number: the node before has no more */
 	return true;
 }
@@ -117,7 +123,6 @@ static void start_node(struct slice *slice, uint32_t node)
 {
 	while (slice->started <= node)
 		slice->starts[slice->started++] = slice->room->at;
-	slice->edge_words = 0;
 }
 
 /* returns  false: no memory */
@@ -127,7 +132,7 @@ static bool add_edge(struct slice *slice, uint32_t to, uint64_t offset)
 	uint32_t code = to | (offset ? LEAK_EDGE_IS_INSIDE : 0);
 	uint32_t inside = offset < UINT32_MAX ? (uint32_t)offset : UINT32_MAX;
 	/* Arrays of one pointer need one edge. */
-	if (slice->edge_words > 0 && slice->newest[0] == code &&
+	if (edge_words(slice) > 0 && slice->newest[0] == code &&
 	    (!offset || slice->newest[1] == inside))
 		return true;
 	if (__builtin_expect(!has_room(room), 0) && !move_node(slice))
@@ -136,7 +141,6 @@ static bool add_edge(struct slice *slice, uint32_t to, uint64_t offset)
 	*room->at++ = code;
 	if (offset)
 		*room->at++ = inside;
-	slice->edge_words = (size_t)(room->at - slice->starts[slice->started - 1]);
 	return true;
 }
 

@@ -58,8 +58,10 @@ static inline void stack_names_prefetch(const struct stack_names *names, uint64_
 	__builtin_prefetch(&names->numbers[stack_names_pair(hash) * 2]);
 }
 
-/* The name for a trace that is in `names` already, with its hash, not 0, and what it kept of the
- * last. */
+/*
+ * The name for a trace that is in `names` already, with its hash, not 0, and what it kept of the
+ * last.
+ */
 static inline struct stack_name stack_names_find(struct stack_names *names, uint64_t hash,
 						 uint32_t kept)
 {

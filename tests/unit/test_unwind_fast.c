@@ -54,8 +54,8 @@ static __attribute__((noinline)) size_t capture_and_name(uint64_t *frames)
 	if (!entry || names.slot_hash[entry->slot] != entry->hash) {
 		uint64_t hash = 0;
 		uint32_t kept = unwind_fast(&unwinding, &start, &names, &hash);
-		struct stack_name name = stack_names_find(&names, hash, kept);
 		unwind_remember(&unwinding, &start, hash);
+		struct stack_name name = stack_names_find(&names, hash, kept);
 		unwind_name(&unwinding, hash, name.slot);
 		slot = name.slot;
 		if (name.is_new) {
