@@ -37,6 +37,7 @@
 
 struct launcher {
 	const struct launch_options *options;
+	const struct recorder_work *work;
 	struct launch_result *result;
 	sigset_t signals;        /* taken with sigwaitinfo */
 	sigset_t inherited_mask; /* the program gets it back */
@@ -197,6 +198,8 @@ static bool open_collector(struct launcher *launcher, const char *log_path)
 		.scrub = options->leak_check && !options->no_scrub,
 		.only_unfreed = options->only_unfreed,
 		.is_hasty = options->finishes_log,
+		.grown = launcher->work->grown,
+		.context = launcher->work->context,
 		.interest = options->interest,
 		.sampling = options->sampling,
 		.arguments = (const char *const *)options->arguments,
@@ -209,7 +212,7 @@ static bool open_collector(struct launcher *launcher, const char *log_path)
 	return false;
 }
 
-static bool fork_collector(struct launcher *launcher, finish_function *finish)
+static bool fork_collector(struct launcher *launcher)
 {
 	int control[2];
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) != 0)
@@ -223,7 +226,8 @@ static bool fork_collector(struct launcher *launcher, finish_function *finish)
 		if (launcher->start_fd >= 0)
 			(void)close(launcher->start_fd);
 		if (collector_run(launcher->collector, control[1], &result, &error) == MT_OK)
-			finish(launcher->options, launcher->collect.log_path, &result, control[1]);
+			launcher->work->finish(launcher->work->context, launcher->options,
+					       launcher->collect.log_path, &result, control[1]);
 		_exit(0);
 	}
 	(void)close(control[1]);
@@ -482,7 +486,7 @@ static void let_go_of_standard_streams(unsigned held)
 			(void)close(fd); /* of /dev/null */
 }
 
-static void run(struct launcher *launcher, finish_function *finish)
+static void run(struct launcher *launcher)
 {
 	char tracker[PATH_MAX];
 	char log_path[PATH_MAX];
@@ -504,7 +508,7 @@ static void run(struct launcher *launcher, finish_function *finish)
 	if (!open_collector(launcher, log_path))
 		return fail(launcher);
 	start_program(launcher);
-	if (!fork_collector(launcher, finish)) {
+	if (!fork_collector(launcher)) {
 		print_error("cannot start a process: %s", strerror(errno));
 		return fail(launcher);
 	}
@@ -548,10 +552,11 @@ static void run(struct launcher *launcher, finish_function *finish)
 	launcher->result->max_rss_bytes = (uint64_t)launcher->usage.ru_maxrss * 1024;
 }
 
-void launch(const struct launch_options *options, finish_function *finish,
+void launch(const struct launch_options *options, const struct recorder_work *work,
 	    struct launch_result *ret_result)
 {
 	struct launcher launcher = {.options = options,
+				    .work = work,
 				    .result = ret_result,
 				    .start_fd = -1,
 				    .control_fd = -1,
@@ -565,7 +570,7 @@ void launch(const struct launch_options *options, finish_function *finish,
 	(void)sigprocmask(SIG_BLOCK, &launcher.signals, &launcher.inherited_mask); /* valid sets */
 	(void)sigaction(SIGCHLD, &default_action, &launcher.inherited_chld);
 	unsigned held = hold_standard_streams();
-	run(&launcher, finish);
+	run(&launcher);
 	/* It stays open until this process ends for a collector that waits for that alone. */
 	bool is_finished = ret_result->was_recorded && ret_result->news.event == LOG_FINISHED;
 	if (launcher.control_fd >= 0 && !is_finished)

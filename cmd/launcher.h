@@ -45,16 +45,22 @@ struct launch_result {
 	uint64_t max_rss_bytes; /* the program's */
 };
 
-/*
- * Called in the collector's process when the recording is over, to finish the log, unless that is
- * left to the launcher; it ends by sending LOG_FINISHED through `control_fd`. The launcher's end of
- * that stays open then until its process ends, which tells the collector that it may end as well.
- */
-typedef void finish_function(const struct launch_options *options, const char *log_path,
-			     const struct collector_result *result, int control_fd);
+/* What is done in the collector's process, whose copy `context` is used. */
+struct recorder_work {
+	void *context;
+	/* As struct collector_options has it. */
+	void (*grown)(void *context, int log_fd, uint64_t end_bytes);
+	/*
+	 * When the recording is over: finishes the log, unless that is left to the launcher, and
+	 * ends by sending LOG_FINISHED through `control_fd`. The launcher's end of that stays open
+	 * then until its process ends, which tells the collector that it may end as well.
+	 */
+	void (*finish)(void *context, const struct launch_options *options, const char *log_path,
+		       const struct collector_result *result, int control_fd);
+};
 
 /* Runs a program to its end, and prints errors about what keeps it from being started. */
-void launch(const struct launch_options *options, finish_function *finish,
+void launch(const struct launch_options *options, const struct recorder_work *work,
 	    struct launch_result *ret_result);
 
 #endif

@@ -118,7 +118,7 @@ static bool is_awaited(int control_fd)
  * Finishes the log. The blocks of the segment's file are still taken then, as nobody should wait
  * for the kernel to free them; but if the disk is too full for that, they are given back first.
  */
-static enum mt_status finish(const char *log_path, const struct finish_options *options,
+static enum mt_status finish(const char *log_path, struct finish_options *options,
 			     const struct collector_result *result, struct finish_result *finished,
 			     struct mt_error *error)
 {
@@ -126,6 +126,7 @@ static enum mt_status finish(const char *log_path, const struct finish_options *
 	if (status != MT_ERR_IO)
 		return status;
 	segment_file_release(result->segment, false); /* nothing in it is needed */
+	options->follower = NULL;
 	return finish_log(log_path, options, finished, error);
 }
 
@@ -157,10 +158,27 @@ static void send_finished(const struct collector_result *result, const struct co
 	await_launcher(control_fd);
 }
 
-/* In the collector's process: its descriptors of the program's modules are at hand. */
-static void finish_recording(const struct launch_options *launch_options, const char *log_path,
-			     const struct collector_result *result, int control_fd)
+/* What is kept in the collector's process while it records. */
+struct recorder {
+	struct log_follower *follower; /* NULL: none yet, or there can be none */
+};
+
+/* The log is replayed while it grows, so that its end need not be waited for. */
+static void follow_log(void *context, int log_fd, uint64_t end_bytes)
 {
+	struct recorder *recorder = context;
+	if (!recorder->follower)
+		recorder->follower = log_follower_new(log_fd, &finish_replay_options);
+	if (recorder->follower)
+		log_follower_tell(recorder->follower, end_bytes);
+}
+
+/* In the collector's process: its descriptors of the program's modules are at hand. */
+static void finish_recording(void *context, const struct launch_options *launch_options,
+			     const char *log_path, const struct collector_result *result,
+			     int control_fd)
+{
+	const struct recorder *recorder = context;
 	struct collector_news news = {
 		.event = LOG_FINISHED,
 		.failed_allocations = result->failed_allocations,
@@ -173,6 +191,7 @@ static void finish_recording(const struct launch_options *launch_options, const 
 	struct finish_options options = {
 		.is_recorder = true,
 		.has_no_symbols = launch_options->no_symbols,
+		.follower = recorder->follower,
 		.symbolize.limit_ms = SYMBOLS_LIMIT_MS,
 		.symbolize.only_leaks = is_awaited(control_fd) ? launch_options->only_leak_symbols
 							       : 0,
@@ -248,7 +267,14 @@ static void describe_news(const struct launch_options *launch_options,
 void record_program(const struct launch_options *options, struct launch_result *ret_result,
 		    char *closing, size_t capacity)
 {
-	launch(options, finish_recording, ret_result);
+	struct recorder recorder = {0};
+	const struct recorder_work work = {
+		.context = &recorder,
+		/* Who asked for less than the whole log finishes it, too, or it is soon done. */
+		.grown = options->only_unfreed || options->finishes_log ? NULL : follow_log,
+		.finish = finish_recording,
+	};
+	launch(options, &work, ret_result);
 	*closing = '\0';
 	if (ret_result->was_recorded)
 		describe_news(options, ret_result, closing, capacity);

@@ -189,8 +189,8 @@ bool block_feed_open(struct block_feed *feed, struct log_reader *reader,
 		feed->images[feed->image_count++] = images[i]->has_ended ? NULL : images[i];
 	}
 	/* Without events there is little to do ahead. */
-	feed->has_thread = !options->skips_events && reader->size_bytes >= THREAD_BYTES_MIN &&
-			   start(feed);
+	feed->has_thread = !options->skips_events && !options->has_no_thread &&
+			   reader->size_bytes >= THREAD_BYTES_MIN && start(feed);
 	return true;
 }
 
@@ -223,6 +223,12 @@ struct block_feed_item *block_feed_next(struct block_feed *feed)
 	item = &feed->items[feed->tail % BLOCK_FEED_ITEMS];
 	(void)pthread_mutex_unlock(&feed->mutex);
 	return item;
+}
+
+void block_feed_extend(struct block_feed *feed, uint64_t end_offset)
+{
+	feed->options.end_offset = end_offset;
+	feed->reader->size_bytes = end_offset;
 }
 
 void block_feed_close(struct block_feed *feed)

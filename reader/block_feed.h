@@ -30,6 +30,7 @@ struct block_feed_options {
 	bool skips_events;       /* leave out all of them */
 	bool skips_descriptions; /* leave out what is neither events, images, nor commits */
 	bool has_slots;          /* decode for recovery.h too */
+	bool has_no_thread;      /* decode as blocks are asked for */
 	struct checkpoints *checkpoints; /* make checkpoints for these; NULL: none */
 };
 
@@ -79,6 +80,12 @@ bool block_feed_open(struct block_feed *feed, struct log_reader *reader,
 
 /* The next item, until the next call. After one that is no block there is none. */
 struct block_feed_item *block_feed_next(struct block_feed *feed);
+
+/*
+ * Without a thread: the log has grown, and is to be read as far as `end_offset`. After an item with
+ * result 0 and no damage there may be more then.
+ */
+void block_feed_extend(struct block_feed *feed, uint64_t end_offset);
 
 void block_feed_close(struct block_feed *feed);
 

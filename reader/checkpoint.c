@@ -22,13 +22,18 @@
 
 void checkpoints_init(struct checkpoints *checkpoints, uint64_t log_bytes, uint64_t spacing_events)
 {
-	uint64_t budget_bytes = log_bytes / BUDGET_SHARE;
 	*checkpoints = (struct checkpoints){
-		.budget_bytes = budget_bytes > BUDGET_BYTES_MIN ? budget_bytes : BUDGET_BYTES_MIN,
+		.budget_bytes = spacing_events ? UINT64_MAX : BUDGET_BYTES_MIN,
 		.spacing_events = spacing_events ? spacing_events : FIRST_SPACING_EVENTS,
 	};
-	if (spacing_events)
-		checkpoints->budget_bytes = UINT64_MAX;
+	checkpoints_grow(checkpoints, log_bytes);
+}
+
+void checkpoints_grow(struct checkpoints *checkpoints, uint64_t log_bytes)
+{
+	uint64_t budget_bytes = log_bytes / BUDGET_SHARE;
+	if (budget_bytes > checkpoints->budget_bytes)
+		checkpoints->budget_bytes = budget_bytes;
 }
 
 void checkpoints_release(struct checkpoints *checkpoints)

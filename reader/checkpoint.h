@@ -59,6 +59,8 @@ struct checkpoints {
  *                 many as are worth it
  */
 void checkpoints_init(struct checkpoints *checkpoints, uint64_t log_bytes, uint64_t spacing_events);
+/* The log has become larger: checkpoints may take more. */
+void checkpoints_grow(struct checkpoints *checkpoints, uint64_t log_bytes);
 void checkpoints_release(struct checkpoints *checkpoints);
 
 /* How many events are to be between two checkpoints. */

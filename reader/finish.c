@@ -245,18 +245,32 @@ static enum mt_status finish_loaded(struct loaded_log *log, const struct finish_
 	return status;
 }
 
+const struct loaded_log_options finish_replay_options = {.makes_checkpoints = true};
+
+static enum mt_status read_log(struct loaded_log *log, const char *path,
+			       const struct finish_options *options, struct mt_error *error)
+{
+	struct loaded_log_options load = finish_replay_options;
+	/* Of a log that is not as it should be the whole tells more than the rest. */
+	if (options->follower && log_follower_take(options->follower, log) &&
+	    loaded_log_read_rest(log, path, error) == MT_OK)
+		return MT_OK;
+	load.is_recorder = options->is_recorder;
+	load.checkpoint_events = options->checkpoint_events;
+	return loaded_log_read(log, path, &load, error);
+}
+
 enum mt_status finish_log(const char *path, const struct finish_options *options,
 			  struct finish_result *ret_result, struct mt_error *error)
 {
 	struct loaded_log log;
-	struct loaded_log_options load = {.is_recorder = options->is_recorder,
-					  .makes_checkpoints = true,
-					  .checkpoint_events = options->checkpoint_events};
 	*ret_result = (struct finish_result){0};
-	enum mt_status status = loaded_log_read(&log, path, &load, error);
+	enum mt_status status = read_log(&log, path, options, error);
 	if (status != MT_OK)
 		return status;
 	fill_result(&log, ret_result);
+	/* Before names are looked up: processes are forked for that, and share what is there. */
+	replay_drop_tables(&log.replay);
 	if (log.is_live || recovery_has_writers(&log))
 		status = mt_error_set(error, MT_ERR_USAGE, "%s is still being recorded", path);
 	else

@@ -15,6 +15,7 @@
 
 #include "common/status.h"
 #include "reader/loaded_log.h"
+#include "reader/log_follower.h"
 #include "reader/symbolize_log.h"
 
 /* What a dead collector could not say any more. */
@@ -29,6 +30,8 @@ struct finish_options {
 	bool has_no_symbols;        /* leave names out */
 	bool replaces;              /* write the log anew even if it could be added to */
 	uint64_t checkpoint_events; /* checkpoints are so far apart; 0: as far as is good */
+	/* Has replayed the log so far, with finish_replay_options; NULL: nobody has. Taken */
+	struct log_follower *follower;
 	struct symbolize_options symbolize;
 	struct finish_ending ending; /* used if the log has no END block */
 };
@@ -40,6 +43,9 @@ struct finish_result {
 	bool is_complete;
 	struct symbolize_result symbols;
 };
+
+/* How a log is replayed to be finished. */
+extern const struct loaded_log_options finish_replay_options;
 
 /*
  * returns  as loaded_log_read; MT_ERR_IO: the log can't be written; MT_ERR_USAGE: it is still being

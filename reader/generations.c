@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define FIRST_CURRENT 256u
+#define FIRST_PIECE_US 1024u
 
 bool generations_init(struct generations *generations, uint64_t end_us, uint64_t count_max)
 {
@@ -21,6 +22,15 @@ bool generations_init(struct generations *generations, uint64_t end_us, uint64_t
 		return true;
 	generations_release(generations);
 	return false;
+}
+
+bool generations_init_open(struct generations *generations, uint64_t count_max)
+{
+	if (!generations_init(generations, 0, count_max))
+		return false;
+	generations->piece_us = FIRST_PIECE_US;
+	generations->is_open = true;
+	return true;
 }
 
 void generations_release(struct generations *generations)
@@ -144,6 +154,21 @@ static bool end_piece(struct generations *generations)
 	while (generations->count >= count_max && generations->piece_count > 1)
 		if (!put_together(generations))
 			return false;
+	return true;
+}
+
+bool generations_reach(struct generations *generations, uint64_t now_us)
+{
+	if (!generations->is_open)
+		return true;
+	if (now_us / generations->piece_us >= GENERATIONS_PIECES && !end_piece(generations))
+		return false;
+	while (now_us / generations->piece_us >= GENERATIONS_PIECES)
+		if (!put_together(generations))
+			return false;
+	uint32_t piece_count = (uint32_t)(now_us / generations->piece_us) + 1;
+	if (piece_count > generations->piece_count)
+		generations->piece_count = piece_count;
 	return true;
 }
 

@@ -44,6 +44,7 @@ struct generations {
 	uint64_t cost_count;  /* ... but for a few of every cost; kept by the caller */
 	uint64_t piece_us;    /* 0: nothing is gathered */
 	uint32_t piece_count;
+	bool is_open; /* the recording's end is not known: pieces are added as the time goes on */
 };
 
 /*
@@ -52,6 +53,17 @@ struct generations {
  * returns    false: no memory
  */
 bool generations_init(struct generations *generations, uint64_t end_us, uint64_t count_max);
+
+/*
+ * The same of a recording that goes on. There are at most GENERATIONS_PIECES pieces then, and at
+ * least half as many.
+ */
+bool generations_init_open(struct generations *generations, uint64_t count_max);
+
+/* The time has come to `now_us`: makes pieces up to there, if it is open. returns false: no memory
+ */
+bool generations_reach(struct generations *generations, uint64_t now_us);
+
 void generations_release(struct generations *generations);
 
 static inline uint32_t generations_piece(const struct generations *generations, uint64_t time_us)

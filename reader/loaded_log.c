@@ -13,6 +13,12 @@
 #define GENERATION_LOG_BYTES 32u
 #define GENERATIONS_MIN (1u << 14)
 #define GENERATIONS_MAX (1u << 19)
+#define GENERATIONS_OPEN_MAX (1u << 17) /* while the log's size isn't known */
+
+static enum mt_status no_memory(struct mt_error *error)
+{
+	return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory to read the log");
+}
 
 /* Makes room for one more, if `count` is a power of two. returns false: no memory */
 static bool reserve(void **items, size_t count, size_t item_bytes)
@@ -76,7 +82,7 @@ static enum mt_status survey(struct loaded_log *log, struct log_reader *reader,
 		log->has_profile = false;
 	log_reader_seek(reader, 0);
 	if (!has_memory)
-		return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory to read the log");
+		return no_memory(error);
 	return result < 0 ? (enum mt_status)result : MT_OK;
 }
 
@@ -121,7 +127,7 @@ static enum mt_status add_replay_block(struct loaded_log *log, const struct bloc
 	if (status == MT_OK && is_classes) {
 		if (!reserve((void **)&log->class_places, log->class_place_count,
 			     sizeof(*log->class_places)))
-			return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory to read the log");
+			return no_memory(error);
 		log->class_places[log->class_place_count++] = offset;
 	}
 	return status;
@@ -156,7 +162,7 @@ static enum mt_status add_block(struct loaded_log *log, struct block_feed_item *
 	case LOG_BLOCK_SYMBOLS:
 		symbols_release(&log->symbols);
 		if (!symbols_init(&log->symbols))
-			return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory to read the log");
+			return no_memory(error);
 		log->has_symbols = true;
 		return symbols_decode(&log->symbols, payload, error);
 	}
@@ -164,7 +170,7 @@ static enum mt_status add_block(struct loaded_log *log, struct block_feed_item *
 }
 
 static enum mt_status open_feed(struct loaded_log *log, struct log_reader *reader, uint64_t end,
-				struct block_feed *feed, struct mt_error *error)
+				bool has_no_thread, struct block_feed *feed, struct mt_error *error)
 {
 	struct block_feed_options options = {
 		.end_offset = end,
@@ -173,6 +179,7 @@ static enum mt_status open_feed(struct loaded_log *log, struct log_reader *reade
 		.until_us = UINT64_MAX,
 		.skips_events = log->has_profile,
 		.has_slots = log->needs_slots,
+		.has_no_thread = has_no_thread,
 		/* What was recovered is not where it will be in the file. */
 		.checkpoints = reader->memory ? NULL : log->checkpoints,
 	};
@@ -183,7 +190,7 @@ static enum mt_status open_feed(struct loaded_log *log, struct log_reader *reade
 	log->blocks.has_sums = log->has_profile;
 	return block_feed_open(feed, reader, &options, log->replay.images, log->replay.image_count)
 		       ? MT_OK
-		       : mt_error_set(error, MT_ERR_NO_MEMORY, "no memory to read the log");
+		       : no_memory(error);
 }
 
 static bool is_finishing(enum log_block_kind kind)
@@ -192,13 +199,21 @@ static bool is_finishing(enum log_block_kind kind)
 	       kind == LOG_BLOCK_INDEX;
 }
 
+/* A block of the file was good, and has been used. */
+static void note_end(struct loaded_log *log, const struct block_feed_item *item)
+{
+	log->good_end = item->end_offset;
+	if (!is_finishing((enum log_block_kind)item->block.kind))
+		log->events_end = item->end_offset;
+}
+
 static enum mt_status read_blocks(struct loaded_log *log, struct log_reader *reader, uint64_t end,
 				  struct mt_error *error)
 {
 	struct block_feed feed;
 	struct mt_error damage = {0};
 	uint64_t offset = reader->offset_bytes;
-	enum mt_status status = open_feed(log, reader, end, &feed, error);
+	enum mt_status status = open_feed(log, reader, end, false, &feed, error);
 	if (status != MT_OK)
 		return status;
 	for (;;) {
@@ -208,11 +223,8 @@ static enum mt_status read_blocks(struct loaded_log *log, struct log_reader *rea
 		if (item->result != 1 || add_block(log, item, offset, &damage) != MT_OK)
 			break;
 		offset = item->end_offset;
-		if (reader->memory)
-			continue;
-		log->good_end = offset;
-		if (!is_finishing((enum log_block_kind)item->block.kind))
-			log->events_end = offset;
+		if (!reader->memory)
+			note_end(log, item);
 	}
 	block_feed_close(&feed);
 	if (status == MT_OK && damage.status == MT_ERR_NO_MEMORY)
@@ -271,19 +283,24 @@ static enum mt_status settle(struct loaded_log *log, struct mt_error *error)
 	return check_mapping_stacks(log, error);
 }
 
+/* How many generations are kept apart of a log of this size. */
+static uint64_t generations_max(uint64_t log_bytes)
+{
+	uint64_t count_max = log_bytes / GENERATION_LOG_BYTES;
+	if (count_max < GENERATIONS_MIN)
+		count_max = GENERATIONS_MIN;
+	return count_max < GENERATIONS_MAX ? count_max : GENERATIONS_MAX;
+}
+
 /* For a log that does not bring its sums. */
 static enum mt_status prepare_replay(struct loaded_log *log, struct mt_error *error)
 {
-	uint64_t count_max = log->size_bytes / GENERATION_LOG_BYTES;
-	if (count_max < GENERATIONS_MIN)
-		count_max = GENERATIONS_MIN;
-	if (count_max > GENERATIONS_MAX)
-		count_max = GENERATIONS_MAX;
 	if (log->checkpoints)
 		checkpoints_init(log->checkpoints, log->size_bytes, log->checkpoint_events);
-	if (!generations_init(&log->replay.generations, log->survey_end_us, count_max))
-		return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory to read the log");
-	replay_begin_pieces(&log->replay);
+	if (!generations_init(&log->replay.generations, log->survey_end_us,
+			      generations_max(log->size_bytes)) ||
+	    !replay_begin_pieces(&log->replay))
+		return no_memory(error);
 	return MT_OK;
 }
 
@@ -313,11 +330,10 @@ static enum mt_status read_all(struct loaded_log *log, struct log_reader *reader
 	return status;
 }
 
-enum mt_status loaded_log_read(struct loaded_log *log, const char *path,
-			       const struct loaded_log_options *options, struct mt_error *error)
+/* returns  false: no memory, and nothing is left */
+static bool init(struct loaded_log *log, const char *path, const struct loaded_log_options *options)
 {
-	struct log_reader reader;
-	*log = (struct loaded_log){.path = strdup(path)};
+	*log = (struct loaded_log){.path = path ? strdup(path) : NULL};
 	replay_init(&log->replay);
 	if (options) {
 		log->pid = options->pid;
@@ -328,11 +344,84 @@ enum mt_status loaded_log_read(struct loaded_log *log, const char *path,
 		if (options->makes_checkpoints)
 			log->checkpoints = calloc(1, sizeof(*log->checkpoints));
 	}
-	if (!log->path || (options && options->makes_checkpoints && !log->checkpoints) ||
-	    !symbols_init(&log->symbols)) {
-		loaded_log_release(log);
-		return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory to read %s", path);
+	if ((!path || log->path) && (!options || !options->makes_checkpoints || log->checkpoints) &&
+	    symbols_init(&log->symbols))
+		return true;
+	loaded_log_release(log);
+	return false;
+}
+
+enum mt_status loaded_log_begin(struct loaded_log *log, const struct loaded_log_options *options,
+				struct log_reader *reader, struct block_feed *feed,
+				struct mt_error *error)
+{
+	if (!init(log, NULL, options))
+		return no_memory(error);
+	if (log->checkpoints)
+		checkpoints_init(log->checkpoints, 0, log->checkpoint_events);
+	if (generations_init_open(&log->replay.generations, GENERATIONS_OPEN_MAX) &&
+	    replay_begin_pieces(&log->replay) &&
+	    open_feed(log, reader, 0, true, feed, error) == MT_OK)
+		return MT_OK;
+	loaded_log_release(log);
+	return no_memory(error);
+}
+
+enum mt_status loaded_log_take(struct loaded_log *log, struct block_feed_item *item,
+			       struct mt_error *error)
+{
+	uint64_t offset = log->good_end;
+	if (log->checkpoints && item->block.kind == LOG_BLOCK_COMMIT)
+		checkpoints_grow(log->checkpoints, item->end_offset);
+	enum mt_status status = add_block(log, item, offset, error);
+	if (status == MT_OK)
+		note_end(log, item);
+	return status;
+}
+
+static enum mt_status read_rest(struct loaded_log *log, const char *path, struct mt_error *error)
+{
+	struct log_reader reader;
+	log->path = strdup(path);
+	if (!log->path)
+		return no_memory(error);
+	enum mt_status status = log_reader_open(&reader, path, error);
+	if (status != MT_OK)
+		return status;
+	log->size_bytes = reader.size_bytes;
+	log->replay.generations.count_max = generations_max(log->size_bytes);
+	if (log->checkpoints)
+		checkpoints_grow(log->checkpoints, log->size_bytes);
+	log_reader_seek(&reader, log->good_end);
+	status = read_blocks(log, &reader, UINT64_MAX, error);
+	log_reader_close(&reader);
+	if (status != MT_OK)
+		return status;
+	if (log->damage.status != MT_OK) {
+		*error = log->damage;
+		return log->damage.status;
 	}
+	if (!log->info.has_run || !log->info.has_end || log->good_end != log->size_bytes)
+		return mt_error_set(error, MT_ERR_TRUNCATED, "%s: the log has no end", path);
+	status = replay_blocks_flush(&log->blocks, error);
+	return status == MT_OK ? settle(log, error) : status;
+}
+
+enum mt_status loaded_log_read_rest(struct loaded_log *log, const char *path,
+				    struct mt_error *error)
+{
+	enum mt_status status = read_rest(log, path, error);
+	if (status != MT_OK)
+		loaded_log_release(log);
+	return status;
+}
+
+enum mt_status loaded_log_read(struct loaded_log *log, const char *path,
+			       const struct loaded_log_options *options, struct mt_error *error)
+{
+	struct log_reader reader;
+	if (!init(log, path, options))
+		return mt_error_set(error, MT_ERR_NO_MEMORY, "no memory to read %s", path);
 	enum mt_status status = log_reader_open(&reader, path, error);
 	if (status == MT_OK) {
 		if (options && options->is_recorder)

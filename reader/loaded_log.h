@@ -14,6 +14,7 @@
 
 #include "common/log/buffer.h"
 #include "common/status.h"
+#include "reader/block_feed.h"
 #include "reader/log_info.h"
 #include "reader/mapping_replay.h"
 #include "reader/replay.h"
@@ -80,6 +81,31 @@ enum mt_status loaded_log_read(struct loaded_log *log, const char *path,
 			       const struct loaded_log_options *options,
 			       struct mt_error *error) MT_MUST_CHECK;
 void loaded_log_release(struct loaded_log *log);
+
+/*
+ * The same in steps, of a log that is being recorded. For log_follower.c: first, an empty log, from
+ * whose beginning `feed` is to read without a thread of its own, as far as it is extended.
+ *
+ * reader, feed  borrowed, to be closed before the rest is read
+ * returns       MT_ERR_NO_MEMORY; nothing is left then
+ */
+enum mt_status loaded_log_begin(struct loaded_log *log, const struct loaded_log_options *options,
+				struct log_reader *reader, struct block_feed *feed,
+				struct mt_error *error) MT_MUST_CHECK;
+
+/* Takes in a block that the feed has brought. returns as loaded_log_read, and MT_ERR_CORRUPT */
+enum mt_status loaded_log_take(struct loaded_log *log, struct block_feed_item *item,
+			       struct mt_error *error) MT_MUST_CHECK;
+
+/*
+ * Reads the rest of a log that its recorder has ended as it should, as if all had been read at
+ * once.
+ *
+ * returns  as loaded_log_read; MT_ERR_CORRUPT, MT_ERR_TRUNCATED: it is damaged, or has no end. On
+ *          failure it is released: loaded_log_read says more
+ */
+enum mt_status loaded_log_read_rest(struct loaded_log *log, const char *path,
+				    struct mt_error *error) MT_MUST_CHECK;
 
 /* Takes in further blocks of the log, from memory. For recovery.c. */
 enum mt_status loaded_log_read_more(struct loaded_log *log, const struct buffer *blocks,

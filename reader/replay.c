@@ -537,21 +537,25 @@ static bool bury_images(struct replay *replay)
 	return has_memory;
 }
 
-static void begin_piece(struct replay *replay)
+/* returns  false: no memory */
+static bool begin_piece(struct replay *replay)
 {
-	const struct generations *generations = &replay->generations;
+	struct generations *generations = &replay->generations;
 	if (!generations->piece_us)
-		return;
+		return true;
+	if (!generations_reach(generations, replay->now_us))
+		return false;
 	uint64_t piece = generations_piece(generations, replay->now_us);
 	replay->piece_begin_us = piece * generations->piece_us;
-	replay->piece_end_us = piece + 1 < generations->piece_count
-				       ? replay->piece_begin_us + generations->piece_us
-				       : UINT64_MAX;
+	bool is_last = !generations->is_open && piece + 1 == generations->piece_count;
+	replay->piece_end_us = is_last ? UINT64_MAX
+				       : replay->piece_begin_us + generations->piece_us;
+	return true;
 }
 
-void replay_begin_pieces(struct replay *replay)
+bool replay_begin_pieces(struct replay *replay)
 {
-	begin_piece(replay);
+	return begin_piece(replay);
 }
 
 void replay_forget_allocations(struct replay *replay)
@@ -582,7 +586,7 @@ static bool move_time(struct replay *replay, uint64_t time_us)
 	replay->now_us = time_us;
 	bool has_memory = replay->ending_count == 0 || bury_images(replay);
 	if (time_us >= replay->piece_end_us)
-		begin_piece(replay);
+		has_memory &= begin_piece(replay);
 	return has_memory;
 }
 
@@ -835,6 +839,12 @@ bool replay_finish(struct replay *replay, uint64_t end_us)
 	replay->last_us = replay->now_us;
 	replay->has_details = true;
 	return has_memory;
+}
+
+void replay_drop_tables(struct replay *replay)
+{
+	for (uint32_t i = 0; i < replay->image_count; i++)
+		drop_tables(replay->images[i]);
 }
 
 void replay_release(struct replay *replay)

@@ -172,8 +172,9 @@ enum mt_status replay_run(struct replay *replay, struct replay_source *sources, 
  */
 bool replay_end_image(struct replay *replay, uint32_t index, uint64_t time_us);
 
-/* To be called once the generations are initialised, before the first event. */
-void replay_begin_pieces(struct replay *replay);
+/* To be called once the generations are initialised, before the first event. returns false: no
+ * memory */
+bool replay_begin_pieces(struct replay *replay);
 
 /*
  * Brings composition, timeline and generations to the end. To be called once, when all is replayed.
@@ -227,6 +228,9 @@ static inline struct block_figures replay_figures(const struct replay_image *ima
 	return (struct block_figures){.bytes = sample_weight_bytes(weight, born),
 				      .count = sample_weight_count(weight, born)};
 }
+
+/* Gives up what only replaying more would need. */
+void replay_drop_tables(struct replay *replay);
 
 void replay_release(struct replay *replay);
 

@@ -39,6 +39,7 @@ struct recording {
 	size_t image_capacity;
 	uint32_t image_count; /* announced: indexes given out */
 	uint64_t commit_count;
+	uint64_t event_count; /* in blocks of the log */
 	bool keeps_births;
 	bool logs_used_stacks;
 	struct buffer scratch; /* fields of the block being made */

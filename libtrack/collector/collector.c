@@ -45,6 +45,7 @@
 #define SPARE_RINGS 8u
 #define PENDING_EVENT_BYTES 2u  /* of an event that is not in the log yet: more than most take */
 #define FINISHED_NODE_BYTES 24u /* that a stack node adds to the log's end: sums, names */
+#define GROWN_EVENTS 65536u     /* in a log that is worth looking at again */
 #define LEFTOVERS_US 200000u    /* processes that outlive the program by less are waited for */
 
 struct collector {
@@ -76,8 +77,8 @@ struct collector {
 	uint64_t last_process_us;
 	uint64_t last_image_us; /* when the newest process was taken up */
 	uint32_t quiet_ticks;
-	uint32_t loss; /* enum log_loss */
-	uint64_t event_count;
+	uint32_t loss;        /* enum log_loss */
+	uint64_t told_events; /* of the log, when it was last said that it has grown */
 	uint64_t failed_allocations;
 };
 
@@ -196,6 +197,16 @@ static void save_decoders(void *context, uint64_t number)
 	drain_save_decoders(&collector->drain, number);
 }
 
+static void tell_grown(void *context, uint64_t event_count)
+{
+	struct collector *collector = context;
+	if (event_count - collector->told_events < GROWN_EVENTS)
+		return;
+	collector->told_events = event_count;
+	collector->options->grown(collector->options->context, collector->log_fd,
+				  log_writer_size(&collector->writer));
+}
+
 static void name_thread(void *context, struct recorded_image *image, uint32_t index,
 			uint32_t thread_id)
 {
@@ -251,6 +262,7 @@ static enum mt_status set_up(struct collector *collector, struct mt_error *error
 	collector->observer = (struct recording_observer){
 		.context = collector,
 		.committing = save_decoders,
+		.committed = collector->options->grown ? tell_grown : NULL,
 		.thread_started = name_thread,
 		.module_loaded = keep_module,
 	};

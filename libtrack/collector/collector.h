@@ -39,6 +39,10 @@ struct collector_options {
 	struct leak_interest interest; /* in what scans at the end of a process find */
 	bool is_hasty;                 /* the log may be larger than need be: nobody keeps it */
 	struct sampling_options sampling;
+	/* Told now and then that the log, which is open as `log_fd`, has whole commits up to
+	 * `end_bytes`, if it has become so much longer that this is worth while. NULL: nobody is */
+	void (*grown)(void *context, int log_fd, uint64_t end_bytes);
+	void *context;                /* for `grown` */
 	const char *const *arguments; /* [argument_count] of the program, for the log */
 	size_t argument_count;
 	pid_t program_pid;

@@ -24,6 +24,18 @@ static void move_spool_head(struct drain *drain, uint64_t bytes)
 			      memory_order_release);
 }
 
+/* Leaves out what is left up to the spool's end. `to_end` bytes of it are free. */
+static void skip_to_end(struct drain *drain, uint64_t to_end)
+{
+	uint64_t at = drain->spool_head % drain->segment->spool_bytes;
+	if (to_end >= sizeof(struct spool_piece)) {
+		struct spool_piece *skip = (struct spool_piece *)(void *)(drain->segment->spool +
+									  at);
+		*skip = (struct spool_piece){.ring = SPOOL_SKIP};
+	}
+	move_spool_head(drain, to_end);
+}
+
 /*
  * Room for a piece of `word_count` words in one stretch.
  * returns  NULL if the spool is too full
@@ -37,13 +49,8 @@ static struct spool_piece *spool_reserve(struct drain *drain, uint32_t word_coun
 	uint64_t skipped = to_end < size_bytes ? to_end : 0;
 	if (spool_bytes - drain_spool_used(drain) < size_bytes + skipped)
 		return NULL;
-	if (skipped >= sizeof(struct spool_piece)) {
-		struct spool_piece *skip = (struct spool_piece *)(void *)(drain->segment->spool +
-									  at);
-		*skip = (struct spool_piece){.ring = SPOOL_SKIP};
-	}
 	if (skipped)
-		move_spool_head(drain, skipped);
+		skip_to_end(drain, skipped);
 	at = drain->spool_head % spool_bytes;
 	return (struct spool_piece *)(void *)(drain->segment->spool + at);
 }
@@ -282,6 +289,11 @@ void drain_forget_committed(struct drain *drain)
 		    piece->position + piece->word_count)
 			break;
 		tail += sizeof(*piece) + (uint64_t)piece->word_count * 8;
+	}
+	/* It begins anew where it has memory already, instead of going through all of it. */
+	if (tail == drain->spool_head && tail % spool_bytes) {
+		skip_to_end(drain, spool_bytes - tail % spool_bytes);
+		tail = drain->spool_head;
 	}
 	drain->spool_tail = tail;
 	atomic_store_explicit(&drain->segment->header->spool_tail, tail, memory_order_release);

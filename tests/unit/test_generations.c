@@ -18,19 +18,21 @@ static uint32_t next_random(uint32_t limit)
 
 static struct ended_block blocks[BLOCKS];
 
-static void make_blocks(void)
+/* `scale` makes the recording so much longer. */
+static void make_blocks(uint64_t scale)
 {
 	uint64_t died_us = 0;
 	for (uint32_t i = 0; i < BLOCKS; i++) {
 		died_us += next_random(60);
 		if (died_us > END_US)
 			died_us = END_US;
+		uint64_t born_us = next_random(4) ? died_us - died_us % 5000
+						  : next_random((uint32_t)died_us + 1);
 		blocks[i] = (struct ended_block){
 			.image = next_random(3),
 			.cost = next_random(COSTS),
-			.born_us = next_random(4) ? died_us - died_us % 5000
-						  : next_random((uint32_t)died_us + 1),
-			.died_us = died_us,
+			.born_us = born_us * scale,
+			.died_us = died_us * scale,
 			.is_immortal = i > BLOCKS * 9 / 10,
 			.blocks = 1 + next_random(3),
 			.bytes = next_random(1000),
@@ -68,14 +70,18 @@ static uint64_t listed_bytes(const struct generations *generations, uint32_t pie
 	return sum;
 }
 
-static void check(uint32_t seed, uint64_t count_max, uint32_t pieces_min, uint32_t pieces_max)
+/* scale  0: the end is known; else the recording is so much longer, and it isn't */
+static void check(uint32_t seed, uint64_t count_max, uint64_t scale, uint32_t pieces_min,
+		  uint32_t pieces_max)
 {
 	struct generations generations;
 	bool was_taken[BLOCKS] = {false};
 	random_state = seed;
-	make_blocks();
-	assert_true(generations_init(&generations, END_US, count_max));
+	make_blocks(scale ? scale : 1);
+	assert_true(scale ? generations_init_open(&generations, count_max)
+			  : generations_init(&generations, END_US, count_max));
 	for (uint32_t i = 0; i < BLOCKS; i++) {
+		assert_true(generations_reach(&generations, blocks[i].died_us));
 		assert_true(generations_add(&generations, &blocks[i]));
 		if (next_random(20) == 0 && i > 10 && !blocks[i - 10].is_immortal) {
 			was_taken[i - 10] = true;
@@ -95,20 +101,31 @@ static void pieces_tell_what_is_live_at_their_ends(void **state)
 {
 	(void)state;
 	for (uint32_t seed = 1; seed <= 20; seed++)
-		check(seed, 100000, 200, 200);
+		check(seed, 100000, 0, 200, 200);
 }
 
 static void a_full_table_has_longer_pieces(void **state)
 {
 	(void)state;
 	for (uint32_t seed = 1; seed <= 20; seed++)
-		check(seed, 500, 5, 100);
+		check(seed, 500, 0, 5, 100);
 }
 
 static void one_piece_is_the_least(void **state)
 {
 	(void)state;
-	check(5, 0, 1, 1);
+	check(5, 0, 0, 1, 1);
+}
+
+static void pieces_become_longer_as_the_time_goes_on(void **state)
+{
+	(void)state;
+	for (uint32_t seed = 1; seed <= 20; seed++) {
+		check(seed, 100000, 1, 50, 100);
+		check(seed, 100000, 64, 100, 200);
+		check(seed, 100000, 1000000, 100, 200);
+		check(seed, 500, 64, 5, 100);
+	}
 }
 
 int main(void)
@@ -117,6 +134,7 @@ int main(void)
 		cmocka_unit_test(pieces_tell_what_is_live_at_their_ends),
 		cmocka_unit_test(a_full_table_has_longer_pieces),
 		cmocka_unit_test(one_piece_is_the_least),
+		cmocka_unit_test(pieces_become_longer_as_the_time_goes_on),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

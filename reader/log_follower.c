@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "reader/log_follower.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "common/sys.h"
+#include "reader/block_feed.h"
+#include "reader/log_reader.h"
+
+#define LOWEST_PRIORITY 19
+#define WAIT_NS 999999999
+
+struct log_follower {
+	struct loaded_log_options options;
+	int log_fd;
+	pthread_t thread;
+	_Atomic uint64_t end_bytes; /* of what there is to read */
+	_Atomic bool is_stopped;
+	_Atomic uint32_t bell; /* futex: changed after one of these */
+	/* The thread's, until it has ended. */
+	struct loaded_log log;
+	bool has_log; /* it is there, and good as far as it goes */
+};
+
+/* What the replay of one image keeps for its live blocks and its stack traces. */
+static uint64_t image_bytes(const struct replay_image *image)
+{
+	uint64_t bytes = image->trie.node_count * sizeof(*image->trie.nodes) +
+			 image->costs.count * sizeof(*image->costs.items) +
+			 image->lifetimes.histogram_count * sizeof(*image->lifetimes.histograms) +
+			 image->class_count *
+				 (sizeof(*image->classes) + sizeof(*image->state.classes));
+	for (uint32_t i = 0; i < image->class_count; i++)
+		bytes += image->classes[i].capacity *
+			 (sizeof(struct replay_block) + sizeof(uint32_t));
+	return bytes;
+}
+
+static bool is_large(const struct replay *replay)
+{
+	uint64_t bytes = 0;
+	for (uint32_t i = 0; i < replay->image_count; i++)
+		bytes += image_bytes(replay->images[i]);
+	return bytes > LOG_FOLLOWER_BYTES_MAX;
+}
+
+/*
+ * Takes in what the feed has got.
+ *
+ * ret_goes_on  cleared when the follower is to stay where it is
+ * returns      false: the log can't be used
+ */
+static bool take_blocks(struct log_follower *follower, struct block_feed *feed, bool *ret_goes_on)
+{
+	struct mt_error error;
+	while (!atomic_load(&follower->is_stopped)) {
+		struct block_feed_item *item = block_feed_next(feed);
+		if (item->result != 1)
+			return item->result == 0 && item->error.status == MT_OK;
+		if (loaded_log_take(&follower->log, item, &error) != MT_OK)
+			return false;
+		if (item->block.kind == LOG_BLOCK_COMMIT && is_large(&follower->log.replay)) {
+			*ret_goes_on = false;
+			return true;
+		}
+	}
+	return true;
+}
+
+/* returns  false: the log can't be used */
+static bool follow(struct log_follower *follower, struct block_feed *feed)
+{
+	uint64_t taken_bytes = 0;
+	bool goes_on = true;
+	for (;;) {
+		uint32_t bell = atomic_load(&follower->bell);
+		if (atomic_load(&follower->is_stopped))
+			return true;
+		uint64_t end_bytes = atomic_load(&follower->end_bytes);
+		if (goes_on && end_bytes > taken_bytes) {
+			block_feed_extend(feed, end_bytes);
+			if (!take_blocks(follower, feed, &goes_on))
+				return false;
+			taken_bytes = end_bytes;
+		} else {
+			sys_futex_wait(&follower->bell, bell, WAIT_NS);
+		}
+	}
+}
+
+static void *run(void *context)
+{
+	struct log_follower *follower = context;
+	struct log_reader reader;
+	struct block_feed feed;
+	struct mt_error error;
+	char path[64];
+	/* On Linux, of this thread alone; else it is as it was, which is no error. */
+	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), LOWEST_PRIORITY);
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", follower->log_fd);
+	if (log_reader_open(&reader, path, &error) != MT_OK)
+		return NULL;
+	if (loaded_log_begin(&follower->log, &follower->options, &reader, &feed, &error) == MT_OK) {
+		follower->has_log = follow(follower, &feed);
+		block_feed_close(&feed);
+		if (!follower->has_log)
+			loaded_log_release(&follower->log);
+	}
+	log_reader_close(&reader);
+	return NULL;
+}
+
+/* A program's signals are none of the thread's business. */
+static bool start(struct log_follower *follower)
+{
+	uint64_t mask = sys_block_signals();
+	bool is_started = pthread_create(&follower->thread, NULL, run, follower) == 0;
+	sys_set_signal_mask(mask);
+	return is_started;
+}
+
+struct log_follower *log_follower_new(int log_fd, const struct loaded_log_options *options)
+{
+	struct log_follower *follower = calloc(1, sizeof(*follower));
+	if (!follower)
+		return NULL;
+	follower->options = *options;
+	follower->log_fd = log_fd;
+	if (start(follower))
+		return follower;
+	free(follower);
+	return NULL;
+}
+
+static void ring(struct log_follower *follower)
+{
+	atomic_fetch_add(&follower->bell, 1);
+	sys_futex_wake(&follower->bell);
+}
+
+void log_follower_tell(struct log_follower *follower, uint64_t end_bytes)
+{
+	atomic_store(&follower->end_bytes, end_bytes);
+	ring(follower);
+}
+
+bool log_follower_take(struct log_follower *taken_follower, struct loaded_log *ret_log)
+{
+	atomic_store(&taken_follower->is_stopped, true);
+	ring(taken_follower);
+	(void)pthread_join(taken_follower->thread, NULL); /* it is ours, and ends */
+	bool has_log = taken_follower->has_log;
+	if (has_log)
+		*ret_log = taken_follower->log;
+	free(taken_follower);
+	return has_log;
+}
