@@ -289,7 +289,7 @@ static void what_is_no_log_is_of_no_use(void **state)
 static void a_large_heap_is_not_followed_to_its_end(void **state)
 {
 	static struct growing growing;
-	const uint64_t wanted = 3 * (LOG_FOLLOWER_BYTES_MAX / sizeof(struct replay_block));
+	const uint64_t wanted = LOG_FOLLOWER_BYTES_MAX / sizeof(struct replay_block);
 	struct loaded_log log;
 	struct mt_error error;
 	uint64_t end_bytes = 0;
