@@ -106,6 +106,7 @@ static void *in_thread_stack(void *unused)
 static void *in_loop(void *unused)
 {
 	void *mine = make(7106);
+	atomic_fetch_add(&threads_ready, 1);
 	(void)unused;
 	/* In a register, never in memory. */
 	for (;;)
@@ -117,6 +118,7 @@ static void *in_other_tls(void *unused)
 	(void)unused;
 	in_tls = make(7107);
 	clear_stack();
+	atomic_fetch_add(&threads_ready, 1);
 	for (;;)
 		pause();
 }
@@ -141,7 +143,8 @@ static NOINLINE void fill_roots(void)
 	(void)pthread_create(&thread, NULL, in_thread_stack, NULL);
 	(void)pthread_create(&thread, NULL, in_loop, NULL);
 	(void)pthread_create(&thread, NULL, in_other_tls, NULL);
-	(void)usleep(50000);
+	await_threads(3);
+	(void)usleep(10000);
 }
 
 static void roots(void)
