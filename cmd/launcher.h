@@ -48,8 +48,7 @@ struct launch_result {
 /* What is done in the collector's process, whose copy `context` is used. */
 struct recorder_work {
 	void *context;
-	/* As struct collector_options has it. */
-	void (*grown)(void *context, int log_fd, uint64_t end_bytes);
+	const struct log_watcher *watcher; /* as in struct collector_options */
 	/*
 	 * When the recording is over: finishes the log, unless that is left to the launcher, and
 	 * ends by sending LOG_FINISHED through `control_fd`. The launcher's end of that stays open

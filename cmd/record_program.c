@@ -161,16 +161,32 @@ static void send_finished(const struct collector_result *result, const struct co
 /* What is kept in the collector's process while it records. */
 struct recorder {
 	struct log_follower *follower; /* NULL: none yet, or there can be none */
+	bool has_begun;
 };
 
-/* The log is replayed while it grows, so that its end need not be waited for. */
-static void follow_log(void *context, int log_fd, uint64_t end_bytes)
+static struct decoded_events *follow_encoding(void *context)
 {
 	struct recorder *recorder = context;
-	if (!recorder->follower)
-		recorder->follower = log_follower_new(log_fd, &finish_replay_options);
+	if (!recorder->has_begun) {
+		recorder->has_begun = true;
+		recorder->follower = log_follower_new(&finish_replay_options, true);
+	}
+	return recorder->follower ? log_follower_encoding(recorder->follower) : NULL;
+}
+
+static void follow_encoded(void *context, const struct recorded_image *image)
+{
+	const struct recorder *recorder = context;
+	log_follower_encoded(recorder->follower, image);
+}
+
+/* The log is replayed while it grows, so that its end need not be waited for. */
+static void follow_log(void *context, int log_fd, const struct recording *recording,
+		       uint64_t event_count, uint64_t end_bytes)
+{
+	const struct recorder *recorder = context;
 	if (recorder->follower)
-		log_follower_tell(recorder->follower, end_bytes);
+		log_follower_tell(recorder->follower, log_fd, recording, event_count, end_bytes);
 }
 
 /* In the collector's process: its descriptors of the program's modules are at hand. */
@@ -268,10 +284,16 @@ void record_program(const struct launch_options *options, struct launch_result *
 		    char *closing, size_t capacity)
 {
 	struct recorder recorder = {0};
+	const struct log_watcher watcher = {
+		.context = &recorder,
+		.grown = follow_log,
+		.encoding = follow_encoding,
+		.encoded = follow_encoded,
+	};
 	const struct recorder_work work = {
 		.context = &recorder,
 		/* Who asked for less than the whole log finishes it, too, or it is soon done. */
-		.grown = options->only_unfreed || options->finishes_log ? NULL : follow_log,
+		.watcher = options->only_unfreed || options->finishes_log ? NULL : &watcher,
 		.finish = finish_recording,
 	};
 	launch(options, &work, ret_result);

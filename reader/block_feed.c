@@ -80,6 +80,26 @@ static enum mt_status decode(struct block_feed *feed, struct block_feed_item *it
 	return status;
 }
 
+/* returns  true if a block's events are handed over */
+static bool is_handed(const struct block_feed *feed, const struct log_block *block)
+{
+	return feed->options.handover && block->kind == LOG_BLOCK_EVENTS &&
+	       event_handover_is_on(feed->options.handover);
+}
+
+static enum mt_status take_events(struct block_feed *feed, struct block_feed_item *item,
+				  struct mt_error *error)
+{
+	uint32_t index = item->block.image;
+	if (index >= feed->image_count || !feed->images[index])
+		return mt_error_set(error, MT_ERR_CORRUPT, "events of a process that isn't there");
+	enum mt_status status = event_handover_take(
+		feed->options.handover, index, item->block.item_count, &feed->images[index]->trie,
+		&item->events, error);
+	feed->event_count += status == MT_OK ? item->events.count : 0;
+	return status;
+}
+
 static enum mt_status take_payload(struct block_feed *feed, struct block_feed_item *item,
 				   const struct byte_reader *payload, struct mt_error *error)
 {
@@ -100,34 +120,69 @@ static enum mt_status take_payload(struct block_feed *feed, struct block_feed_it
 static void make_checkpoint(struct block_feed *feed, struct block_feed_item *item)
 {
 	struct checkpoints *checkpoints = feed->options.checkpoints;
-	if (!checkpoints || item->block.kind != LOG_BLOCK_COMMIT ||
-	    feed->event_count - feed->checkpoint_events < checkpoints_spacing(checkpoints))
+	if (!checkpoints || item->block.kind != LOG_BLOCK_COMMIT)
 		return;
-	if (feed->event_count - feed->checkpoint_events <
-	    checkpoints_cost(checkpoints, feed->images, feed->image_count))
+	if (feed->options.handover && event_handover_is_on(feed->options.handover)) {
+		item->checkpoint = event_handover_checkpoint(feed->options.handover,
+							     item->end_offset);
+		if (item->checkpoint)
+			feed->checkpoint_events = feed->event_count;
 		return;
-	feed->checkpoint_events = feed->event_count;
-	item->checkpoint = checkpoint_new(feed->images, feed->image_count, item->end_offset);
+	}
+	if (feed->event_count - feed->checkpoint_events < checkpoints_spacing(checkpoints))
+		return;
+	struct checkpoint_source *sources = calloc((size_t)feed->image_count + 1, sizeof(*sources));
+	for (uint32_t i = 0; sources && i < feed->image_count; i++)
+		if (feed->images[i])
+			sources[i] = (struct checkpoint_source){
+				.state = &feed->images[i]->state,
+				.node_count = feed->images[i]->trie.node_count,
+			};
+	if (sources &&
+	    (checkpoints->has_no_budget || feed->event_count - feed->checkpoint_events >=
+						   checkpoints_cost(sources, feed->image_count))) {
+		feed->checkpoint_events = feed->event_count;
+		item->checkpoint = checkpoint_new(sources, feed->image_count, item->end_offset);
+	}
+	free(sources);
+}
+
+/* The place that the reader is at, or the payload of a block, as far as it is needed. */
+static enum mt_status get_payload(struct block_feed *feed, struct block_feed_item *item)
+{
+	struct byte_reader payload;
+	struct log_reader *reader = feed->reader;
+	if (is_handed(feed, &item->block))
+		return take_events(feed, item, &reader->damage);
+	item->result = log_reader_payload(reader, &item->block, &payload, &item->error);
+	return item->result == 1 ? take_payload(feed, item, &payload, &reader->damage) : MT_OK;
+}
+
+/* returns  false: what is handed over can't be used */
+static bool reach(struct block_feed *feed, struct block_feed_item *item)
+{
+	if (!feed->options.handover ||
+	    event_handover_reach(feed->options.handover, feed->reader->offset_bytes, feed->images,
+				 feed->image_count, &item->error) == MT_OK)
+		return true;
+	item->result = item->error.status;
+	return false;
 }
 
 static void produce(struct block_feed *feed, struct block_feed_item *item)
 {
 	struct log_reader *reader = feed->reader;
-	struct byte_reader payload;
 	item->error = (struct mt_error){0};
 	item->result = 0;
 	item->image = NULL;
 	item->checkpoint = NULL;
-	if (reader->offset_bytes >= feed->options.end_offset)
+	if (reader->offset_bytes >= feed->options.end_offset || !reach(feed, item))
 		return;
 	item->result = log_reader_next(reader, &item->block, NULL, &item->error);
 	item->end_offset = reader->offset_bytes;
 	item->is_left_out = item->result == 1 && is_needless(feed, &item->block);
 	if (item->result == 1 && !item->is_left_out) {
-		item->result = log_reader_payload(reader, &item->block, &payload, &item->error);
-		enum mt_status status = item->result == 1 ? take_payload(feed, item, &payload,
-									 &reader->damage)
-							  : MT_OK;
+		enum mt_status status = get_payload(feed, item);
 		if (status == MT_ERR_NO_MEMORY) {
 			item->result = status;
 			item->error = reader->damage;

@@ -2,7 +2,8 @@
 /*
  * Yields the blocks of a log in order, with EVENTS blocks decoded. A thread of its own reads,
  * unpacks and decodes a few blocks ahead, so that decoding uses one core and the replay another.
- * Where there can be no thread, blocks are decoded as they are asked for.
+ * Where there can be no thread, blocks are decoded as they are asked for. Events that are handed
+ * over by who has encoded them need no decoding.
  *
  * The decoders' states (state and trie of the images) are the feed's until it is closed.
  */
@@ -18,6 +19,7 @@
 #include "common/log/log_block.h"
 #include "common/status.h"
 #include "reader/checkpoint.h"
+#include "reader/event_handover.h"
 #include "reader/log_reader.h"
 #include "reader/replay.h"
 
@@ -32,6 +34,7 @@ struct block_feed_options {
 	bool has_slots;          /* decode for recovery.h too */
 	bool has_no_thread;      /* decode as blocks are asked for */
 	struct checkpoints *checkpoints; /* make checkpoints for these; NULL: none */
+	struct event_handover *handover; /* where events may come from; NULL: nowhere */
 };
 
 struct block_feed_item {

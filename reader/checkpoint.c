@@ -23,6 +23,7 @@
 void checkpoints_init(struct checkpoints *checkpoints, uint64_t log_bytes, uint64_t spacing_events)
 {
 	*checkpoints = (struct checkpoints){
+		.has_no_budget = spacing_events != 0,
 		.budget_bytes = spacing_events ? UINT64_MAX : BUDGET_BYTES_MIN,
 		.spacing_events = spacing_events ? spacing_events : FIRST_SPACING_EVENTS,
 	};
@@ -46,14 +47,11 @@ void checkpoints_release(struct checkpoints *checkpoints)
 	*checkpoints = (struct checkpoints){0};
 }
 
-uint64_t checkpoints_cost(const struct checkpoints *checkpoints, struct replay_image *const *images,
-			  uint32_t image_count)
+uint64_t checkpoints_cost(const struct checkpoint_source *sources, uint32_t image_count)
 {
 	uint64_t items = 0;
-	if (checkpoints->budget_bytes == UINT64_MAX)
-		return 0;
 	for (uint32_t i = 0; i < image_count; i++) {
-		const struct event_state *state = images[i] ? &images[i]->state : NULL;
+		const struct event_state *state = sources[i].state;
 		items += state ? state->class_count : 0;
 		for (uint32_t c = 0; state && c < state->class_count; c++)
 			items += state->classes[c].used;
@@ -157,12 +155,12 @@ static bool get_locals(struct byte_reader *payload, struct event_class *class,
 	return true;
 }
 
-static void put_state(const struct event_state *state, const struct stack_trie *trie,
-		      struct buffer *fields)
+static void put_state(const struct checkpoint_source *source, struct buffer *fields)
 {
+	const struct event_state *state = source->state;
 	buffer_varint(fields, REPLAY_STATE);
 	buffer_varint(fields, state->class_count);
-	buffer_varint(fields, trie->node_count);
+	buffer_varint(fields, source->node_count);
 	for (size_t i = 0; i < 8; i++) {
 		const struct event_lone *lone = &state->lone[i];
 		buffer_varint(fields, lone->steady);
@@ -240,7 +238,7 @@ static bool get_state(struct byte_reader *payload, struct event_state *state, ui
 	return is_good && !payload->failed && payload->at == payload->end;
 }
 
-struct checkpoint *checkpoint_new(struct replay_image *const *images, uint32_t image_count,
+struct checkpoint *checkpoint_new(const struct checkpoint_source *sources, uint32_t image_count,
 				  uint64_t next_offset)
 {
 	struct checkpoint *checkpoint = calloc(1, sizeof(*checkpoint));
@@ -251,11 +249,11 @@ struct checkpoint *checkpoint_new(struct replay_image *const *images, uint32_t i
 	checkpoint->images = calloc((size_t)image_count + 1, sizeof(*checkpoint->images));
 	bool is_good = checkpoint->images != NULL;
 	for (uint32_t i = 0; i < image_count && is_good; i++) {
-		if (!images[i])
+		if (!sources[i].state)
 			continue;
 		struct checkpoint_image *image = &checkpoint->images[checkpoint->image_count++];
 		image->index = i;
-		put_state(&images[i]->state, &images[i]->trie, &image->state);
+		put_state(&sources[i], &image->state);
 		is_good = !image->state.failed && image->state.size_bytes <= LIMIT_BLOCK_BYTES;
 	}
 	if (is_good)

@@ -47,9 +47,10 @@ struct checkpoints {
 		classes; /* blocks with the classes of all images, up to the last checkpoint */
 	uint32_t *class_counts; /* [image_capacity] classes in them, by image */
 	uint32_t image_capacity;
-	uint32_t number;                 /* of the last checkpoint */
-	uint64_t size_bytes;             /* of the items */
-	uint64_t budget_bytes;           /* UINT64_MAX: none */
+	uint32_t number;     /* of the last checkpoint */
+	uint64_t size_bytes; /* of the items */
+	bool has_no_budget;  /* as many as there are, whatever they take */
+	uint64_t budget_bytes;
 	_Atomic uint64_t spacing_events; /* the decoder's thread asks for it */
 };
 
@@ -70,17 +71,22 @@ static inline uint64_t checkpoints_spacing(const struct checkpoints *checkpoints
 				    memory_order_relaxed);
 }
 
-/* How many events there should be at least before a checkpoint of the images is worth its while. */
-uint64_t checkpoints_cost(const struct checkpoints *checkpoints, struct replay_image *const *images,
-			  uint32_t image_count);
+/* An image's part of a checkpoint: what its decoder knows, or its encoder. */
+struct checkpoint_source {
+	const struct event_state *state; /* NULL: the image has ended */
+	uint32_t node_count;             /* of the trie, as the log has it */
+};
+
+/* How many events there should be at least before a checkpoint is worth its while. */
+uint64_t checkpoints_cost(const struct checkpoint_source *sources, uint32_t image_count);
 
 /*
  * Begins a checkpoint: notes the decoders' states.
  *
- * images   [image_count] NULL: it has ended
+ * sources  [image_count]
  * returns  NULL: no memory, or it would be too large for a block
  */
-struct checkpoint *checkpoint_new(struct replay_image *const *images, uint32_t image_count,
+struct checkpoint *checkpoint_new(const struct checkpoint_source *sources, uint32_t image_count,
 				  uint64_t next_offset);
 void checkpoint_free(struct checkpoint *checkpoint);
 

@@ -247,13 +247,25 @@ static enum mt_status finish_loaded(struct loaded_log *log, const struct finish_
 
 const struct loaded_log_options finish_replay_options = {.makes_checkpoints = true};
 
+/* Takes over what the follower has replayed. returns false: that is of no use */
+static bool take_followed(struct loaded_log *log, const char *path,
+			  const struct finish_options *options)
+{
+	struct mt_error error;
+	if (!options->follower)
+		return false;
+	bool is_good = log_follower_end(options->follower, path, log) &&
+		       loaded_log_read_rest(log, path, &error) == MT_OK;
+	log_follower_free(options->follower);
+	return is_good;
+}
+
 static enum mt_status read_log(struct loaded_log *log, const char *path,
 			       const struct finish_options *options, struct mt_error *error)
 {
 	struct loaded_log_options load = finish_replay_options;
 	/* Of a log that is not as it should be the whole tells more than the rest. */
-	if (options->follower && log_follower_take(options->follower, log) &&
-	    loaded_log_read_rest(log, path, error) == MT_OK)
+	if (take_followed(log, path, options))
 		return MT_OK;
 	load.is_recorder = options->is_recorder;
 	load.checkpoint_events = options->checkpoint_events;

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define FIRST_CURRENT 256u
-#define FIRST_PIECE_US 1024u
+#define FIRST_PIECE_US 8u
 
 bool generations_init(struct generations *generations, uint64_t end_us, uint64_t count_max)
 {

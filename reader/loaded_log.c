@@ -179,9 +179,11 @@ static enum mt_status open_feed(struct loaded_log *log, struct log_reader *reade
 		.until_us = UINT64_MAX,
 		.skips_events = log->has_profile,
 		.has_slots = log->needs_slots,
-		.has_no_thread = has_no_thread,
+		.has_no_thread = has_no_thread ||
+				 (log->handover && event_handover_is_on(log->handover)),
 		/* What was recovered is not where it will be in the file. */
 		.checkpoints = reader->memory ? NULL : log->checkpoints,
+		.handover = log->handover,
 	};
 	log->blocks.replay = &log->replay;
 	log->blocks.info = &log->info;
@@ -352,11 +354,12 @@ static bool init(struct loaded_log *log, const char *path, const struct loaded_l
 }
 
 enum mt_status loaded_log_begin(struct loaded_log *log, const struct loaded_log_options *options,
-				struct log_reader *reader, struct block_feed *feed,
-				struct mt_error *error)
+				struct event_handover *handover, struct log_reader *reader,
+				struct block_feed *feed, struct mt_error *error)
 {
 	if (!init(log, NULL, options))
 		return no_memory(error);
+	log->handover = handover;
 	if (log->checkpoints)
 		checkpoints_init(log->checkpoints, 0, log->checkpoint_events);
 	if (generations_init_open(&log->replay.generations, GENERATIONS_OPEN_MAX) &&
@@ -394,6 +397,7 @@ static enum mt_status read_rest(struct loaded_log *log, const char *path, struct
 		checkpoints_grow(log->checkpoints, log->size_bytes);
 	log_reader_seek(&reader, log->good_end);
 	status = read_blocks(log, &reader, UINT64_MAX, error);
+	log->handover = NULL;
 	log_reader_close(&reader);
 	if (status != MT_OK)
 		return status;

@@ -50,6 +50,7 @@ struct loaded_log {
 	uint64_t checkpoint_events;
 	bool has_profile;                /* the sums came from the log */
 	struct checkpoints *checkpoints; /* made for finishing; NULL: none */
+	struct event_handover *handover; /* borrowed; NULL: none */
 	struct log_checkpoint *places;   /* [place_count] of those that the log has, by time */
 	size_t place_count;
 	uint64_t *class_places; /* [class_place_count] offsets of the blocks with the classes */
@@ -86,12 +87,14 @@ void loaded_log_release(struct loaded_log *log);
  * The same in steps, of a log that is being recorded. For log_follower.c: first, an empty log, from
  * whose beginning `feed` is to read without a thread of its own, as far as it is extended.
  *
+ * handover      borrowed until the rest is read: where events come from that need no decoding;
+ *               NULL: nowhere
  * reader, feed  borrowed, to be closed before the rest is read
  * returns       MT_ERR_NO_MEMORY; nothing is left then
  */
 enum mt_status loaded_log_begin(struct loaded_log *log, const struct loaded_log_options *options,
-				struct log_reader *reader, struct block_feed *feed,
-				struct mt_error *error) MT_MUST_CHECK;
+				struct event_handover *handover, struct log_reader *reader,
+				struct block_feed *feed, struct mt_error *error) MT_MUST_CHECK;
 
 /* Takes in a block that the feed has brought. returns as loaded_log_read, and MT_ERR_CORRUPT */
 enum mt_status loaded_log_take(struct loaded_log *log, struct block_feed_item *item,

@@ -6,6 +6,7 @@
  *
  * The thread has the lowest priority: it takes processors that nobody else wants. It goes no
  * further once what it keeps takes LOG_FOLLOWER_BYTES_MAX: the memory may be the program's last.
+ * Events that the log's recorder hands over (event_handover.h) it need not decode.
  */
 #ifndef MEMTRACE_READER_LOG_FOLLOWER_H
 #define MEMTRACE_READER_LOG_FOLLOWER_H
@@ -13,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/log/recording.h"
 #include "reader/loaded_log.h"
 
 #define LOG_FOLLOWER_BYTES_MAX (64u << 20)
@@ -20,19 +22,39 @@
 struct log_follower;
 
 /*
- * log_fd   of the log; borrowed until log_follower_take
+ * Of a log that has no events yet.
+ *
  * options  copied
- * returns  NULL: no memory, or no thread
+ * is_fed   its events are handed over
+ * returns  NULL: no memory
  */
-struct log_follower *log_follower_new(int log_fd, const struct loaded_log_options *options);
-
-/* The log has whole commits up to `end_bytes`. Never waits. */
-void log_follower_tell(struct log_follower *follower, uint64_t end_bytes);
+struct log_follower *log_follower_new(const struct loaded_log_options *options, bool is_fed);
 
 /*
- * Ends it, and gives away what it has read, for loaded_log_read_rest.
+ * The log has whole commits up to `end_bytes`. Never waits. There is no thread before the first
+ * call: for a small log none is needed.
+ *
+ * log_fd       of the log; borrowed until log_follower_end
+ * recording    that is written to the log, just after a commit; NULL if it is not fed
+ * event_count  in the log
+ */
+void log_follower_tell(struct log_follower *follower, int log_fd, const struct recording *recording,
+		       uint64_t event_count, uint64_t end_bytes);
+
+/* For the recording's observer: hands over events. */
+struct decoded_events *log_follower_encoding(struct log_follower *follower);
+void log_follower_encoded(struct log_follower *follower, const struct recorded_image *image);
+
+/*
+ * Ends the thread, and gives away what it has read, for loaded_log_read_rest, which has to be done
+ * before the follower is freed.
+ *
+ * path     of the log
  * returns  false: that is of no use
  */
-bool log_follower_take(struct log_follower *taken_follower, struct loaded_log *ret_log);
+bool log_follower_end(struct log_follower *follower, const char *path, struct loaded_log *ret_log);
+
+/* Also ends it, if that is not done. */
+void log_follower_free(struct log_follower *follower);
 
 #endif

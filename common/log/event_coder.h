@@ -63,15 +63,6 @@ void event_encoder_release(struct event_encoder *encoder);
 bool event_encoder_resume(struct event_encoder *encoder, struct event_state *state,
 			  const uint64_t *addresses);
 
-/*
- * Appends the payload for a batch to `payload`: the nodes of the trie from `first_node` on, the new
- * classes, the events. The batch's slots are settled afterwards.
- *
- * returns  the number of events in the block; 0 and payload->failed: no memory
- */
-uint32_t event_encode(struct event_encoder *encoder, const struct event_batch *batch,
-		      const struct stack_trie *trie, uint32_t first_node, struct buffer *payload);
-
 /* An event as it comes out of a block. */
 struct decoded_event {
 	uint32_t symbol; /* class << 3 | operation; of a failed move too, unlike in the log */
@@ -96,6 +87,7 @@ struct decoded_events {
 	uint32_t class_capacity;
 	struct event_changes threads;
 	struct event_changes times;
+	bool is_whole; /* of what event_encode gives: all of the block is there */
 };
 
 static inline enum event_operation decoded_operation(const struct decoded_event *event)
@@ -104,6 +96,22 @@ static inline enum event_operation decoded_operation(const struct decoded_event 
 }
 
 void decoded_events_release(struct decoded_events *events);
+
+/* Empties it, with room for so many. returns false: no memory */
+bool decoded_events_prepare(struct decoded_events *events, uint32_t event_count,
+			    uint32_t class_count);
+
+/*
+ * Appends the payload for a batch to `payload`: the nodes of the trie from `first_node` on, the new
+ * classes, the events. The batch's slots are settled afterwards.
+ *
+ * copy     the events, as event_decode has them of the payload, without a failure if there is no
+ *          memory for them; overwritten; NULL: they are not needed
+ * returns  the number of events in the block; 0 and payload->failed: no memory
+ */
+uint32_t event_encode(struct event_encoder *encoder, const struct event_batch *batch,
+		      const struct stack_trie *trie, uint32_t first_node, struct buffer *payload,
+		      struct decoded_events *copy);
 
 /*
  * Decodes a payload. Nothing in `events` refers to `state` or `trie`.

@@ -26,8 +26,10 @@ static bool reserve(void **items, uint32_t *capacity, uint32_t count, size_t ite
 	return *items != NULL;
 }
 
-static bool prepare(struct decoded_events *events, uint32_t event_count, uint32_t class_count)
+bool decoded_events_prepare(struct decoded_events *events, uint32_t event_count,
+			    uint32_t class_count)
 {
+	events->is_whole = false;
 	events->count = 0;
 	events->class_count = 0;
 	events->threads.count = 0;
@@ -370,7 +372,7 @@ enum mt_status event_decode(struct event_state *state, struct stack_trie *trie,
 	if (node_count > LIMIT_BLOCK_NODES || event_count > LIMIT_BLOCK_EVENTS ||
 	    class_count > LIMIT_BLOCK_EVENTS || first_node + node_count > LIMIT_STACK_NODES)
 		return mt_error_set(error, MT_ERR_LIMIT, "an events block is over the limits");
-	if (!prepare(events, (uint32_t)event_count, (uint32_t)class_count))
+	if (!decoded_events_prepare(events, (uint32_t)event_count, (uint32_t)class_count))
 		return no_memory(error);
 	events->first_class = (uint32_t)first_class;
 	enum mt_status status = decode_nodes(trie, &payload, (uint32_t)node_count, error);

@@ -167,9 +167,10 @@ bool event_encoder_resume(struct event_encoder *encoder, struct event_state *sta
 struct encoding {
 	struct event_encoder *encoder;
 	const struct event_batch *batch;
-	uint32_t event; /* of the batch */
-	uint32_t block; /* blocks made by events before it */
-	uint32_t count; /* events written */
+	struct decoded_events *copy; /* NULL: not wanted, or no memory for it */
+	uint32_t event;              /* of the batch */
+	uint32_t block;              /* blocks made by events before it */
+	uint32_t count;              /* events written */
 	uint64_t thread;
 	uint64_t time_us;
 	uint64_t interval_bytes;
@@ -200,6 +201,13 @@ static bool follow_changes(struct encoding *encoding)
 	return encoding->state != NULL;
 }
 
+/* There is a copy for as long as there is memory for it. */
+static void keep_copy(struct encoding *encoding, bool has_memory)
+{
+	if (!has_memory)
+		encoding->copy = NULL;
+}
+
 /* With the event that they are for: one that is not written has no place in the columns. */
 static __attribute__((noinline)) void write_changes(struct encoding *encoding)
 {
@@ -210,6 +218,9 @@ static __attribute__((noinline)) void write_changes(struct encoding *encoding)
 		buffer_varint(&encoder->times, encoding->count - encoding->last_time_at);
 		buffer_zigzag(&encoder->times,
 			      (int64_t)(encoding->time_us - encoding->last_time_us));
+		if (encoding->copy)
+			keep_copy(encoding, event_changes_add(&encoding->copy->times,
+							      encoding->count, encoding->time_us));
 		encoding->last_time_at = encoding->count;
 		encoding->last_time_us = encoding->time_us;
 	}
@@ -217,9 +228,37 @@ static __attribute__((noinline)) void write_changes(struct encoding *encoding)
 		buffer_varint(&encoder->threads, encoding->count - encoding->last_thread_at);
 		buffer_zigzag(&encoder->threads,
 			      (int64_t)(encoding->thread - encoding->last_thread));
+		if (encoding->copy)
+			keep_copy(encoding, event_changes_add(&encoding->copy->threads,
+							      encoding->count, encoding->thread));
 		encoding->last_thread_at = encoding->count;
 		encoding->last_thread = encoding->thread;
 	}
+}
+
+/* The events up to the batch's end have room in the copy, and one that is none of them. */
+static void make_room(struct encoding *encoding)
+{
+	struct decoded_events *copy = encoding->copy;
+	uint32_t wanted = encoding->count + encoding->batch->event_count - encoding->event + 1;
+	if (!copy || wanted <= copy->capacity)
+		return;
+	uint32_t capacity = wanted + wanted / 8;
+	struct decoded_event *grown = realloc(copy->items, capacity * sizeof(*grown));
+	keep_copy(encoding, grown != NULL);
+	if (!grown)
+		return;
+	copy->items = grown;
+	copy->capacity = capacity;
+}
+
+/* An event as it will be decoded, before its symbol is written. */
+static inline void copy_event(const struct encoding *encoding, uint32_t class_index,
+			      enum event_operation operation, uint32_t local)
+{
+	if (encoding->copy)
+		encoding->copy->items[encoding->count] = (struct decoded_event){
+			.symbol = class_index << 3 | operation, .local = local};
 }
 
 static inline void put_code(struct event_encoder *encoder, uint32_t code)
@@ -332,6 +371,7 @@ static inline bool end_block(struct encoding *encoding, uint32_t slot,
 	const struct event_class *class = &encoder->state.classes[class_index];
 	uint64_t number = event_birth_is_known(&encoder->state, ended->born) ? ended->born : 0;
 	uint32_t form = form_of_end(class, local, operation);
+	copy_event(encoding, class_index, operation, local);
 	uint32_t written = write_symbol(encoding, event_symbol(class_index, form),
 					operation == EVENT_RELEASE ? number : 0);
 	if (form == EVENT_LOST)
@@ -369,6 +409,7 @@ static bool make_block(struct encoding *encoding, uint64_t address, uint32_t cla
 	uint32_t lost = block_map_find(&encoder->map, address);
 	if (lost != BLOCK_MAP_NONE) {
 		(void)block_map_remove(&encoder->map, address); /* just found */
+		make_room(encoding);
 		if (!end_block(encoding, lost, EVENT_LOST))
 			return false;
 	}
@@ -376,6 +417,7 @@ static bool make_block(struct encoding *encoding, uint64_t address, uint32_t cla
 	if (slot == EVENT_NONE || !block_map_add(&encoder->map, address, slot) ||
 	    (encoder->keeps_births && !note_birth(encoding, slot)))
 		return false;
+	copy_event(encoding, class_index, operation, encoder->state.slots[slot].local);
 	(void)write_symbol(encoding,
 			   operation == EVENT_MOVE_FAILED ? EVENT_MOVE_FAILED
 							  : event_symbol(class_index, operation),
@@ -383,7 +425,8 @@ static bool make_block(struct encoding *encoding, uint64_t address, uint32_t cla
 	return true;
 }
 
-static bool encode_allocation(struct encoding *encoding, enum event_operation operation)
+/* The class of the next block that is made. returns EVENT_NONE: no memory */
+static inline uint32_t next_class(struct encoding *encoding)
 {
 	const struct event_batch *batch = encoding->batch;
 	const struct class_identity identity = {
@@ -393,7 +436,13 @@ static bool encode_allocation(struct encoding *encoding, enum event_operation op
 		.kind = (uint16_t)EVENT_CODE_KIND(batch->codes[encoding->event]),
 	};
 	encoding->block++;
-	uint32_t class_index = find_class(encoding->encoder, &identity);
+	return find_class(encoding->encoder, &identity);
+}
+
+static bool encode_allocation(struct encoding *encoding, enum event_operation operation)
+{
+	const struct event_batch *batch = encoding->batch;
+	uint32_t class_index = next_class(encoding);
 	return class_index != EVENT_NONE &&
 	       make_block(encoding, batch->addresses[encoding->event], class_index, operation);
 }
@@ -406,6 +455,7 @@ static bool encode_release(struct encoding *encoding, enum event_operation opera
 	bool is_move = operation == EVENT_MOVE_BEGIN;
 	encoding->state->moving = 0;
 	if (slot == BLOCK_MAP_NONE) {
+		copy_event(encoding, 0, is_move ? EVENT_MOVE_UNKNOWN : EVENT_RELEASE_UNKNOWN, 0);
 		(void)write_symbol(encoding, is_move ? EVENT_MOVE_UNKNOWN : EVENT_RELEASE_UNKNOWN,
 				   0);
 		return true;
@@ -522,10 +572,43 @@ static bool encode_events(struct encoding *encoding)
 	return event_state_end_batch(&encoder->state);
 }
 
+/* The classes that the block defines, and that all is there. */
+static void complete_copy(const struct encoding *encoding)
+{
+	const struct event_encoder *encoder = encoding->encoder;
+	struct decoded_events *copy = encoding->copy;
+	uint32_t count = encoder->state.class_count - encoder->stored_classes;
+	if (count > copy->class_capacity) {
+		free(copy->classes);
+		copy->class_capacity = 0;
+		copy->classes = malloc((count + count / 2) * sizeof(*copy->classes));
+		if (!copy->classes)
+			return;
+		copy->class_capacity = count + count / 2;
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		const struct event_class *class =
+			&encoder->state.classes[encoder->stored_classes + i];
+		copy->classes[i] = (struct decoded_class){
+			.size_bytes = class->size_bytes,
+			.interval_bytes = class->interval_bytes,
+			.stack = class->stack,
+			.kind = class->kind,
+		};
+	}
+	copy->first_class = encoder->stored_classes;
+	copy->class_count = count;
+	copy->count = encoding->count;
+	copy->is_whole = true;
+}
+
 uint32_t event_encode(struct event_encoder *encoder, const struct event_batch *batch,
-		      const struct stack_trie *trie, uint32_t first_node, struct buffer *payload)
+		      const struct stack_trie *trie, uint32_t first_node, struct buffer *payload,
+		      struct decoded_events *copy)
 {
 	struct encoding encoding = {.encoder = encoder, .batch = batch};
+	if (copy && decoded_events_prepare(copy, batch->event_count, 0))
+		encoding.copy = copy;
 	if (!grow_recent(encoder, trie->node_count) || !encode_events(&encoding)) {
 		payload->failed = true;
 		return 0;
@@ -543,6 +626,8 @@ uint32_t event_encode(struct event_encoder *encoder, const struct event_batch *b
 	column_append(payload, &encoder->codes);
 	split_append(payload, &encoder->symbols);
 	split_append(payload, &encoder->locals);
+	if (encoding.copy)
+		complete_copy(&encoding);
 	encoder->stored_classes = encoder->state.class_count;
 	encoder->encoded_events += batch->event_count;
 	return encoding.count;

@@ -63,6 +63,27 @@ bool event_state_copy(struct event_state *copy, const struct event_state *state)
 	return is_good;
 }
 
+void event_state_drop_slots(struct event_state *state)
+{
+	for (uint32_t c = 0; c < state->class_count; c++) {
+		struct event_class *class = &state->classes[c];
+		for (uint32_t local = 0; local < class->used; local++)
+			if (event_class_is_live(class, local))
+				class->locals[local] = 0;
+	}
+	free(state->slots);
+	free(state->free_slots);
+	free(state->waiting);
+	state->slots = NULL;
+	state->free_slots = NULL;
+	state->waiting = NULL;
+	state->slot_count = state->slot_capacity = 0;
+	state->free_count = state->free_capacity = 0;
+	state->waiting_count = state->waiting_capacity = 0;
+	state->live_count = 0;
+	state->has_slots = false;
+}
+
 /* Makes room for one more item. returns false: no memory */
 static bool grow(void **items, uint32_t count, uint32_t *capacity, size_t item_bytes)
 {

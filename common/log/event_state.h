@@ -171,6 +171,12 @@ void event_state_release(struct event_state *state);
 /* Makes a copy, in memory of its own. returns false: no memory, and nothing is left to release */
 bool event_state_copy(struct event_state *copy, const struct event_state *state);
 
+/*
+ * Goes on without slots. To be called between two batches: then the blocks that there are have no
+ * places among births.
+ */
+void event_state_drop_slots(struct event_state *state);
+
 /* Adds a class. returns its index; EVENT_NONE: no memory, or too many */
 uint32_t event_state_add_class(struct event_state *state, const struct event_class *identity);
 

@@ -129,7 +129,12 @@ bool recording_fold_stacks(struct recording *recording, struct recorded_image *i
 	return true;
 }
 
-struct recorded_image *recording_next_image(struct recording *recording,
+uint32_t recording_image_count(const struct recording *recording)
+{
+	return recording->image_count;
+}
+
+struct recorded_image *recording_next_image(const struct recording *recording,
 					    const struct recorded_image *previous)
 {
 	size_t i = 0;
@@ -437,8 +442,14 @@ static void write_events(struct recording *recording, struct recorded_image *ima
 	recording_announce_image(recording, image);
 	write_threads(recording, image);
 	buffer_clear(&recording->scratch);
+	const struct recording_observer *observer = recording->observer;
+	struct decoded_events *copy = observer && observer->encoding
+					      ? observer->encoding(observer->context)
+					      : NULL;
 	uint32_t count = event_encode(&image->encoder, batch, &image->trie, image->stored_nodes,
-				      &recording->scratch);
+				      &recording->scratch, copy);
+	if (copy)
+		observer->encoded(observer->context, image);
 	struct log_block block = {
 		.kind = LOG_BLOCK_EVENTS,
 		.image = image->index,

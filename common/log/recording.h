@@ -113,6 +113,11 @@ struct recording_observer {
 	void (*committing)(void *context, uint64_t number);
 	/* They are in the log, which has so many events now. */
 	void (*committed)(void *context, uint64_t event_count);
+	/* Events are about to be encoded. returns where they are to be copied to; NULL: nowhere */
+	struct decoded_events *(*encoding)(void *context);
+	/* They are copied there, as far as they could be. The stack nodes that come with them are
+	 * the trie's from image->stored_nodes on. */
+	void (*encoded)(void *context, const struct recorded_image *image);
 };
 
 struct recording;
@@ -136,9 +141,12 @@ void recording_free(struct recording *recording);
 /* The image with this serial number, made if it isn't known. returns NULL: no memory */
 struct recorded_image *recording_image(struct recording *recording, uint64_t serial);
 
+/* How many images the log has: indexes are less. */
+uint32_t recording_image_count(const struct recording *recording);
+
 /* All images, for iteration: returns the next after `previous` (NULL: the first), NULL at the end.
  */
-struct recorded_image *recording_next_image(struct recording *recording,
+struct recorded_image *recording_next_image(const struct recording *recording,
 					    const struct recorded_image *previous);
 
 /* Says that the image is a fork's child of a known one, so it has no note of its own. */

@@ -203,8 +203,21 @@ static void tell_grown(void *context, uint64_t event_count)
 	if (event_count - collector->told_events < GROWN_EVENTS)
 		return;
 	collector->told_events = event_count;
-	collector->options->grown(collector->options->context, collector->log_fd,
-				  log_writer_size(&collector->writer));
+	collector->options->watcher->grown(collector->options->watcher->context, collector->log_fd,
+					   collector->recording, event_count,
+					   log_writer_size(&collector->writer));
+}
+
+static struct decoded_events *tell_encoding(void *context)
+{
+	const struct collector *collector = context;
+	return collector->options->watcher->encoding(collector->options->watcher->context);
+}
+
+static void tell_encoded(void *context, const struct recorded_image *image)
+{
+	const struct collector *collector = context;
+	collector->options->watcher->encoded(collector->options->watcher->context, image);
 }
 
 static void name_thread(void *context, struct recorded_image *image, uint32_t index,
@@ -262,7 +275,9 @@ static enum mt_status set_up(struct collector *collector, struct mt_error *error
 	collector->observer = (struct recording_observer){
 		.context = collector,
 		.committing = save_decoders,
-		.committed = collector->options->grown ? tell_grown : NULL,
+		.committed = collector->options->watcher ? tell_grown : NULL,
+		.encoding = collector->options->watcher ? tell_encoding : NULL,
+		.encoded = collector->options->watcher ? tell_encoded : NULL,
 		.thread_started = name_thread,
 		.module_loaded = keep_module,
 	};

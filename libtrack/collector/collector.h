@@ -25,8 +25,25 @@
 #include "libtrack/collector/leak_scan.h"
 #include "libtrack/collector/sampling_control.h"
 
+struct decoded_events;
 struct module_files;
+struct recorded_image;
+struct recording;
 struct segment_file;
+
+/*
+ * Who looks at the log while it grows, in the collector's process and thread. Told now and then
+ * that the log, which is open as `log_fd`, has so many events, and whole commits up to `end_bytes`,
+ * if it has become so much longer that this is worth while. For the rest see struct
+ * recording_observer.
+ */
+struct log_watcher {
+	void *context;
+	void (*grown)(void *context, int log_fd, const struct recording *recording,
+		      uint64_t event_count, uint64_t end_bytes);
+	struct decoded_events *(*encoding)(void *context);
+	void (*encoded)(void *context, const struct recorded_image *image);
+};
 
 struct collector_options {
 	const char *log_path;
@@ -39,11 +56,8 @@ struct collector_options {
 	struct leak_interest interest; /* in what scans at the end of a process find */
 	bool is_hasty;                 /* the log may be larger than need be: nobody keeps it */
 	struct sampling_options sampling;
-	/* Told now and then that the log, which is open as `log_fd`, has whole commits up to
-	 * `end_bytes`, if it has become so much longer that this is worth while. NULL: nobody is */
-	void (*grown)(void *context, int log_fd, uint64_t end_bytes);
-	void *context;                /* for `grown` */
-	const char *const *arguments; /* [argument_count] of the program, for the log */
+	const struct log_watcher *watcher; /* NULL: nobody */
+	const char *const *arguments;      /* [argument_count] of the program, for the log */
 	size_t argument_count;
 	pid_t program_pid;
 };

@@ -170,9 +170,9 @@ void log_builder_commit(struct log_builder *builder)
 		struct event_batch *batch = &builder->images[i].batch;
 		if (batch->event_count == 0)
 			continue;
-		uint32_t count = event_encode(&builder->images[i].encoder, batch,
-					      &builder->images[i].trie,
-					      builder->images[i].stored_nodes, &builder->fields);
+		uint32_t count = event_encode(
+			&builder->images[i].encoder, batch, &builder->images[i].trie,
+			builder->images[i].stored_nodes, &builder->fields, NULL);
 		builder->images[i].stored_nodes = builder->images[i].trie.node_count;
 		struct log_block block = {
 			.kind = LOG_BLOCK_EVENTS,

@@ -23,6 +23,7 @@ struct coder {
 	struct event_state state; /* the decoder's */
 	struct stack_trie read_trie;
 	struct decoded_events events;
+	struct decoded_events copy; /* the encoder's */
 	uint32_t seed;
 };
 
@@ -54,6 +55,7 @@ static void tear_down(struct coder *coder)
 	event_batch_release(&coder->batch);
 	event_state_release(&coder->state);
 	decoded_events_release(&coder->events);
+	decoded_events_release(&coder->copy);
 	stack_trie_release(&coder->trie);
 	stack_trie_release(&coder->read_trie);
 	for (uint32_t i = 0; i < coder->page_count; i++)
@@ -193,11 +195,44 @@ static void add_random_event(struct coder *coder, struct model *model, struct ex
 static void encode(struct coder *coder, struct buffer *payload)
 {
 	uint32_t count = event_encode(&coder->encoder, &coder->batch, &coder->trie,
-				      coder->stored_nodes, payload);
+				      coder->stored_nodes, payload, &coder->copy);
 	assert_false(payload->failed);
 	assert_true(count > 0);
 	coder->stored_nodes = coder->trie.node_count;
 	event_batch_clear(&coder->batch);
+}
+
+static void check_changes(const struct event_changes *copy, const struct event_changes *changes)
+{
+	assert_int_equal(copy->count, changes->count);
+	for (uint32_t i = 0; i < copy->count; i++) {
+		assert_int_equal(copy->items[i].first, changes->items[i].first);
+		assert_int_equal(copy->items[i].value, changes->items[i].value);
+	}
+}
+
+/* What the encoder gave away is what the decoder makes of its payload. */
+static void check_copy(const struct coder *coder)
+{
+	const struct decoded_events *copy = &coder->copy;
+	const struct decoded_events *events = &coder->events;
+	assert_true(copy->is_whole);
+	assert_int_equal(copy->count, events->count);
+	for (uint32_t i = 0; i < copy->count; i++) {
+		assert_int_equal(copy->items[i].symbol, events->items[i].symbol);
+		assert_int_equal(copy->items[i].local, events->items[i].local);
+	}
+	check_changes(&copy->threads, &events->threads);
+	check_changes(&copy->times, &events->times);
+	assert_int_equal(copy->first_class, events->first_class);
+	assert_int_equal(copy->class_count, events->class_count);
+	for (uint32_t i = 0; i < copy->class_count; i++) {
+		assert_int_equal(copy->classes[i].size_bytes, events->classes[i].size_bytes);
+		assert_int_equal(copy->classes[i].interval_bytes,
+				 events->classes[i].interval_bytes);
+		assert_int_equal(copy->classes[i].stack, events->classes[i].stack);
+		assert_int_equal(copy->classes[i].kind, events->classes[i].kind);
+	}
 }
 
 static void check_decoded(const struct coder *coder, const struct expectations *list)
@@ -255,6 +290,7 @@ static void random_events_come_back_as_they_were(void **state)
 						      payload.size_bytes, &coder.events, &error),
 					 MT_OK);
 			check_decoded(&coder, &list);
+			check_copy(&coder);
 			assert_int_equal(coder.read_trie.node_count, coder.trie.node_count);
 			buffer_release(&payload);
 		}
@@ -294,6 +330,7 @@ static void encoding_can_be_taken_up_from_what_was_decoded(void **state)
 					      payload.size_bytes, &coder.events, &error),
 				 MT_OK);
 		check_decoded(&coder, &list);
+		check_copy(&coder);
 		assert_true(event_state_copy(&copy, &coder.state));
 		uint64_t *addresses = calloc(coder.state.slot_count + 1, sizeof(*addresses));
 		for (uint32_t slot = 0; slot < coder.state.slot_count; slot++)

@@ -121,7 +121,7 @@ static void pieces_become_longer_as_the_time_goes_on(void **state)
 {
 	(void)state;
 	for (uint32_t seed = 1; seed <= 20; seed++) {
-		check(seed, 100000, 1, 50, 100);
+		check(seed, 100000, 1, 100, 200);
 		check(seed, 100000, 64, 100, 200);
 		check(seed, 100000, 1000000, 100, 200);
 		check(seed, 500, 64, 5, 100);

@@ -11,6 +11,7 @@
 #include "reader/finish.h"
 #include "reader/log_follower.h"
 #include "tests/support/log_builder.h"
+#include "tests/unit/same_log.h"
 
 #define PLACES 5000u
 #define STACKS 20u
@@ -117,42 +118,12 @@ static void check_generations(const struct loaded_log *followed, const struct gr
 	}
 }
 
-/* Both are the same but for how long a piece of time is. */
-static void check_same(const struct loaded_log *followed, const struct loaded_log *whole)
-{
-	assert_int_equal(followed->good_end, whole->good_end);
-	assert_int_equal(followed->events_end, whole->events_end);
-	assert_int_equal(followed->size_bytes, whole->size_bytes);
-	assert_int_equal(followed->info.end_us, whole->info.end_us);
-	assert_int_equal(followed->replay.peak_bytes, whole->replay.peak_bytes);
-	assert_int_equal(followed->replay.peak_us, whole->replay.peak_us);
-	assert_int_equal(followed->replay.last_us, whole->replay.last_us);
-	assert_int_equal(followed->replay.event_count, whole->replay.event_count);
-	assert_int_equal(followed->replay.image_count, whole->replay.image_count);
-	assert_int_equal(followed->replay.timeline.count, whole->replay.timeline.count);
-	assert_memory_equal(followed->replay.timeline.points, whole->replay.timeline.points,
-			    whole->replay.timeline.count * sizeof(struct timeline_point));
-	for (uint32_t i = 0; i < whole->replay.image_count; i++) {
-		const struct replay_image *mine = followed->replay.images[i];
-		const struct replay_image *other = whole->replay.images[i];
-		assert_memory_equal(&mine->totals, &other->totals, sizeof(mine->totals));
-		assert_int_equal(mine->costs.count, other->costs.count);
-		assert_memory_equal(mine->costs.items, other->costs.items,
-				    other->costs.count * sizeof(*other->costs.items));
-		assert_int_equal(mine->lifetimes.histogram_count, other->lifetimes.histogram_count);
-		assert_memory_equal(mine->lifetimes.histograms, other->lifetimes.histograms,
-				    other->lifetimes.histogram_count *
-					    sizeof(*other->lifetimes.histograms));
-		assert_int_equal(mine->trie.node_count, other->trie.node_count);
-	}
-}
-
 static void check_against_whole(struct loaded_log *followed, const char *path)
 {
 	struct loaded_log whole;
 	struct mt_error error;
 	assert_int_equal(loaded_log_read(&whole, path, &finish_replay_options, &error), MT_OK);
-	check_same(followed, &whole);
+	check_same_log(followed, &whole);
 	loaded_log_release(&whole);
 }
 
@@ -163,19 +134,19 @@ static void check_followed(uint32_t seed, uint32_t told_every, useconds_t pause_
 	struct loaded_log log;
 	struct mt_error error;
 	begin(&growing, seed);
-	struct log_follower *follower = log_follower_new(growing.builder.fd,
-							 &finish_replay_options);
+	struct log_follower *follower = log_follower_new(&finish_replay_options, false);
 	assert_non_null(follower);
 	for (uint32_t i = 1; i <= COMMITS; i++) {
 		uint64_t end_bytes = grow(&growing);
 		if (i % told_every == 0 && i < COMMITS) {
-			log_follower_tell(follower, end_bytes);
+			log_follower_tell(follower, growing.builder.fd, NULL, 0, end_bytes);
 			(void)usleep(pause_us);
 		}
 	}
-	assert_true(log_follower_take(follower, &log));
+	assert_true(log_follower_end(follower, growing.builder.path, &log));
 	end(&growing);
 	assert_int_equal(loaded_log_read_rest(&log, growing.builder.path, &error), MT_OK);
+	log_follower_free(follower);
 	check_against_whole(&log, growing.builder.path);
 	check_generations(&log, &growing);
 	loaded_log_release(&log);
@@ -201,10 +172,10 @@ static void what_is_finished_says_the_same(void **state)
 	struct mt_error error;
 	(void)state;
 	begin(&growing, 11);
-	options.follower = log_follower_new(growing.builder.fd, &finish_replay_options);
+	options.follower = log_follower_new(&finish_replay_options, false);
 	assert_non_null(options.follower);
 	for (uint32_t i = 0; i < COMMITS; i++)
-		log_follower_tell(options.follower, grow(&growing));
+		log_follower_tell(options.follower, growing.builder.fd, NULL, 0, grow(&growing));
 	end(&growing);
 	assert_int_equal(finish_log(growing.builder.path, &options, &result, &error), MT_OK);
 	assert_true(result.is_complete);
@@ -234,16 +205,17 @@ static void checkpoints_are_made_on_the_way(void **state)
 	struct mt_error error;
 	(void)state;
 	begin(&growing, 13);
-	struct log_follower *follower = log_follower_new(growing.builder.fd, &options);
+	struct log_follower *follower = log_follower_new(&options, false);
 	for (uint32_t i = 0; i < COMMITS; i++) {
-		log_follower_tell(follower, grow(&growing));
+		log_follower_tell(follower, growing.builder.fd, NULL, 0, grow(&growing));
 		(void)usleep(1000);
 	}
 	(void)usleep(200000);
-	assert_true(log_follower_take(follower, &log));
+	assert_true(log_follower_end(follower, growing.builder.path, &log));
 	assert_true(log.checkpoints->count > 2);
 	end(&growing);
 	assert_int_equal(loaded_log_read_rest(&log, growing.builder.path, &error), MT_OK);
+	log_follower_free(follower);
 	loaded_log_release(&log);
 	log_builder_remove(&growing.builder);
 }
@@ -257,16 +229,16 @@ static void a_log_without_an_end_is_not_taken_for_whole(void **state)
 	struct mt_error error;
 	(void)state;
 	begin(&growing, 17);
-	struct log_follower *follower = log_follower_new(growing.builder.fd,
-							 &finish_replay_options);
-	log_follower_tell(follower, grow(&growing));
+	struct log_follower *follower = log_follower_new(&finish_replay_options, false);
+	log_follower_tell(follower, growing.builder.fd, NULL, 0, grow(&growing));
 	(void)usleep(20000);
-	assert_true(log_follower_take(follower, &log));
+	assert_true(log_follower_end(follower, growing.builder.path, &log));
 	assert_int_equal(loaded_log_read_rest(&log, growing.builder.path, &error),
 			 MT_ERR_TRUNCATED);
+	log_follower_free(follower);
 	/* It is finished as what it is. */
-	options.follower = log_follower_new(growing.builder.fd, &finish_replay_options);
-	log_follower_tell(options.follower, grow(&growing));
+	options.follower = log_follower_new(&finish_replay_options, false);
+	log_follower_tell(options.follower, growing.builder.fd, NULL, 0, grow(&growing));
 	assert_int_equal(finish_log(growing.builder.path, &options, &result, &error), MT_OK);
 	assert_false(result.is_complete);
 	log_builder_remove(&growing.builder);
@@ -279,9 +251,10 @@ static void what_is_no_log_is_of_no_use(void **state)
 	(void)state;
 	assert_int_equal(pipe(pipe_fds), 0);
 	(void)close(pipe_fds[0]);
-	struct log_follower *follower = log_follower_new(pipe_fds[1], &finish_replay_options);
-	log_follower_tell(follower, 4096);
-	assert_false(log_follower_take(follower, &log));
+	struct log_follower *follower = log_follower_new(&finish_replay_options, false);
+	log_follower_tell(follower, pipe_fds[1], NULL, 0, 4096);
+	assert_false(log_follower_end(follower, "/nonexistent", &log));
+	log_follower_free(follower);
 	(void)close(pipe_fds[1]);
 }
 
@@ -295,8 +268,7 @@ static void a_large_heap_is_not_followed_to_its_end(void **state)
 	uint64_t end_bytes = 0;
 	(void)state;
 	begin(&growing, 19);
-	struct log_follower *follower = log_follower_new(growing.builder.fd,
-							 &finish_replay_options);
+	struct log_follower *follower = log_follower_new(&finish_replay_options, false);
 	for (uint64_t i = 1; i <= wanted; i++) {
 		log_builder_event(&growing.builder, 0,
 				  &(struct builder_event){
@@ -311,13 +283,14 @@ static void a_large_heap_is_not_followed_to_its_end(void **state)
 		log_builder_commit(&growing.builder);
 		assert_int_equal(log_writer_flush(&growing.builder.writer, NULL), MT_OK);
 		end_bytes = log_writer_size(&growing.builder.writer);
-		log_follower_tell(follower, end_bytes);
+		log_follower_tell(follower, growing.builder.fd, NULL, 0, end_bytes);
 	}
 	(void)usleep(1000000);
-	assert_true(log_follower_take(follower, &log));
+	assert_true(log_follower_end(follower, growing.builder.path, &log));
 	assert_true(log.good_end < end_bytes);
 	end(&growing);
 	assert_int_equal(loaded_log_read_rest(&log, growing.builder.path, &error), MT_OK);
+	log_follower_free(follower);
 	check_against_whole(&log, growing.builder.path);
 	loaded_log_release(&log);
 	log_builder_remove(&growing.builder);
