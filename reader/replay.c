@@ -433,6 +433,46 @@ static bool end_block(struct replay *replay, struct cursor *cursor,
 	return note_lifetime(image, &block, replay->now_us, (int64_t)figures.count);
 }
 
+/*
+ * Two events make a block and release it at once, in a heap that has been larger than with it: only
+ * what was allocated changes.
+ */
+static bool is_pair(const struct replay *replay, const struct cursor *cursor,
+		    const struct decoded_event *event)
+{
+	const struct replay_image *image = cursor->image;
+	if (decoded_operation(event) != EVENT_ALLOCATE ||
+	    event[1].symbol != (event->symbol | EVENT_RELEASE) || event[1].local != event->local)
+		return false;
+	const struct replay_class *class = &image->classes[event->symbol >> 3];
+	return class->weight == 0 && !is_of_pool(class) &&
+	       (event->local < class->used || class->live == 0) &&
+	       replay->live_bytes + class->size_bytes <= replay->interval_max_bytes &&
+	       image->totals.live_bytes + class->size_bytes <= image->totals.peak_bytes;
+}
+
+/* returns  false: no memory */
+static bool apply_pair(struct replay *replay, struct cursor *cursor,
+		       const struct decoded_event *event)
+{
+	struct replay_image *image = cursor->image;
+	struct replay_class *class = &image->classes[event->symbol >> 3];
+	uint32_t cost_index = find_cost(replay, image, class, cursor->thread_index);
+	if (cost_index == STACK_COST_NONE || !note_recent(replay, cursor->thread, ++image->born))
+		return false;
+	struct stack_cost *cost = &image->costs.items[cost_index];
+	cost->allocations++;
+	cost->allocated_bytes += class->size_bytes;
+	cost->temporary++;
+	cost->short_lived++;
+	image->totals.allocations++;
+	image->totals.allocated_bytes += class->size_bytes;
+	image->totals.deallocations++;
+	image->totals.temporary++;
+	cursor->thread->is_moving = false;
+	return true;
+}
+
 /* A realloc has failed: its block is live again, as if it had not been released. */
 static bool undo_move(struct replay *replay, struct cursor *cursor,
 		      const struct decoded_event *event)
@@ -590,8 +630,9 @@ static bool move_time(struct replay *replay, uint64_t time_us)
 	return has_memory;
 }
 
-static inline void prefetch(const struct replay_image *image, const struct decoded_event *event,
-			    uint32_t thread)
+/* Always inline: gcc leaves out calls of a function that only fetches ahead. */
+static inline __attribute__((always_inline)) void
+prefetch(const struct replay_image *image, const struct decoded_event *event, uint32_t thread)
 {
 	__builtin_prefetch(&image->classes[event[PREFETCH_CLASS].symbol >> 3]);
 	const struct decoded_event *nearer = &event[PREFETCH_BLOCK];
@@ -618,8 +659,14 @@ static bool run_stretch(struct replay *replay, struct cursor *cursor, uint32_t e
 	for (; cursor->event < end; cursor->event++) {
 		if (cursor->event + PREFETCH_CLASS < count)
 			prefetch(cursor->image, &items[cursor->event], cursor->thread_index);
-		if (!apply(replay, cursor, &items[cursor->event]))
+		const struct decoded_event *event = &items[cursor->event];
+		if (cursor->event + 1 < end && is_pair(replay, cursor, event)) {
+			cursor->event++;
+			if (!apply_pair(replay, cursor, event))
+				return false;
+		} else if (!apply(replay, cursor, event)) {
 			return false;
+		}
 	}
 	return true;
 }

@@ -476,6 +476,45 @@ static bool encode_failed_move(struct encoding *encoding)
 			  EVENT_MOVE_FAILED);
 }
 
+/*
+ * The next two events make a block and release it, which needs neither a place in the map nor a
+ * slot: the one that it would have been given is free again, and so the next.
+ */
+static inline bool is_pair(const struct encoding *encoding, uint32_t end)
+{
+	const struct event_encoder *encoder = encoding->encoder;
+	const struct event_batch *batch = encoding->batch;
+	uint32_t event = encoding->event;
+	return event + 1 < end && batch->addresses[event] == batch->addresses[event + 1] &&
+	       EVENT_CODE_OPERATION(batch->codes[event]) == EVENT_ALLOCATE &&
+	       EVENT_CODE_OPERATION(batch->codes[event + 1]) == EVENT_RELEASE &&
+	       encoder->state.free_count > 0 && !encoder->keeps_births &&
+	       block_map_find(&encoder->map, batch->addresses[event]) == BLOCK_MAP_NONE;
+}
+
+/* Encodes both events of a pair, and stays at the second. returns false: no memory */
+static bool encode_pair(struct encoding *encoding)
+{
+	struct event_state *state = &encoding->encoder->state;
+	uint32_t class_index = next_class(encoding);
+	if (class_index == EVENT_NONE)
+		return false;
+	struct event_class *class = &state->classes[class_index];
+	uint32_t local = event_class_make(class);
+	if (local == EVENT_NONE ||
+	    event_state_note_birth(state, encoding->state, class_index, local) == EVENT_NONE)
+		return false;
+	copy_event(encoding, class_index, EVENT_ALLOCATE, local);
+	(void)write_symbol(encoding, event_symbol(class_index, EVENT_ALLOCATE), 0);
+	encoding->event++;
+	encoding->state->moving = 0;
+	copy_event(encoding, class_index, EVENT_RELEASE, local);
+	(void)write_symbol(encoding, event_symbol(class_index, EVENT_RELEASE), state->birth_count);
+	event_state_note_end(state, encoding->state, state->birth_count);
+	event_class_end(class, local);
+	return true;
+}
+
 static bool encode_event(struct encoding *encoding)
 {
 	enum event_operation operation = EVENT_CODE_OPERATION(
@@ -548,7 +587,7 @@ static bool encode_stretch(struct encoding *encoding, uint32_t end)
 		if (encoding->event + PREFETCH_EVENTS < batch->event_count)
 			block_map_prefetch(&encoding->encoder->map,
 					   batch->addresses[encoding->event + PREFETCH_EVENTS]);
-		if (!encode_event(encoding))
+		if (is_pair(encoding, end) ? !encode_pair(encoding) : !encode_event(encoding))
 			return false;
 	}
 	return true;

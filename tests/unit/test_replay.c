@@ -235,6 +235,9 @@ static void step(struct world *world)
 			release(world, &actor, place);
 		else
 			allocate(world, &actor, EVENT_ALLOCATE, place);
+		/* Many are released at once. */
+		if (image->places[place] && next_random(4) == 0)
+			release(world, &actor, place);
 		break;
 	case 3:
 	case 4:
