@@ -3,13 +3,13 @@
  * Names for stack traces, a table a thread.
  *
  * A trace is known by a 64-bit hash of its frames, outermost first: h(0) = seed,
- * h(n+1) = mix(h(n) ^ frame). The hash of the whole picks two of RING_SLOTS slots, where
- * the trace may be; the slot's number is the name. If neither holds the hash, the trace is defined
- * anew, in the place of the one that was defined before the other: what it shares with the thread's
- * previous trace, then the rest. The previous one is that which was last looked for here, whatever
- * traces were named meanwhile without being looked for (trace_memo.h). Nothing is shared between
- * threads; the collector brings the definitions together. Two of a million traces share a hash with
- * a probability of 3e-8.
+ * h(n+1) = mix(h(n) ^ frame). The hash of the whole picks STACK_NAMES_WAYS of RING_SLOTS slots,
+ * where the trace may be; the slot's number is the name. If none of them holds the hash, the trace
+ * is defined anew, in the place of the one that was defined before the others: what it shares with
+ * the thread's previous trace, then the rest. The previous one is that which was last looked for
+ * here, whatever traces were named meanwhile without being looked for (trace_memo.h). Nothing is
+ * shared between threads; the collector brings the definitions together. Two of a million traces
+ * share a hash with a probability of 3e-8.
  */
 #ifndef MEMTRACE_PRELOAD_STACK_NAMES_H
 #define MEMTRACE_PRELOAD_STACK_NAMES_H
@@ -21,11 +21,14 @@
 #include "common/format.h"
 #include "common/ring.h"
 
+/* A line of the cache. With two, of 6,000 traces in turn a fifth had lost its place again. */
+#define STACK_NAMES_WAYS 8u
+
 struct stack_names {
-	uint64_t slot_hash[RING_SLOTS];         /* 0 = empty */
-	uint8_t newer[RING_SLOTS / 2];          /* of a pair: the one that was defined last */
-	uint32_t depth;                         /* of the previous trace */
-	uint32_t previous_slot;                 /* its name */
+	_Alignas(64) uint64_t slot_hash[RING_SLOTS];     /* 0 = empty */
+	uint8_t next_way[RING_SLOTS / STACK_NAMES_WAYS]; /* of a set: where the oldest one is */
+	uint32_t depth;                                  /* of the previous trace */
+	uint32_t previous_slot;                          /* its name */
 	uint32_t numbers[RING_SLOTS];           /* of deferred_blocks.h, by slot; 0: none */
 	uint64_t previous[LIMIT_FRAMES + 1];    /* outermost first */
 	uint64_t prefix_hash[LIMIT_FRAMES + 1]; /* [n]: of the n + 1 outermost frames */
@@ -46,16 +49,16 @@ static inline uint64_t stack_names_mix(uint64_t hash, uint64_t frame)
 	return hash ^ hash >> 32;
 }
 
-static inline uint32_t stack_names_pair(uint64_t hash)
+static inline uint32_t stack_names_set(uint64_t hash)
 {
-	return (uint32_t)(hash >> 20) % (RING_SLOTS / 2);
+	return (uint32_t)(hash >> 20) % (RING_SLOTS / STACK_NAMES_WAYS);
 }
 
 /* Has the processor fetch what will be asked for. */
 static inline void stack_names_prefetch(const struct stack_names *names, uint64_t hash)
 {
-	__builtin_prefetch(&names->slot_hash[stack_names_pair(hash) * 2], 1);
-	__builtin_prefetch(&names->numbers[stack_names_pair(hash) * 2]);
+	__builtin_prefetch(&names->slot_hash[stack_names_set(hash) * STACK_NAMES_WAYS], 1);
+	__builtin_prefetch(&names->numbers[stack_names_set(hash) * STACK_NAMES_WAYS]);
 }
 
 /*
@@ -65,14 +68,19 @@ static inline void stack_names_prefetch(const struct stack_names *names, uint64_
 static inline struct stack_name stack_names_find(struct stack_names *names, uint64_t hash,
 						 uint32_t kept)
 {
-	uint32_t pair = stack_names_pair(hash);
-	uint32_t slot = pair * 2 + (names->slot_hash[pair * 2] != hash);
-	bool is_new = __builtin_expect(names->slot_hash[slot] != hash, 0);
+	uint32_t set = stack_names_set(hash);
+	const uint64_t *ways = &names->slot_hash[set * STACK_NAMES_WAYS];
+	uint32_t found = 0;
+	/* No branches: which one it is, is anyone's guess. */
+	for (uint32_t i = 0; i < STACK_NAMES_WAYS; i++)
+		found |= (uint32_t)(ways[i] == hash) << i;
+	bool is_new = __builtin_expect(found == 0, 0);
+	uint32_t way = (uint32_t)__builtin_ctz(found | 1u << STACK_NAMES_WAYS);
 	if (is_new) {
-		names->newer[pair] ^= 1;
-		slot = pair * 2 + names->newer[pair];
-		names->slot_hash[slot] = hash;
+		way = names->next_way[set]++ % STACK_NAMES_WAYS;
+		names->slot_hash[set * STACK_NAMES_WAYS + way] = hash;
 	}
+	uint32_t slot = set * STACK_NAMES_WAYS + way;
 	uint32_t base = names->previous_slot;
 	names->previous_slot = slot;
 	return (struct stack_name){.slot = slot, .base = base, .kept = kept, .is_new = is_new};

@@ -6,6 +6,15 @@
 
 #include "libtrack/preload/stack_names.h"
 
+/* It begins with a line of the cache. */
+static struct stack_names *new_names(void)
+{
+	struct stack_names *names = aligned_alloc(_Alignof(struct stack_names), sizeof(*names));
+	assert_non_null(names);
+	memset(names, 0, sizeof(*names));
+	return names;
+}
+
 /* What the collector makes of the definitions: the traces by slot. */
 struct collector {
 	uint64_t traces[RING_SLOTS][LIMIT_FRAMES + 1];
@@ -38,7 +47,7 @@ static void name_and_follow(struct stack_names *names, struct collector *collect
 
 static void random_traces_are_defined_as_they_are(void **state)
 {
-	struct stack_names *names = calloc(1, sizeof(*names));
+	struct stack_names *names = new_names();
 	struct collector *collector = calloc(1, sizeof(*collector));
 	static uint64_t frames[LIMIT_FRAMES];
 	uint32_t seed = 1;
@@ -62,7 +71,7 @@ static void random_traces_are_defined_as_they_are(void **state)
 
 static void the_same_trace_has_the_same_name(void **state)
 {
-	struct stack_names *names = calloc(1, sizeof(*names));
+	struct stack_names *names = new_names();
 	const uint64_t first[] = {1, 2, 3};
 	const uint64_t second[] = {4, 2, 3};
 	(void)state;
@@ -85,31 +94,32 @@ static uint64_t find_rival(struct stack_names *names, uint32_t slot, uint64_t fr
 {
 	for (;;) {
 		struct stack_name name = stack_names_name(names, &(uint64_t){++frame}, 1, false);
-		if (name.slot / 2 == slot / 2)
+		if (name.slot / STACK_NAMES_WAYS == slot / STACK_NAMES_WAYS)
 			return frame;
 	}
 }
 
-static void two_traces_share_a_place_and_a_third_takes_the_older_ones(void **state)
+static void traces_share_a_place_and_one_more_takes_the_oldest_ones(void **state)
 {
-	struct stack_names *names = calloc(1, sizeof(*names));
+	struct stack_names *names = new_names();
+	uint64_t frames[STACK_NAMES_WAYS] = {1};
 	(void)state;
-	const uint64_t first = 1;
-	uint32_t slot = stack_names_name(names, &first, 1, false).slot;
-	const uint64_t second = find_rival(names, slot, first);
-	for (int i = 0; i < 3; i++) {
-		assert_false(stack_names_name(names, &first, 1, false).is_new);
-		assert_false(stack_names_name(names, &second, 1, false).is_new);
-	}
-	(void)find_rival(names, slot, second);
-	assert_false(stack_names_name(names, &second, 1, false).is_new);
-	assert_true(stack_names_name(names, &first, 1, false).is_new);
+	uint32_t slot = stack_names_name(names, frames, 1, false).slot;
+	for (uint32_t i = 1; i < STACK_NAMES_WAYS; i++)
+		frames[i] = find_rival(names, slot, frames[i - 1]);
+	for (uint32_t i = 0; i < 3 * STACK_NAMES_WAYS; i++)
+		assert_false(
+			stack_names_name(names, &frames[i % STACK_NAMES_WAYS], 1, false).is_new);
+	(void)find_rival(names, slot, frames[STACK_NAMES_WAYS - 1]);
+	for (uint32_t i = STACK_NAMES_WAYS; i-- > 1;)
+		assert_false(stack_names_name(names, &frames[i], 1, false).is_new);
+	assert_true(stack_names_name(names, &frames[0], 1, false).is_new);
 	free(names);
 }
 
 static void a_trace_of_no_frames_has_a_name(void **state)
 {
-	struct stack_names *names = calloc(1, sizeof(*names));
+	struct stack_names *names = new_names();
 	(void)state;
 	struct stack_name name = stack_names_name(names, NULL, 0, false);
 	assert_true(name.is_new);
@@ -123,7 +133,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(random_traces_are_defined_as_they_are),
 		cmocka_unit_test(the_same_trace_has_the_same_name),
-		cmocka_unit_test(two_traces_share_a_place_and_a_third_takes_the_older_ones),
+		cmocka_unit_test(traces_share_a_place_and_one_more_takes_the_oldest_ones),
 		cmocka_unit_test(a_trace_of_no_frames_has_a_name),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
