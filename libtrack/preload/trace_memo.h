@@ -35,10 +35,10 @@
 #define TRACE_MEMO_PLACES (1u << 13) /* of the words of all entries together: 16 KiB */
 /* The same of a thread that has many more traces than fit. */
 #define TRACE_MEMO_LARGE_SETS 4096u
-#define TRACE_MEMO_LARGE_PLACES (1u << 18)
+#define TRACE_MEMO_LARGE_PLACES (1u << 19)
 #define TRACE_MEMO_LOSSES 512u /* entries that had to make room: then it has */
 #define TRACE_PLACE_BASE 0xffffu
-#define TRACE_CALLERS 4u    /* frames, from the innermost, by which entries are kept apart */
+#define TRACE_CALLERS 8u    /* frames, from the innermost, by which entries are kept apart */
 #define TRACE_FRAMES 8192u  /* 16 KiB */
 #define TRACE_GUESSES 2048u /* 4 KiB */
 /*
