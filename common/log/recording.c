@@ -8,7 +8,6 @@
 #include "common/sys.h"
 
 #define NO_MEMORY_TEXT "no memory to record with"
-#define SMALL_PAYLOAD_BYTES 8192u
 
 struct recording *recording_new(struct log_writer *writer,
 				const struct recording_observer *observer,
@@ -377,8 +376,7 @@ static enum mt_status decode_image(struct recording *recording, struct recorded_
 	struct candidate *heap = recording->heap;
 	uint64_t bound = takes_all ? RECORDING_NO_BOUND : bound_of(recording, image);
 	size_t count = gather(recording, image, heap);
-	uint32_t batch_events = image->batch_events ? image->batch_events : RECORDING_BATCH_EVENTS;
-	if (count > 0 && !event_batch_reserve(&image->batch, batch_events))
+	if (count > 0 && !event_batch_reserve(&image->batch, RECORDING_BATCH_EVENTS))
 		return mt_error_set(error, MT_ERR_NO_MEMORY, NO_MEMORY_TEXT);
 	while (count > 0 && heap[0].key <= bound) {
 		/* The first ring may run until another one's turn comes. */
@@ -458,9 +456,6 @@ static void write_events(struct recording *recording, struct recorded_image *ima
 		.last_us = image->last_us,
 	};
 	log_writer_add(recording->writer, &block, &recording->scratch);
-	if (batch->event_count == batch->capacity && batch->capacity < RECORDING_BATCH_EVENTS_MAX &&
-	    recording->scratch.size_bytes < SMALL_PAYLOAD_BYTES)
-		image->batch_events = batch->capacity * 2;
 	image->stored_nodes = image->trie.node_count;
 	image->event_count += batch->event_count;
 	recording->event_count += count;

@@ -26,10 +26,9 @@
 
 /*
  * Events that become a block of the log together: few enough for the processor's caches, and for
- * whoever follows the log. More of them where that many take next to no room.
+ * whoever follows the log.
  */
 #define RECORDING_BATCH_EVENTS (1u << 17)
-#define RECORDING_BATCH_EVENTS_MAX (1u << 19)
 #define RECORDING_NO_BOUND UINT64_MAX
 
 /* The program says that the block which is live at `address` before event number `event` is no
@@ -81,7 +80,6 @@ struct recorded_image {
 	uint32_t thread_capacity;
 	struct buffer new_threads; /* entries of the next THREAD block */
 	struct event_batch batch;
-	uint32_t batch_events; /* how many it is to take, at least; 0: RECORDING_BATCH_EVENTS */
 	struct event_encoder encoder;
 	struct mapping_batch mappings;
 	struct ignored_block *ignored; /* [ignored_count] if births are kept */
