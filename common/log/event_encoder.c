@@ -267,13 +267,21 @@ static inline void put_code(struct event_encoder *encoder, uint32_t code)
 		encoder->codes.bytes[encoder->codes.size_bytes++] = (uint8_t)code;
 }
 
-/* The guess is the symbol, or the block of event_state_successor, which is number `number`. */
+/*
+ * The guess is the symbol, or the block of event_state_successor, which is number `number`: that
+ * takes some steps to tell, so `number` becomes 0 when it is not.
+ */
 static inline bool is_right(const struct encoding *encoding, uint32_t guess, uint32_t symbol,
-			    uint64_t number)
+			    uint64_t *number)
 {
-	return guess == symbol + 1 ||
-	       (number && guess == EVENT_RELEASE_NEXT + 1 &&
-		event_state_is_successor(&encoding->encoder->state, encoding->state, number));
+	if (guess == symbol + 1)
+		return true;
+	if (guess != EVENT_RELEASE_NEXT + 1 || !*number)
+		return false;
+	if (event_state_is_successor(&encoding->encoder->state, encoding->state, *number))
+		return true;
+	*number = 0;
+	return false;
 }
 
 /* Writes a symbol that is not the guess. returns the one that was written */
@@ -288,12 +296,12 @@ static __attribute__((noinline)) uint32_t write_surprise(struct encoding *encodi
 		encoding->run = 0;
 	}
 	for (uint32_t i = 0; i < EVENT_GUESSES - 1 && !code; i++)
-		if (is_right(encoding, context->others[i], symbol, number)) {
+		if (is_right(encoding, context->others[i], symbol, &number)) {
 			symbol = context->others[i] - 1;
 			code = i + 1;
 		}
 	if (!code) {
-		if (is_right(encoding, EVENT_RELEASE_NEXT + 1, symbol, number))
+		if (is_right(encoding, EVENT_RELEASE_NEXT + 1, symbol, &number))
 			symbol = EVENT_RELEASE_NEXT;
 		uint32_t form = symbol & ((1u << EVENT_FORM_BITS) - 1);
 		code = EVENT_GUESSES + form;
@@ -311,7 +319,7 @@ static __attribute__((noinline)) uint32_t write_code(struct encoding *encoding, 
 {
 	struct event_encoder *encoder = encoding->encoder;
 	struct event_context context = event_context(&encoder->state, previous);
-	if (!is_right(encoding, *context.guess, symbol, number))
+	if (!is_right(encoding, *context.guess, symbol, &number))
 		return write_surprise(encoding, &context, symbol, number);
 	if (*context.steady == EVENT_STEADY) {
 		encoding->run++;
