@@ -7,12 +7,28 @@
 #define PAGE_BYTES (64u << 10)
 #define FIRST_STRINGS 256u
 
+static inline uint64_t mix(uint64_t hash, uint64_t word)
+{
+	hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+	return hash ^ hash >> 32;
+}
+
+/* Eight bytes at a time: names of C++ have hundreds. */
 static uint32_t hash_of(const char *text, size_t length)
 {
-	uint64_t hash = 0xcbf29ce484222325u;
-	for (size_t i = 0; i < length; i++)
-		hash = (hash ^ (uint8_t)text[i]) * 0x100000001b3u;
-	return (uint32_t)(hash ^ hash >> 32);
+	uint64_t hash = length;
+	uint64_t word = 0;
+	if (length < sizeof(word)) {
+		for (size_t i = 0; i < length; i++)
+			word = word << 8 | (uint8_t)text[i];
+		return (uint32_t)mix(hash, word);
+	}
+	for (size_t at = 0; at < length - sizeof(word); at += sizeof(word)) {
+		memcpy(&word, text + at, sizeof(word));
+		hash = mix(hash, word);
+	}
+	memcpy(&word, text + length - sizeof(word), sizeof(word));
+	return (uint32_t)mix(hash, word);
 }
 
 bool string_table_init(struct string_table *table)
