@@ -58,8 +58,11 @@ def merge(files):
     """Results of several runs of the same build as one."""
     merged = files[0]
     for other in files[1:]:
-        for key in ("results", "failures", "missing"):
-            merged[key] += [row for row in other[key] if key == "results" or row not in merged[key]]
+        # A ratio is of one round: those of another run are others.
+        first = 1 + max((row["round"] for row in merged["results"]), default=-1)
+        merged["results"] += [{**row, "round": first + row["round"]} for row in other["results"]]
+        for key in ("failures", "missing"):
+            merged[key] += [row for row in other[key] if row not in merged[key]]
         for key in ("subjects", "profilers"):
             known = {row["name"] for row in merged[key]}
             merged[key] += [row for row in other[key] if row["name"] not in known]
