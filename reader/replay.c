@@ -654,10 +654,11 @@ prefetch(const struct replay_image *image, const struct decoded_event *event, ui
 static bool run_stretch(struct replay *replay, struct cursor *cursor, uint32_t end)
 {
 	const struct decoded_event *items = cursor->source->events.items;
-	uint32_t count = cursor->source->events.count;
+	/* An event without a class has the number of the first, which there need not be. */
+	uint32_t ahead = cursor->image->class_count ? cursor->source->events.count : 0;
 	replay->event_count += end - cursor->event;
 	for (; cursor->event < end; cursor->event++) {
-		if (cursor->event + PREFETCH_CLASS < count)
+		if (cursor->event + PREFETCH_CLASS < ahead)
 			prefetch(cursor->image, &items[cursor->event], cursor->thread_index);
 		const struct decoded_event *event = &items[cursor->event];
 		if (cursor->event + 1 < end && is_pair(replay, cursor, event)) {

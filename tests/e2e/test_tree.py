@@ -36,6 +36,12 @@ class Tree(MemtraceTest):
                   p["command"].split()[0]}
         self.assertEqual(leaves, {"3003 7", "4004 2", "5005 3", "6006 4"})
 
+    def test_a_child_may_only_free_what_its_parent_had(self):
+        summary = self.assert_same_behaviour(program("tree"), "heirs")
+        parent, child = summary["processes"]
+        self.assertEqual((parent["allocations"], parent["deallocations"]), (500, 0))
+        self.assertEqual((child["allocations"], child["inherited_frees"]), (0, 500))
+
     def test_exec_makes_another_image_of_the_same_process(self):
         summary = self.assert_same_behaviour("/bin/sh", "-c", f"exec {program('tree')} leaf 100 5")
         images = [p for p in summary["processes"]]

@@ -674,6 +674,32 @@ static void a_trees_peak_is_over_processes_alive_together(void **state)
 	log_builder_remove(&builder);
 }
 
+/* A fork's child that only frees what its parent had: no class of blocks is known. */
+static void a_process_may_make_no_blocks_at_all(void **state)
+{
+	struct log_builder builder;
+	struct loaded_log log;
+	struct mt_error error;
+	(void)state;
+	log_builder_init(&builder);
+	uint32_t parent = log_builder_image(&builder, 100, -1);
+	uint32_t child = log_builder_image(&builder, 101, (int)parent);
+	for (uint32_t i = 1; i <= 500; i++)
+		log_builder_event(&builder, child,
+				  &(struct builder_event){.operation = EVENT_RELEASE,
+							  .address = i * 16,
+							  .time_us = i});
+	log_builder_commit(&builder);
+	log_builder_image_end(&builder, child, 600);
+	log_builder_end(&builder, 700, 0);
+	log_builder_close(&builder);
+	assert_int_equal(loaded_log_read(&log, builder.path, NULL, &error), MT_OK);
+	assert_int_equal(log.replay.images[child]->totals.inherited_frees, 500);
+	assert_int_equal(log.replay.peak_bytes, 0);
+	loaded_log_release(&log);
+	log_builder_remove(&builder);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -681,6 +707,7 @@ int main(void)
 		cmocka_unit_test(agrees_with_the_model_when_the_log_is_finished),
 		cmocka_unit_test(agrees_with_the_model_up_to_where_the_log_is_cut_off),
 		cmocka_unit_test(a_trees_peak_is_over_processes_alive_together),
+		cmocka_unit_test(a_process_may_make_no_blocks_at_all),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

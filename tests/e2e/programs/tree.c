@@ -4,6 +4,8 @@
  * freed by a fork's child), of 2002 the fork's child's (5), of 3003 of a program started by exec in
  * a fork's child (7), of 4004 of one started by posix_spawn (2), of 5005 of one started by system
  * (3) and of 6006 by popen (4). "tree leaf SIZE COUNT" is those programs. Nothing else is freed.
+ *
+ * tree heirs: 500 blocks, which a fork's child frees, and allocates none.
  */
 #include <spawn.h>
 #include <stdio.h>
@@ -31,9 +33,26 @@ static void wait_for(pid_t pid)
 		_exit(9);
 }
 
+static int leave_to_child(void)
+{
+	static void *left[500];
+	for (int i = 0; i < 500; i++)
+		left[i] = malloc(7007);
+	pid_t pid = fork();
+	if (pid == 0) {
+		for (int i = 0; i < 500; i++)
+			free(left[i]);
+		_exit(0);
+	}
+	wait_for(pid);
+	return 0;
+}
+
 int main(int count, char **arguments)
 {
 	char command[4200];
+	if (count == 2 && strcmp(arguments[1], "heirs") == 0)
+		return leave_to_child();
 	if (count == 4 && strcmp(arguments[1], "leaf") == 0) {
 		allocate((size_t)atol(arguments[2]), atoi(arguments[3]));
 		return 0;
