@@ -158,35 +158,21 @@ static void send_finished(const struct collector_result *result, const struct co
 	await_launcher(control_fd);
 }
 
-/* What is kept in the collector's process while it records. */
-struct recorder {
-	struct log_follower *follower; /* NULL: none yet, or there can be none */
-	bool has_begun;
-};
-
 static struct decoded_events *follow_encoding(void *context)
 {
-	struct recorder *recorder = context;
-	if (!recorder->has_begun) {
-		recorder->has_begun = true;
-		recorder->follower = log_follower_new(&finish_replay_options, true);
-	}
-	return recorder->follower ? log_follower_encoding(recorder->follower) : NULL;
+	return log_follower_encoding(context);
 }
 
 static void follow_encoded(void *context, const struct recorded_image *image)
 {
-	const struct recorder *recorder = context;
-	log_follower_encoded(recorder->follower, image);
+	log_follower_encoded(context, image);
 }
 
 /* The log is replayed while it grows, so that its end need not be waited for. */
 static void follow_log(void *context, int log_fd, const struct recording *recording,
 		       uint64_t event_count, uint64_t end_bytes)
 {
-	const struct recorder *recorder = context;
-	if (recorder->follower)
-		log_follower_tell(recorder->follower, log_fd, recording, event_count, end_bytes);
+	log_follower_tell(context, log_fd, recording, event_count, end_bytes);
 }
 
 /* In the collector's process: its descriptors of the program's modules are at hand. */
@@ -194,7 +180,6 @@ static void finish_recording(void *context, const struct launch_options *launch_
 			     const char *log_path, const struct collector_result *result,
 			     int control_fd)
 {
-	const struct recorder *recorder = context;
 	struct collector_news news = {
 		.event = LOG_FINISHED,
 		.failed_allocations = result->failed_allocations,
@@ -207,7 +192,7 @@ static void finish_recording(void *context, const struct launch_options *launch_
 	struct finish_options options = {
 		.is_recorder = true,
 		.has_no_symbols = launch_options->no_symbols,
-		.follower = recorder->follower,
+		.follower = context,
 		.symbolize.limit_ms = SYMBOLS_LIMIT_MS,
 		.symbolize.only_leaks = is_awaited(control_fd) ? launch_options->only_leak_symbols
 							       : 0,
@@ -283,20 +268,24 @@ static void describe_news(const struct launch_options *launch_options,
 void record_program(const struct launch_options *options, struct launch_result *ret_result,
 		    char *closing, size_t capacity)
 {
-	struct recorder recorder = {0};
+	/* Who asked for less than the whole log finishes it, too, or it is soon done. Without
+	 * memory for a follower the log is replayed at the end. */
+	bool is_followed = !options->only_unfreed && !options->finishes_log;
+	struct log_follower *follower = is_followed ? log_follower_new(&finish_replay_options, true)
+						    : NULL;
 	const struct log_watcher watcher = {
-		.context = &recorder,
+		.context = follower,
 		.grown = follow_log,
 		.encoding = follow_encoding,
 		.encoded = follow_encoded,
 	};
 	const struct recorder_work work = {
-		.context = &recorder,
-		/* Who asked for less than the whole log finishes it, too, or it is soon done. */
-		.watcher = options->only_unfreed || options->finishes_log ? NULL : &watcher,
+		.context = follower,
+		.watcher = follower ? &watcher : NULL,
 		.finish = finish_recording,
 	};
 	launch(options, &work, ret_result);
+	log_follower_free(follower); /* the collector has its own copy */
 	*closing = '\0';
 	if (ret_result->was_recorded)
 		describe_news(options, ret_result, closing, capacity);

@@ -80,11 +80,10 @@ static enum mt_status decode(struct block_feed *feed, struct block_feed_item *it
 	return status;
 }
 
-/* returns  true if a block's events are handed over */
-static bool is_handed(const struct block_feed *feed, const struct log_block *block)
+/* The events of the blocks that are being read are handed over. */
+static bool is_handed(const struct block_feed *feed)
 {
-	return feed->options.handover && block->kind == LOG_BLOCK_EVENTS &&
-	       event_handover_is_on(feed->options.handover);
+	return feed->options.handover && event_handover_is_on(feed->options.handover);
 }
 
 static enum mt_status take_events(struct block_feed *feed, struct block_feed_item *item,
@@ -117,42 +116,50 @@ static enum mt_status take_payload(struct block_feed *feed, struct block_feed_it
 	return MT_OK;
 }
 
-static void make_checkpoint(struct block_feed *feed, struct block_feed_item *item)
+/* A checkpoint at the commit that ends at `end_offset`. returns NULL: there is none */
+static struct checkpoint *make_checkpoint(struct block_feed *feed, uint64_t end_offset)
 {
-	struct checkpoints *checkpoints = feed->options.checkpoints;
-	if (!checkpoints || item->block.kind != LOG_BLOCK_COMMIT)
-		return;
-	if (feed->options.handover && event_handover_is_on(feed->options.handover)) {
-		item->checkpoint = event_handover_checkpoint(feed->options.handover,
-							     item->end_offset);
-		if (item->checkpoint)
-			feed->checkpoint_events = feed->event_count;
-		return;
-	}
-	if (feed->event_count - feed->checkpoint_events < checkpoints_spacing(checkpoints))
-		return;
+	const struct checkpoints *checkpoints = feed->options.checkpoints;
+	struct checkpoint *checkpoint = NULL;
+	uint64_t distance = feed->event_count - feed->checkpoint_events;
+	if (distance < checkpoints_spacing(checkpoints))
+		return NULL;
 	struct checkpoint_source *sources = calloc((size_t)feed->image_count + 1, sizeof(*sources));
-	for (uint32_t i = 0; sources && i < feed->image_count; i++)
+	if (!sources)
+		return NULL;
+	for (uint32_t i = 0; i < feed->image_count; i++)
 		if (feed->images[i])
 			sources[i] = (struct checkpoint_source){
 				.state = &feed->images[i]->state,
 				.node_count = feed->images[i]->trie.node_count,
 			};
-	if (sources &&
-	    (checkpoints->has_no_budget || feed->event_count - feed->checkpoint_events >=
-						   checkpoints_cost(sources, feed->image_count))) {
-		feed->checkpoint_events = feed->event_count;
-		item->checkpoint = checkpoint_new(sources, feed->image_count, item->end_offset);
+	if (checkpoint_is_worth_it(sources, feed->image_count,
+				   checkpoints->has_no_budget ? UINT64_MAX : distance)) {
+		feed->checkpoint_events = feed->event_count; /* not again at once if it can't be */
+		checkpoint = checkpoint_new(sources, feed->image_count, end_offset);
 	}
 	free(sources);
+	return checkpoint;
 }
 
-/* The place that the reader is at, or the payload of a block, as far as it is needed. */
+static void add_checkpoint(struct block_feed *feed, struct block_feed_item *item)
+{
+	if (!feed->options.checkpoints || item->block.kind != LOG_BLOCK_COMMIT)
+		return;
+	/* The decoders' states are not kept up where nothing is decoded. */
+	item->checkpoint = is_handed(feed) ? event_handover_checkpoint(feed->options.handover,
+								       item->end_offset)
+					   : make_checkpoint(feed, item->end_offset);
+	if (item->checkpoint)
+		feed->checkpoint_events = feed->event_count;
+}
+
+/* The events of a block, or what else its payload says, as far as it is needed. */
 static enum mt_status get_payload(struct block_feed *feed, struct block_feed_item *item)
 {
 	struct byte_reader payload;
 	struct log_reader *reader = feed->reader;
-	if (is_handed(feed, &item->block))
+	if (item->block.kind == LOG_BLOCK_EVENTS && is_handed(feed))
 		return take_events(feed, item, &reader->damage);
 	item->result = log_reader_payload(reader, &item->block, &payload, &item->error);
 	return item->result == 1 ? take_payload(feed, item, &payload, &reader->damage) : MT_OK;
@@ -193,7 +200,7 @@ static void produce(struct block_feed *feed, struct block_feed_item *item)
 	if (item->result == 0)
 		item->error = reader->damage;
 	if (item->result == 1)
-		make_checkpoint(feed, item);
+		add_checkpoint(feed, item);
 }
 
 static void *run(void *context)

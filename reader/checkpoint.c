@@ -47,18 +47,6 @@ void checkpoints_release(struct checkpoints *checkpoints)
 	*checkpoints = (struct checkpoints){0};
 }
 
-uint64_t checkpoints_cost(const struct checkpoint_source *sources, uint32_t image_count)
-{
-	uint64_t items = 0;
-	for (uint32_t i = 0; i < image_count; i++) {
-		const struct event_state *state = sources[i].state;
-		items += state ? state->class_count : 0;
-		for (uint32_t c = 0; state && c < state->class_count; c++)
-			items += state->classes[c].used;
-	}
-	return items * COST_SHARE;
-}
-
 /* A prediction, or another symbol + 1, next to those of class `class_index`: 0 is none. */
 static void put_symbol(struct buffer *fields, uint32_t symbol, uint32_t class_index)
 {
@@ -236,6 +224,19 @@ static bool get_state(struct byte_reader *payload, struct event_state *state, ui
 	for (uint32_t i = 0; i < state->class_count && is_good; i++)
 		is_good = get_locals(payload, &state->classes[i], &blocks_max);
 	return is_good && !payload->failed && payload->at == payload->end;
+}
+
+bool checkpoint_is_worth_it(const struct checkpoint_source *sources, uint32_t image_count,
+			    uint64_t distance_events)
+{
+	uint64_t items = 0;
+	for (uint32_t i = 0; i < image_count && distance_events != UINT64_MAX; i++) {
+		const struct event_state *state = sources[i].state;
+		items += state ? state->class_count : 0;
+		for (uint32_t c = 0; state && c < state->class_count; c++)
+			items += state->classes[c].used;
+	}
+	return distance_events >= items * COST_SHARE;
 }
 
 struct checkpoint *checkpoint_new(const struct checkpoint_source *sources, uint32_t image_count,

@@ -77,8 +77,12 @@ struct checkpoint_source {
 	uint32_t node_count;             /* of the trie, as the log has it */
 };
 
-/* How many events there should be at least before a checkpoint is worth its while. */
-uint64_t checkpoints_cost(const struct checkpoint_source *sources, uint32_t image_count);
+/*
+ * Whether to restore a checkpoint takes less than to replay so many events since the last one;
+ * UINT64_MAX: it is wanted whatever it takes.
+ */
+bool checkpoint_is_worth_it(const struct checkpoint_source *sources, uint32_t image_count,
+			    uint64_t distance_events);
 
 /*
  * Begins a checkpoint: notes the decoders' states.

@@ -15,11 +15,6 @@ enum handed_kind {
 	HANDED_END,        /* from `offset` on, they are not */
 };
 
-/* What the decoder of an image knows; NULL: the image has ended. */
-struct handed_state {
-	struct event_state *state;
-};
-
 struct handed_item {
 	struct handed_item *next;
 	enum handed_kind kind;
@@ -31,7 +26,7 @@ struct handed_item {
 	uint32_t node_count;
 	struct stack_node *nodes; /* [node_count] */
 	struct checkpoint *checkpoint;
-	struct handed_state *states; /* [state_count] by image */
+	struct event_state **states; /* [state_count] by image; NULL: it has ended */
 	uint32_t state_count;
 };
 
@@ -75,9 +70,9 @@ struct event_handover *event_handover_new(const struct event_handover_options *o
 static void free_item(struct handed_item *item)
 {
 	for (uint32_t i = 0; i < item->state_count; i++) {
-		if (item->states[i].state)
-			event_state_release(item->states[i].state);
-		free(item->states[i].state);
+		if (item->states[i])
+			event_state_release(item->states[i]);
+		free(item->states[i]);
 	}
 	free(item->states);
 	decoded_events_release(&item->events);
@@ -223,7 +218,7 @@ static struct handed_item *new_end(const struct recording *recording, uint64_t o
 	struct handed_item *item = new_mark(HANDED_END, offset);
 	uint32_t count = recording_image_count(recording);
 	if (item)
-		item->states = calloc((size_t)count + 1, sizeof(*item->states));
+		item->states = calloc((size_t)count + 1, sizeof(struct event_state *));
 	bool is_good = item && item->states;
 	if (is_good)
 		item->state_count = count;
@@ -237,7 +232,7 @@ static struct handed_item *new_end(const struct recording *recording, uint64_t o
 			event_state_drop_slots(copy);
 		else
 			free(copy);
-		item->states[image->index].state = is_good ? copy : NULL;
+		item->states[image->index] = is_good ? copy : NULL;
 	}
 	if (is_good)
 		return item;
@@ -261,15 +256,16 @@ static struct handed_item *new_checkpoint(struct event_handover *handover,
 				.state = &image->encoder.state,
 				.node_count = image->stored_nodes,
 			};
-	uint64_t distance = event_count - handover->checkpoint_events;
-	if (item &&
-	    (handover->has_free_checkpoints || distance >= checkpoints_cost(sources, count)))
+	uint64_t distance = handover->has_free_checkpoints
+				    ? UINT64_MAX
+				    : event_count - handover->checkpoint_events;
+	if (item && checkpoint_is_worth_it(sources, count, distance)) {
+		handover->checkpoint_events = event_count; /* not again at once if it can't be */
 		item->checkpoint = checkpoint_new(sources, count, offset);
-	free(sources);
-	if (item && item->checkpoint) {
-		handover->checkpoint_events = event_count;
-		return item;
 	}
+	free(sources);
+	if (item && item->checkpoint)
+		return item;
 	free(item);
 	return NULL;
 }
@@ -277,8 +273,7 @@ static struct handed_item *new_checkpoint(struct event_handover *handover,
 static void begin(struct event_handover *handover, uint64_t event_count, uint64_t offset)
 {
 	handover->is_giving = true;
-	if (handover->checkpoint_events == 0)
-		handover->checkpoint_events = event_count;
+	handover->checkpoint_events = event_count;
 	give(handover, new_mark(HANDED_BEGIN, offset));
 }
 
@@ -349,12 +344,12 @@ static void put_states(struct handed_item *item, struct replay_image *const *ima
 		       uint32_t image_count)
 {
 	for (uint32_t i = 0; i < item->state_count && i < image_count; i++) {
-		if (!images[i] || !item->states[i].state)
+		if (!images[i] || !item->states[i])
 			continue;
 		event_state_release(&images[i]->state);
-		images[i]->state = *item->states[i].state;
-		free(item->states[i].state);
-		item->states[i].state = NULL;
+		images[i]->state = *item->states[i];
+		free(item->states[i]);
+		item->states[i] = NULL;
 	}
 }
 
@@ -411,7 +406,6 @@ enum mt_status event_handover_take(struct event_handover *handover, uint32_t ima
 
 struct checkpoint *event_handover_checkpoint(struct event_handover *handover, uint64_t end_offset)
 {
-	struct checkpoint *checkpoint = NULL;
 	lock(handover);
 	struct handed_item *item = handover->first;
 	bool is_right = item && item->kind == HANDED_CHECKPOINT && item->offset == end_offset;
@@ -420,7 +414,7 @@ struct checkpoint *event_handover_checkpoint(struct event_handover *handover, ui
 	unlock(handover);
 	if (!is_right)
 		return NULL;
-	checkpoint = item->checkpoint;
+	struct checkpoint *checkpoint = item->checkpoint;
 	item->checkpoint = NULL;
 	free_item(item);
 	return checkpoint;

@@ -13,7 +13,7 @@
  *
  * Programs do the same things in the same order: the entry that came next when this function
  * allocated after the same entry the last time is looked at first. It is the right one for 93 to
- * 99 % of the captures of real programs; of the entries with its key, every second.
+ * 99 % of the captures of real programs.
  *
  * Only traces of the plainest kind have entries: on the thread's own stack, to its end, where
  * return addresses and saved frame pointers are all that was read (unwind_fast.c).

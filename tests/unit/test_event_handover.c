@@ -204,6 +204,15 @@ static void take_all(struct taker *taker, struct event_handover *handover, uint6
 static const struct loaded_log_options reading = {.makes_checkpoints = true,
 						  .checkpoint_events = CHECKPOINT_EVENTS};
 
+static struct event_handover_options options_of(uint64_t bytes_max, bool from_start)
+{
+	return (struct event_handover_options){
+		.bytes_max = bytes_max,
+		.checkpoint_events = CHECKPOINT_EVENTS,
+		.from_start = from_start,
+	};
+}
+
 /* A taker who looks once in so many turns, and stops altogether at one of them. */
 static void check_taken(uint32_t seed, const struct event_handover_options *options,
 			uint32_t looks_every, uint32_t stops_at, struct taker *taker)
@@ -241,11 +250,7 @@ static void who_keeps_up_decodes_nothing(void **state)
 	(void)state;
 	for (uint32_t seed = 1; seed <= 10; seed++) {
 		struct taker taker = {0};
-		const struct event_handover_options options = {
-			.bytes_max = UINT64_MAX,
-			.checkpoint_events = CHECKPOINT_EVENTS,
-			.from_start = true,
-		};
+		const struct event_handover_options options = options_of(UINT64_MAX, true);
 		check_taken(seed, &options, 1, UINT32_MAX, &taker);
 		assert_true(taker.handed_blocks > TURNS / 2);
 		assert_int_equal(taker.decoded_blocks, 0);
@@ -257,11 +262,7 @@ static void who_is_behind_decodes_until_he_has_caught_up(void **state)
 	(void)state;
 	for (uint32_t seed = 11; seed <= 30; seed++) {
 		struct taker taker = {0};
-		const struct event_handover_options options = {
-			.bytes_max = HANDED_BYTES,
-			.checkpoint_events = CHECKPOINT_EVENTS,
-			.from_start = seed % 2,
-		};
+		const struct event_handover_options options = options_of(HANDED_BYTES, seed % 2);
 		check_taken(seed, &options, 2 + seed % 7, UINT32_MAX, &taker);
 		assert_true(taker.handed_blocks > 0);
 		assert_true(taker.decoded_blocks > 0);
@@ -273,11 +274,7 @@ static void who_stops_reads_the_rest_himself(void **state)
 	(void)state;
 	for (uint32_t seed = 31; seed <= 50; seed++) {
 		struct taker taker = {0};
-		const struct event_handover_options options = {
-			.bytes_max = HANDED_BYTES,
-			.checkpoint_events = CHECKPOINT_EVENTS,
-			.from_start = true,
-		};
+		const struct event_handover_options options = options_of(HANDED_BYTES, true);
 		check_taken(seed, &options, 1, seed - 30, &taker);
 	}
 }
