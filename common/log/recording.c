@@ -384,6 +384,8 @@ static enum mt_status decode_image(struct recording *recording, struct recorded_
 		for (size_t child = 1; child <= 2 && child < count; child++)
 			until = heap[child].key < until ? heap[child].key : until;
 		enum ring_decode_end end = run_ring(recording, image, heap[0].source, until);
+		if (end == RING_DECODE_NO_MEMORY)
+			return mt_error_set(error, MT_ERR_NO_MEMORY, NO_MEMORY_TEXT);
 		if (end == RING_DECODE_BROKEN) {
 			image->loss |= LOG_LOSS_NONSENSE;
 			give_up(heap[0].source);

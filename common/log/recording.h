@@ -253,10 +253,11 @@ static inline uint32_t recording_stack(struct recorded_image *image, uint32_t to
 /* Folds what an image has been told of. returns false: no memory */
 bool recording_fold_stacks(struct recording *recording, struct recorded_image *image);
 
-/* For ring_decoder.c: what the notes say. Each returns false if there is no memory. */
-bool recording_note(struct recording *recording, struct recorded_image *image,
-		    struct ring_decoder *decoder, enum ring_note note, const uint64_t *words,
-		    size_t word_count);
+/* For ring_decoder.c: what the notes say. returns MT_ERR_CORRUPT: no tracker writes that;
+ * MT_ERR_NO_MEMORY */
+enum mt_status recording_note(struct recording *recording, struct recorded_image *image,
+			      struct ring_decoder *decoder, enum ring_note note,
+			      const uint64_t *words, size_t word_count) MT_MUST_CHECK;
 
 /*
  * Taking up a recording again: the number of commits and of announced images that the log has

@@ -136,8 +136,8 @@ void recording_image_forked(struct recorded_image *image, uint64_t parent_serial
 	image->start_us = now_us;
 }
 
-static bool note_image(struct recording *recording, struct recorded_image *image,
-		       const struct ring_decoder *decoder, struct note_reader *note)
+static enum mt_status note_image(struct recording *recording, struct recorded_image *image,
+				 const struct ring_decoder *decoder, struct note_reader *note)
 {
 	size_t path_bytes;
 	size_t command_bytes;
@@ -147,8 +147,10 @@ static bool note_image(struct recording *recording, struct recorded_image *image
 	(void)next_word(note); /* start time: the collector compares it with /proc */
 	const char *path = next_text(note, &path_bytes);
 	const char *command = next_text(note, &command_bytes);
-	if (note->failed || image->is_announced)
-		return !note->failed;
+	if (note->failed)
+		return MT_ERR_CORRUPT;
+	if (image->is_announced)
+		return MT_OK;
 	if (!image->pid)
 		image->pid = image->own_pid;
 	image->start_us = decoder->time_us;
@@ -156,7 +158,7 @@ static bool note_image(struct recording *recording, struct recorded_image *image
 	image->command = copy_bytes(command, command_bytes);
 	image->command_bytes = image->command ? command_bytes : 0;
 	recording_announce_image(recording, image);
-	return image->path && image->command;
+	return image->path && image->command ? MT_OK : MT_ERR_NO_MEMORY;
 }
 
 static uint32_t find_thread(const struct recorded_image *image, uint32_t thread_id)
@@ -197,31 +199,31 @@ bool recording_restore_thread(struct recorded_image *image, uint32_t thread_id)
 	return true;
 }
 
-static bool note_thread(struct recording *recording, struct recorded_image *image,
-			struct ring_decoder *decoder, struct note_reader *note)
+static enum mt_status note_thread(struct recording *recording, struct recorded_image *image,
+				  struct ring_decoder *decoder, struct note_reader *note)
 {
 	(void)next_word(note);
 	bool is_side = next_word(note) != 0;
 	uint32_t thread_id = (uint32_t)next_word(note);
 	if (note->failed)
-		return false;
+		return MT_ERR_CORRUPT;
 	uint32_t index = is_side ? find_thread(image, thread_id) : UINT32_MAX;
 	decoder->thread = index;
 	if (index != UINT32_MAX)
-		return true;
+		return MT_OK;
 	recording_announce_image(recording, image);
 	decoder->thread = image->thread_count;
 	if (!recording_restore_thread(image, thread_id))
-		return false;
+		return MT_ERR_NO_MEMORY;
 	put_thread(image, decoder->thread, thread_id, decoder->time_us, "", 0);
 	const struct recording_observer *observer = recording->observer;
 	if (observer && observer->thread_started)
 		observer->thread_started(observer->context, image, decoder->thread, thread_id);
-	return true;
+	return MT_OK;
 }
 
-static bool note_module(struct recording *recording, struct recorded_image *image,
-			const struct ring_decoder *decoder, struct note_reader *note)
+static enum mt_status note_module(struct recording *recording, struct recorded_image *image,
+				  const struct ring_decoder *decoder, struct note_reader *note)
 {
 	struct mapped_module module = {.tracker_id = (uint32_t)next_word(note)};
 	struct buffer *fields = &recording->scratch;
@@ -233,14 +235,14 @@ static bool note_module(struct recording *recording, struct recorded_image *imag
 	const char *path = next_text(note, &path_bytes);
 	const char *build_id = next_text(note, &build_id_bytes);
 	if (note->failed || module.end <= module.start || build_id_bytes > LIMIT_BUILD_ID_BYTES)
-		return false;
+		return MT_ERR_CORRUPT;
 	if (path_bytes == 0 && image->path) {
 		path = image->path;
 		path_bytes = strlen(path);
 	}
 	int index = module_map_add(&image->modules, &module);
 	if (index <= 0)
-		return index == 0;
+		return index == 0 ? MT_OK : MT_ERR_NO_MEMORY;
 	module.index = (uint32_t)index;
 	buffer_clear(fields);
 	buffer_varint(fields, module.index);
@@ -265,40 +267,40 @@ static bool note_module(struct recording *recording, struct recorded_image *imag
 		};
 		observer->module_loaded(observer->context, image, &details);
 	}
-	return true;
+	return MT_OK;
 }
 
-static bool note_unload(struct recording *recording, struct recorded_image *image,
-			const struct ring_decoder *decoder, struct note_reader *note)
+static enum mt_status note_unload(struct recording *recording, struct recorded_image *image,
+				  const struct ring_decoder *decoder, struct note_reader *note)
 {
 	uint32_t tracker_id = (uint32_t)next_word(note);
 	if (note->failed)
-		return false;
+		return MT_ERR_CORRUPT;
 	uint32_t index = module_map_remove(&image->modules, tracker_id);
 	if (index == 0)
-		return true;
+		return MT_OK;
 	buffer_clear(&recording->scratch);
 	buffer_varint(&recording->scratch, index);
 	recording_add_block(recording, image, LOG_BLOCK_UNLOAD, decoder->time_us);
-	return true;
+	return MT_OK;
 }
 
-static bool note_name(struct recorded_image *image, const struct ring_decoder *decoder,
-		      struct note_reader *note)
+static enum mt_status note_name(struct recorded_image *image, const struct ring_decoder *decoder,
+				struct note_reader *note)
 {
 	size_t name_bytes;
 	uint32_t thread_id = (uint32_t)next_word(note);
 	const char *name = next_text(note, &name_bytes);
 	uint32_t index = find_thread(image, thread_id);
 	if (note->failed)
-		return false;
+		return MT_ERR_CORRUPT;
 	if (index != UINT32_MAX)
 		put_thread(image, index, thread_id, decoder->time_us, name, name_bytes);
-	return true;
+	return MT_OK;
 }
 
-static bool note_untraced(struct recording *recording, struct recorded_image *image,
-			  const struct ring_decoder *decoder, struct note_reader *note)
+static enum mt_status note_untraced(struct recording *recording, struct recorded_image *image,
+				    const struct ring_decoder *decoder, struct note_reader *note)
 {
 	size_t path_bytes;
 	size_t reason_bytes;
@@ -306,18 +308,18 @@ static bool note_untraced(struct recording *recording, struct recorded_image *im
 	const char *path = next_text(note, &path_bytes);
 	const char *reason = next_text(note, &reason_bytes);
 	if (note->failed)
-		return false;
+		return MT_ERR_CORRUPT;
 	buffer_clear(&recording->scratch);
 	buffer_varint(&recording->scratch, pid);
 	buffer_string(&recording->scratch, path, path_bytes);
 	buffer_string(&recording->scratch, reason, reason_bytes);
 	recording_add_block(recording, image, LOG_BLOCK_UNTRACED, decoder->time_us);
-	return true;
+	return MT_OK;
 }
 
 /* What a MAP says is in the batch's nodes when it is written: EVENTS blocks come first. */
-static bool note_mapping(struct recorded_image *image, struct ring_decoder *decoder,
-			 enum mapping_operation operation, struct note_reader *note)
+static enum mt_status note_mapping(struct recorded_image *image, struct ring_decoder *decoder,
+				   enum mapping_operation operation, struct note_reader *note)
 {
 	struct mapping_event event = {
 		.operation = operation,
@@ -333,43 +335,47 @@ static bool note_mapping(struct recorded_image *image, struct ring_decoder *deco
 		event.address = next_word(note);
 		event.size_bytes = next_word(note);
 	}
-	if (note->failed || event.source >= MAPPING_SOURCE_COUNT || event.stack == STACK_NONE)
-		return false;
+	if (event.stack == STACK_NONE)
+		return MT_ERR_NO_MEMORY;
+	if (note->failed || event.source >= MAPPING_SOURCE_COUNT)
+		return MT_ERR_CORRUPT;
 	if (operation != MAPPING_RESTORE &&
 	    (event.size_bytes == 0 || event.address >> LIMIT_ADDRESS_BITS ||
 	     event.size_bytes > (1ull << LIMIT_ADDRESS_BITS) - event.address))
-		return false;
+		return MT_ERR_CORRUPT;
 	mapping_batch_add(&image->mappings, &event);
-	return !image->mappings.payload.failed;
+	return image->mappings.payload.failed ? MT_ERR_NO_MEMORY : MT_OK;
 }
 
-static bool note_marker(struct recording *recording, struct recorded_image *image,
-			const struct ring_decoder *decoder, struct note_reader *note)
+static enum mt_status note_marker(struct recording *recording, struct recorded_image *image,
+				  const struct ring_decoder *decoder, struct note_reader *note)
 {
 	size_t text_bytes;
 	uint64_t kind = next_word(note);
 	const char *text = next_text(note, &text_bytes);
 	if (note->failed || kind >= RING_MARKER_COUNT || text_bytes > LIMIT_MARKER_BYTES)
-		return false;
+		return MT_ERR_CORRUPT;
 	recording_announce_image(recording, image);
 	buffer_clear(&recording->scratch);
 	buffer_varint(&recording->scratch, kind);
 	buffer_varint(&recording->scratch, decoder->thread);
 	buffer_string(&recording->scratch, text, text_bytes);
 	recording_add_block(recording, image, LOG_BLOCK_MARKER, decoder->time_us);
-	return true;
+	return MT_OK;
 }
 
-static bool note_ignore(struct recorded_image *image, struct note_reader *note)
+static enum mt_status note_ignore(struct recorded_image *image, struct note_reader *note)
 {
 	uint64_t address = next_word(note);
-	if (note->failed || !image->encoder.keeps_births)
-		return !note->failed;
+	if (note->failed)
+		return MT_ERR_CORRUPT;
+	if (!image->encoder.keeps_births)
+		return MT_OK;
 	if (image->ignored_count == image->ignored_capacity) {
 		size_t capacity = image->ignored_capacity ? image->ignored_capacity * 2 : 64;
 		struct ignored_block *grown = realloc(image->ignored, capacity * sizeof(*grown));
 		if (!grown)
-			return false;
+			return MT_ERR_NO_MEMORY;
 		image->ignored = grown;
 		image->ignored_capacity = capacity;
 	}
@@ -377,21 +383,21 @@ static bool note_ignore(struct recorded_image *image, struct note_reader *note)
 		.address = address,
 		.event = image->encoder.encoded_events + image->batch.event_count,
 	};
-	return true;
+	return MT_OK;
 }
 
-static bool note_number(struct recorded_image *image, const struct ring_decoder *decoder,
-			struct note_reader *note)
+static enum mt_status note_number(struct recorded_image *image, const struct ring_decoder *decoder,
+				  struct note_reader *note)
 {
 	uint64_t slot = next_word(note);
 	uint64_t number = next_word(note);
 	if (note->failed || slot >= RING_SLOTS || number > DEFERRED_STACKS_MAX)
-		return false;
+		return MT_ERR_CORRUPT;
 	if (number >= image->numbered_count) {
 		uint32_t count = (uint32_t)number * 2 + 256;
 		struct numbered_stack *grown = realloc(image->numbered, count * sizeof(*grown));
 		if (!grown)
-			return false;
+			return MT_ERR_NO_MEMORY;
 		memset(grown + image->numbered_count, 0,
 		       (count - image->numbered_count) * sizeof(*grown));
 		image->numbered = grown;
@@ -401,12 +407,12 @@ static bool note_number(struct recorded_image *image, const struct ring_decoder 
 		.node = decoder->slots[slot],
 		.thread = decoder->thread,
 	};
-	return true;
+	return MT_OK;
 }
 
-bool recording_note(struct recording *recording, struct recorded_image *image,
-		    struct ring_decoder *decoder, enum ring_note note, const uint64_t *words,
-		    size_t word_count)
+enum mt_status recording_note(struct recording *recording, struct recorded_image *image,
+			      struct ring_decoder *decoder, enum ring_note note,
+			      const uint64_t *words, size_t word_count)
 {
 	struct note_reader reader = {.at = words, .end = words + word_count};
 	switch (note) {
@@ -424,7 +430,7 @@ bool recording_note(struct recording *recording, struct recorded_image *image,
 		return note_untraced(recording, image, decoder, &reader);
 	case RING_NOTE_INTERVAL:
 		decoder->interval_bytes = next_word(&reader);
-		return !reader.failed;
+		return reader.failed ? MT_ERR_CORRUPT : MT_OK;
 	case RING_NOTE_MAP:
 		return note_mapping(image, decoder, MAPPING_MAP, &reader);
 	case RING_NOTE_UNMAP:
@@ -438,5 +444,5 @@ bool recording_note(struct recording *recording, struct recorded_image *image,
 	case RING_NOTE_NUMBER:
 		return note_number(image, decoder, &reader);
 	}
-	return false;
+	return MT_ERR_CORRUPT;
 }

@@ -26,7 +26,7 @@ static bool is_full(const struct event_batch *batch)
 }
 
 /* Thread, time and interval at the front of a batch and wherever they change. */
-static __attribute__((noinline)) bool note_changes(struct cursor *cursor)
+static __attribute__((noinline)) enum mt_status note_changes(struct cursor *cursor)
 {
 	const struct ring_decoder *decoder = cursor->decoder;
 	struct recorded_image *image = cursor->image;
@@ -38,39 +38,50 @@ static __attribute__((noinline)) bool note_changes(struct cursor *cursor)
 	if (first == 0)
 		image->first_us = time_us;
 	if ((first == 0 || time_us != image->last_us) && !event_batch_add_time(batch, time_us))
-		return false;
+		return MT_ERR_NO_MEMORY;
 	image->last_us = time_us;
 	const struct event_changes *threads = &batch->threads;
 	if ((first == 0 || threads->items[threads->count - 1].value != decoder->thread) &&
 	    !event_changes_add(&batch->threads, first, decoder->thread))
-		return false;
+		return MT_ERR_NO_MEMORY;
 	const struct event_changes *intervals = &batch->intervals;
 	uint64_t interval = intervals->count ? intervals->items[intervals->count - 1].value : 0;
-	cursor->is_settled = interval == decoder->interval_bytes ||
-			     event_changes_add(&batch->intervals, first, decoder->interval_bytes);
-	return cursor->is_settled;
+	if (interval != decoder->interval_bytes &&
+	    !event_changes_add(&batch->intervals, first, decoder->interval_bytes))
+		return MT_ERR_NO_MEMORY;
+	cursor->is_settled = true;
+	return MT_OK;
 }
 
-static inline __attribute__((always_inline)) bool
+static inline __attribute__((always_inline)) enum mt_status settle(struct cursor *cursor)
+{
+	return cursor->is_settled ? MT_OK : note_changes(cursor);
+}
+
+static inline __attribute__((always_inline)) enum mt_status
 add_event(struct cursor *cursor, enum event_operation operation, uint64_t word, uint64_t address)
 {
 	struct event_batch *batch = &cursor->image->batch;
 	unsigned kind = (unsigned)(word >> RING_KIND_SHIFT) & RING_KIND_MASK;
-	if (kind >= ALLOCATION_KIND_COUNT || address == 0 ||
-	    (!cursor->is_settled && !note_changes(cursor)))
-		return false;
+	if (kind >= ALLOCATION_KIND_COUNT || address == 0)
+		return MT_ERR_CORRUPT;
+	enum mt_status status = settle(cursor);
+	if (status != MT_OK)
+		return status;
 	batch->codes[batch->event_count] = EVENT_CODE(operation, kind);
 	batch->addresses[batch->event_count] = address;
 	if (event_makes_block(operation)) {
 		unsigned slot = (unsigned)(word >> RING_SLOT_SHIFT) % RING_SLOTS;
 		uint32_t stack = recording_stack(cursor->image, cursor->decoder->slots[slot]);
-		if (!has_words(cursor, 1) || stack == STACK_NONE)
-			return false;
+		if (!has_words(cursor, 1))
+			return MT_ERR_CORRUPT;
+		if (stack == STACK_NONE)
+			return MT_ERR_NO_MEMORY;
 		batch->sizes[batch->block_count] = cursor->words[cursor->at++];
 		batch->stacks[batch->block_count++] = stack;
 	}
 	batch->event_count++;
-	return true;
+	return MT_OK;
 }
 
 /* The trace that a deferred allocation's number stands for; the root: it is not known. */
@@ -81,28 +92,31 @@ static struct numbered_stack numbered_stack(const struct recorded_image *image, 
 	return number < image->numbered_count ? image->numbered[number] : unknown;
 }
 
-static __attribute__((noinline)) bool decode_deferred(struct cursor *cursor, uint64_t word)
+static __attribute__((noinline)) enum mt_status decode_deferred(struct cursor *cursor,
+								uint64_t word)
 {
 	struct event_batch *batch = &cursor->image->batch;
 	if (!has_words(cursor, 1))
-		return false;
+		return MT_ERR_CORRUPT;
 	uint64_t address = ring_word_address(word);
 	uint64_t slot = cursor->words[cursor->at++];
 	unsigned kind = deferred_slot_kind(slot);
-	if (kind >= ALLOCATION_KIND_COUNT || address == 0 ||
-	    (!cursor->is_settled && !note_changes(cursor)))
-		return false;
+	if (kind >= ALLOCATION_KIND_COUNT || address == 0)
+		return MT_ERR_CORRUPT;
+	enum mt_status status = settle(cursor);
+	if (status != MT_OK)
+		return status;
 	uint32_t stack = recording_stack(cursor->image, numbered_stack(cursor->image, slot).node);
 	if (stack == STACK_NONE)
-		return false;
+		return MT_ERR_NO_MEMORY;
 	batch->codes[batch->event_count] = EVENT_CODE(EVENT_ALLOCATE, kind);
 	batch->addresses[batch->event_count++] = address;
 	batch->sizes[batch->block_count] = deferred_slot_size(slot);
 	batch->stacks[batch->block_count++] = stack;
-	return true;
+	return MT_OK;
 }
 
-static __attribute__((noinline)) bool decode_wide(struct cursor *cursor, uint64_t prefix)
+static __attribute__((noinline)) enum mt_status decode_wide(struct cursor *cursor, uint64_t prefix)
 {
 	static const uint8_t operations[] = {
 		[RING_ALLOCATE] = EVENT_ALLOCATE,       [RING_RELEASE] = EVENT_RELEASE,
@@ -110,13 +124,13 @@ static __attribute__((noinline)) bool decode_wide(struct cursor *cursor, uint64_
 		[RING_MOVE_FAILED] = EVENT_MOVE_FAILED,
 	};
 	if (!has_words(cursor, 2))
-		return false;
+		return MT_ERR_CORRUPT;
 	unsigned type = (unsigned)(prefix >> 4) & RING_TYPE_MASK;
 	uint64_t address = cursor->words[cursor->at++];
 	uint64_t word = cursor->words[cursor->at++];
 	if ((word & RING_TYPE_MASK) != type || type >= sizeof(operations) ||
 	    (operations[type] == 0 && type != RING_ALLOCATE))
-		return false;
+		return MT_ERR_CORRUPT;
 	return add_event(cursor, (enum event_operation)operations[type], word, address);
 }
 
@@ -133,22 +147,26 @@ static uint32_t add_frame(struct recorded_image *image, uint32_t parent, uint16_
 				       : stack_trie_intern(&image->trie, parent, module, offset);
 }
 
+/* A trace of so many frames, or of a part of them, can have been told. */
+static bool is_known(struct recorded_image *image, uint32_t base, uint32_t kept)
+{
+	const struct stack_trie *trie = told_trie(image);
+	return base < trie->node_count && (trie->nodes[base].depth >= kept || image->lacks_stacks);
+}
+
 /*
- * The node of the first `kept` frames of a trace. Where its outermost frames are not known any more
- * it is as if it were too deep. returns STACK_NONE: no tracker says so, or no memory
+ * The node of the first `kept` frames of a trace that is known. Where its outermost frames are not
+ * known any more it is as if it were too deep. returns STACK_NONE: no memory
  */
 static uint32_t find_kept(struct recorded_image *image, uint32_t base, uint32_t kept)
 {
 	const struct stack_trie *trie = told_trie(image);
-	if (base >= trie->node_count)
-		return STACK_NONE;
-	if (trie->nodes[base].depth >= kept)
-		return stack_trie_ancestor(trie, base, kept);
-	return image->lacks_stacks ? add_frame(image, STACK_ROOT, 0, RING_FRAME_TRUNCATED)
-				   : STACK_NONE;
+	return trie->nodes[base].depth >= kept
+		       ? stack_trie_ancestor(trie, base, kept)
+		       : add_frame(image, STACK_ROOT, 0, RING_FRAME_TRUNCATED);
 }
 
-static __attribute__((noinline)) bool decode_stack(struct cursor *cursor, uint64_t word)
+static __attribute__((noinline)) enum mt_status decode_stack(struct cursor *cursor, uint64_t word)
 {
 	struct ring_decoder *decoder = cursor->decoder;
 	struct recorded_image *image = cursor->image;
@@ -157,11 +175,12 @@ static __attribute__((noinline)) bool decode_stack(struct cursor *cursor, uint64
 	unsigned base = (unsigned)(word >> RING_STACK_BASE_SHIFT) % RING_SLOTS;
 	unsigned slot = (unsigned)(word >> RING_STACK_SLOT_SHIFT) % RING_SLOTS;
 	const struct mapped_module *module = NULL;
-	if (!has_words(cursor, count) || kept + count > LIMIT_FRAMES + 1)
-		return false;
+	if (!has_words(cursor, count) || kept + count > LIMIT_FRAMES + 1 ||
+	    !is_known(image, decoder->slots[base], kept))
+		return MT_ERR_CORRUPT;
 	if (image->logs_used_stacks && !image->keeps_told && told_stacks_are_many(&image->told) &&
 	    !recording_fold_stacks(cursor->recording, image))
-		return false;
+		return MT_ERR_NO_MEMORY;
 	uint32_t node = find_kept(image, decoder->slots[base], kept);
 	for (size_t i = 0; i < count && node != STACK_NONE; i++) {
 		uint64_t frame = cursor->words[cursor->at++];
@@ -175,16 +194,16 @@ static __attribute__((noinline)) bool decode_stack(struct cursor *cursor, uint64
 				 flags | RING_FRAME_ADDRESS(address - (module ? module->bias : 0)));
 	}
 	if (node == STACK_NONE)
-		return false;
+		return MT_ERR_NO_MEMORY;
 	decoder->slots[slot] = node;
-	return true;
+	return MT_OK;
 }
 
-static bool decode_note(struct cursor *cursor, uint64_t word)
+static enum mt_status decode_note(struct cursor *cursor, uint64_t word)
 {
 	size_t count = (size_t)(word >> 32);
 	if (!has_words(cursor, count))
-		return false;
+		return MT_ERR_CORRUPT;
 	const uint64_t *words = cursor->words + cursor->at;
 	cursor->at += count;
 	cursor->is_settled = false;
@@ -192,7 +211,7 @@ static bool decode_note(struct cursor *cursor, uint64_t word)
 			      (enum ring_note)(word >> 4 & 0xff), words, count);
 }
 
-static inline bool decode_record(struct cursor *cursor)
+static inline enum mt_status decode_record(struct cursor *cursor)
 {
 	uint64_t word = cursor->words[cursor->at++];
 	struct ring_decoder *decoder = cursor->decoder;
@@ -211,11 +230,11 @@ static inline bool decode_record(struct cursor *cursor)
 		return decode_stack(cursor, word);
 	case RING_STAMP:
 		decoder->key = word >> 4;
-		return true;
+		return MT_OK;
 	case RING_EPOCH:
 		decoder->time_us = event_time(word >> 4);
 		cursor->is_settled = false;
-		return true;
+		return MT_OK;
 	case RING_NOTE:
 		return decode_note(cursor, word);
 	case RING_WIDE:
@@ -223,7 +242,7 @@ static inline bool decode_record(struct cursor *cursor)
 	case RING_DEFERRED:
 		return decode_deferred(cursor, word);
 	}
-	return false;
+	return MT_ERR_CORRUPT;
 }
 
 enum ring_decode_end ring_decoder_run(struct ring_decoder *decoder, struct recording *recording,
@@ -248,8 +267,10 @@ enum ring_decode_end ring_decoder_run(struct ring_decoder *decoder, struct recor
 			end = RING_DECODE_FULL;
 			break;
 		}
-		if (!decode_record(&cursor)) {
-			end = RING_DECODE_BROKEN;
+		enum mt_status status = decode_record(&cursor);
+		if (status != MT_OK) {
+			end = status == MT_ERR_NO_MEMORY ? RING_DECODE_NO_MEMORY
+							 : RING_DECODE_BROKEN;
 			break;
 		}
 	}

@@ -36,10 +36,11 @@ struct ring_snapshot {
 };
 
 enum ring_decode_end {
-	RING_DECODE_EMPTY,  /* all words were read */
-	RING_DECODE_KEY,    /* the next group's stamp is above the bound */
-	RING_DECODE_FULL,   /* the batch is full: commit, then go on */
-	RING_DECODE_BROKEN, /* words that no tracker writes, or no memory for what they say */
+	RING_DECODE_EMPTY,     /* all words were read */
+	RING_DECODE_KEY,       /* the next group's stamp is above the bound */
+	RING_DECODE_FULL,      /* the batch is full: commit, then go on */
+	RING_DECODE_BROKEN,    /* words that no tracker writes */
+	RING_DECODE_NO_MEMORY, /* for what they say */
 };
 
 /*
