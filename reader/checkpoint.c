@@ -263,6 +263,14 @@ struct checkpoint *checkpoint_new(const struct checkpoint_source *sources, uint3
 	return NULL;
 }
 
+uint64_t checkpoint_bytes(const struct checkpoint *checkpoint)
+{
+	uint64_t bytes = checkpoint->image_count * sizeof(*checkpoint->images);
+	for (uint32_t i = 0; i < checkpoint->image_count; i++)
+		bytes += checkpoint->images[i].state.size_bytes;
+	return bytes;
+}
+
 void checkpoint_free(struct checkpoint *checkpoint)
 {
 	if (!checkpoint)

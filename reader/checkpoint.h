@@ -94,6 +94,9 @@ struct checkpoint *checkpoint_new(const struct checkpoint_source *sources, uint3
 				  uint64_t next_offset);
 void checkpoint_free(struct checkpoint *checkpoint);
 
+/* Memory that it takes. */
+uint64_t checkpoint_bytes(const struct checkpoint *checkpoint);
+
 /*
  * Completes a checkpoint with what the replay knows, which has come to the same place, and keeps
  * it. One that is too large is passed over.

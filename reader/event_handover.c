@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "reader/event_handover.h"
 
-#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Memory for events that both sides have at a time, when the taker keeps up. */
+/* Memory for events that the giver keeps, when the taker keeps up. */
 #define SPARES 2u
 
 enum handed_kind {
@@ -16,7 +16,7 @@ enum handed_kind {
 };
 
 struct handed_item {
-	struct handed_item *next;
+	_Atomic(struct handed_item *) next; /* given after it; of a used one: used before it */
 	enum handed_kind kind;
 	uint64_t offset;
 	uint64_t size_bytes;
@@ -30,38 +30,57 @@ struct handed_item {
 	uint32_t state_count;
 };
 
-struct event_handover {
-	uint64_t bytes_max;
-	/* The giver's. */
+struct giver {
 	bool is_giving;
+	struct handed_item *last; /* that was given */
+	uint64_t given_bytes;
 	struct decoded_events encoding;
-	uint64_t checkpoint_events; /* in the log at the last checkpoint */
-	bool has_free_checkpoints;  /* whatever they take */
-	uint64_t told_offset;       /* of the last commit */
-	/* The taker's. */
-	bool is_on;
-	pthread_mutex_t mutex; /* for all that follows */
-	struct handed_item *first;
-	struct handed_item *last;
-	uint64_t size_bytes; /* of the items */
 	struct decoded_events spares[SPARES];
 	uint32_t spare_count;
-	uint64_t spacing_events;
-	uint64_t taken_offset;
-	bool is_stopped;
-	bool is_refused; /* or the giver had no memory: what is there is of no use */
+	uint64_t checkpoint_events; /* in the log at the last checkpoint */
+	uint64_t told_offset;       /* of the last commit */
+};
+
+struct taker {
+	bool is_on;
+	bool has_theirs;          /* what it reads events into was the giver's */
+	struct handed_item *last; /* that was taken: the next one is behind it */
+};
+
+/*
+ * A list of items with one end for each side, and a pile of used ones on their way back: the taker
+ * has the lowest priority, so the giver may not wait for it, neither at a lock of theirs nor at one
+ * of the allocator's. What the giver has allocated it frees.
+ */
+struct event_handover {
+	uint64_t bytes_max;
+	bool has_free_checkpoints; /* whatever they take */
+	struct giver giver;
+	struct taker taker;
+	/* Both sides'. */
+	_Atomic(struct handed_item *) used;
+	_Atomic uint64_t taken_bytes; /* of the items */
+	_Atomic uint64_t taken_offset;
+	_Atomic uint64_t spacing_events;
+	_Atomic bool is_stopped;
+	_Atomic bool is_refused; /* or the giver had no memory: what is there is of no use */
 };
 
 struct event_handover *event_handover_new(const struct event_handover_options *options)
 {
 	struct event_handover *handover = calloc(1, sizeof(*handover));
-	if (!handover)
+	struct handed_item *nothing = calloc(1, sizeof(*nothing));
+	if (!handover || !nothing) {
+		free(handover);
+		free(nothing);
 		return NULL;
-	(void)pthread_mutex_init(&handover->mutex, NULL); /* cannot fail on Linux */
+	}
 	handover->bytes_max = options->bytes_max;
-	handover->is_giving = options->from_start;
-	handover->is_on = options->from_start;
 	handover->has_free_checkpoints = options->checkpoint_events != 0;
+	handover->giver.is_giving = options->from_start;
+	handover->giver.last = nothing;
+	handover->taker.is_on = options->from_start;
+	handover->taker.last = nothing;
 	handover->spacing_events = options->checkpoint_events ? options->checkpoint_events
 							      : UINT64_MAX;
 	return handover;
@@ -81,86 +100,77 @@ static void free_item(struct handed_item *item)
 	free(item);
 }
 
-static struct handed_item *drop_first(struct event_handover *handover)
+static void free_items(struct handed_item *item)
 {
-	struct handed_item *item = handover->first;
-	handover->first = item->next;
-	handover->size_bytes -= item->size_bytes;
-	return item;
-}
-
-static void drop_all(struct event_handover *handover)
-{
-	while (handover->first)
-		free_item(drop_first(handover));
+	while (item) {
+		struct handed_item *next = item->next;
+		free_item(item);
+		item = next;
+	}
 }
 
 void event_handover_free(struct event_handover *handover)
 {
 	if (!handover)
 		return;
-	drop_all(handover);
-	for (uint32_t i = 0; i < handover->spare_count; i++)
-		decoded_events_release(&handover->spares[i]);
-	decoded_events_release(&handover->encoding);
-	(void)pthread_mutex_destroy(&handover->mutex); /* nobody has it */
+	free_items(handover->taker.last);
+	free_items(handover->used);
+	for (uint32_t i = 0; i < handover->giver.spare_count; i++)
+		decoded_events_release(&handover->giver.spares[i]);
+	decoded_events_release(&handover->giver.encoding);
 	free(handover);
 }
 
-static void lock(struct event_handover *handover)
+/* For the giver: frees what was used, but for some memory for events. */
+static void take_back(struct event_handover *handover)
 {
-	(void)pthread_mutex_lock(&handover->mutex); /* the mutex is ours and good */
-}
-
-static void unlock(struct event_handover *handover)
-{
-	(void)pthread_mutex_unlock(&handover->mutex);
-}
-
-/* Keeps memory for events, if not much is kept yet. */
-static void keep_spare(struct event_handover *handover, struct decoded_events *taken_events)
-{
-	if (taken_events->items && handover->spare_count < SPARES)
-		handover->spares[handover->spare_count++] = *taken_events;
-	else
-		decoded_events_release(taken_events);
-	*taken_events = (struct decoded_events){0};
-}
-
-static void refuse(struct event_handover *handover)
-{
-	handover->is_refused = true;
-	drop_all(handover);
+	struct giver *giver = &handover->giver;
+	struct handed_item *item = atomic_exchange(&handover->used, NULL);
+	for (struct handed_item *used = item; used; used = used->next) {
+		if (!used->events.items || giver->spare_count == SPARES)
+			continue;
+		giver->spares[giver->spare_count++] = used->events;
+		used->events = (struct decoded_events){0};
+	}
+	free_items(item);
 }
 
 /* Takes the item over. Without one there was no memory for it. */
 static void give(struct event_handover *handover, struct handed_item *taken_item)
 {
-	lock(handover);
+	struct giver *giver = &handover->giver;
 	if (!taken_item) {
-		refuse(handover);
-	} else if (handover->is_refused) {
-		free_item(taken_item);
-	} else {
-		if (handover->first)
-			handover->last->next = taken_item;
-		else
-			handover->first = taken_item;
-		handover->last = taken_item;
-		handover->size_bytes += taken_item->size_bytes;
+		handover->is_refused = true;
+		return;
 	}
-	unlock(handover);
+	if (handover->is_refused) {
+		free_item(taken_item);
+		return;
+	}
+	taken_item->size_bytes += sizeof(*taken_item);
+	giver->given_bytes += taken_item->size_bytes;
+	atomic_store(&giver->last->next, taken_item);
+	giver->last = taken_item;
 }
 
 struct decoded_events *event_handover_encoding(struct event_handover *handover)
 {
-	if (!handover->is_giving)
+	struct giver *giver = &handover->giver;
+	if (!giver->is_giving)
 		return NULL;
-	lock(handover);
-	if (!handover->encoding.items && handover->spare_count > 0)
-		handover->encoding = handover->spares[--handover->spare_count];
-	unlock(handover);
-	return &handover->encoding;
+	take_back(handover);
+	if (!giver->encoding.items && giver->spare_count > 0)
+		giver->encoding = giver->spares[--giver->spare_count];
+	return &giver->encoding;
+}
+
+/* Memory that events take, used or not. */
+static uint64_t events_bytes(const struct decoded_events *events)
+{
+	return events->capacity * sizeof(*events->items) +
+	       events->class_capacity * sizeof(*events->classes) +
+	       events->threads.capacity * sizeof(*events->threads.items) +
+	       events->times.capacity * sizeof(*events->times.items);
 }
 
 static struct handed_item *new_events(struct decoded_events *taken_events,
@@ -177,9 +187,7 @@ static struct handed_item *new_events(struct decoded_events *taken_events,
 	item->node_count = image->trie.node_count - image->stored_nodes;
 	item->events = *taken_events;
 	*taken_events = (struct decoded_events){0};
-	item->size_bytes = item->events.count * sizeof(*item->events.items) +
-			   item->events.class_count * sizeof(*item->events.classes) +
-			   item->node_count * sizeof(*item->nodes);
+	item->size_bytes = events_bytes(&item->events) + item->node_count * sizeof(*item->nodes);
 	if (item->node_count == 0)
 		return item;
 	item->nodes = malloc(item->node_count * sizeof(*item->nodes));
@@ -194,7 +202,7 @@ static struct handed_item *new_events(struct decoded_events *taken_events,
 
 void event_handover_encoded(struct event_handover *handover, const struct recorded_image *image)
 {
-	give(handover, new_events(&handover->encoding, image));
+	give(handover, new_events(&handover->giver.encoding, image));
 }
 
 static struct handed_item *new_mark(enum handed_kind kind, uint64_t offset)
@@ -227,12 +235,11 @@ static struct handed_item *new_end(const struct recording *recording, uint64_t o
 		if (!is_followed(image))
 			continue;
 		struct event_state *copy = malloc(sizeof(*copy));
-		is_good = copy && event_state_copy(copy, &image->encoder.state);
-		if (is_good)
-			event_state_drop_slots(copy);
-		else
+		is_good = copy && event_state_copy_bare(copy, &image->encoder.state);
+		if (!is_good)
 			free(copy);
 		item->states[image->index] = is_good ? copy : NULL;
+		item->size_bytes += is_good ? event_state_bytes(copy) : 0;
 	}
 	if (is_good)
 		return item;
@@ -258,10 +265,11 @@ static struct handed_item *new_checkpoint(struct event_handover *handover,
 			};
 	uint64_t distance = handover->has_free_checkpoints
 				    ? UINT64_MAX
-				    : event_count - handover->checkpoint_events;
+				    : event_count - handover->giver.checkpoint_events;
 	if (item && checkpoint_is_worth_it(sources, count, distance)) {
-		handover->checkpoint_events = event_count; /* not again at once if it can't be */
+		handover->giver.checkpoint_events = event_count; /* nor again at once */
 		item->checkpoint = checkpoint_new(sources, count, offset);
+		item->size_bytes += item->checkpoint ? checkpoint_bytes(item->checkpoint) : 0;
 	}
 	free(sources);
 	if (item && item->checkpoint)
@@ -272,30 +280,34 @@ static struct handed_item *new_checkpoint(struct event_handover *handover,
 
 static void begin(struct event_handover *handover, uint64_t event_count, uint64_t offset)
 {
-	handover->is_giving = true;
-	handover->checkpoint_events = event_count;
+	handover->giver.is_giving = true;
+	handover->giver.checkpoint_events = event_count;
 	give(handover, new_mark(HANDED_BEGIN, offset));
+}
+
+static void end(struct event_handover *handover, const struct recording *recording, uint64_t offset)
+{
+	handover->giver.is_giving = false;
+	give(handover, new_end(recording, offset));
 }
 
 void event_handover_commit(struct event_handover *handover, const struct recording *recording,
 			   uint64_t event_count, uint64_t end_offset)
 {
-	lock(handover);
-	bool is_behind = handover->size_bytes > handover->bytes_max || handover->is_stopped;
-	bool keeps_up = !handover->first && handover->taken_offset >= handover->told_offset;
-	uint64_t spacing_events = handover->spacing_events;
-	bool is_refused = handover->is_refused;
-	unlock(handover);
-	handover->told_offset = end_offset;
-	if (is_refused) {
-		handover->is_giving = false;
-	} else if (!handover->is_giving && keeps_up && !is_behind) {
+	struct giver *giver = &handover->giver;
+	take_back(handover);
+	uint64_t waiting_bytes = giver->given_bytes - handover->taken_bytes;
+	bool is_behind = waiting_bytes > handover->bytes_max || handover->is_stopped;
+	bool keeps_up = waiting_bytes == 0 && handover->taken_offset >= giver->told_offset;
+	giver->told_offset = end_offset;
+	if (handover->is_refused) {
+		giver->is_giving = false;
+	} else if (!giver->is_giving && keeps_up && !is_behind) {
 		begin(handover, event_count, end_offset);
-	} else if (handover->is_giving && is_behind) {
-		handover->is_giving = false;
-		give(handover, new_end(recording, end_offset));
-	} else if (handover->is_giving &&
-		   event_count - handover->checkpoint_events >= spacing_events) {
+	} else if (giver->is_giving && is_behind) {
+		end(handover, recording, end_offset);
+	} else if (giver->is_giving &&
+		   event_count - giver->checkpoint_events >= handover->spacing_events) {
 		struct handed_item *item = new_checkpoint(handover, recording, event_count,
 							  end_offset);
 		if (item)
@@ -306,41 +318,55 @@ void event_handover_commit(struct event_handover *handover, const struct recordi
 void event_handover_follow(struct event_handover *handover, uint64_t end_offset,
 			   uint64_t spacing_events)
 {
-	lock(handover);
 	handover->taken_offset = end_offset;
 	handover->spacing_events = spacing_events;
-	unlock(handover);
 }
 
 void event_handover_stop(struct event_handover *handover)
 {
-	lock(handover);
 	handover->is_stopped = true;
-	unlock(handover);
+}
+
+/* For the taker: the next item; NULL: there is none. */
+static struct handed_item *first_item(const struct event_handover *handover)
+{
+	return atomic_load(&handover->taker.last->next);
+}
+
+/* Takes the next item, of which there is one, and sends back the one before. */
+static void take_first(struct event_handover *handover)
+{
+	struct handed_item *used = handover->taker.last;
+	struct handed_item *others = handover->used;
+	handover->taker.last = first_item(handover);
+	handover->taken_bytes += handover->taker.last->size_bytes;
+	do
+		used->next = others;
+	while (!atomic_compare_exchange_weak(&handover->used, &others, used));
 }
 
 void event_handover_refuse(struct event_handover *handover)
 {
-	lock(handover);
-	refuse(handover);
-	unlock(handover);
+	handover->is_refused = true;
+	while (first_item(handover))
+		take_first(handover);
 }
 
-/* The first item, if it is a mark at `offset`; one at an earlier place was missed. */
+/* The first item, taken, if it is a mark at `offset`; one at an earlier place was missed. */
 static struct handed_item *take_mark(struct event_handover *handover, uint64_t offset,
 				     bool *ret_is_missed)
 {
-	lock(handover);
-	struct handed_item *item = handover->first;
+	struct handed_item *item = first_item(handover);
 	bool is_mark = item && (item->kind == HANDED_BEGIN || item->kind == HANDED_END);
 	*ret_is_missed = handover->is_refused || (is_mark && item->offset < offset);
-	item = is_mark && item->offset == offset ? drop_first(handover) : NULL;
-	unlock(handover);
+	if (!is_mark || item->offset != offset)
+		return NULL;
+	take_first(handover);
 	return item;
 }
 
 /* The images' decoders are as the giver's encoders were. */
-static void put_states(struct handed_item *item, struct replay_image *const *images,
+static void put_states(const struct handed_item *item, struct replay_image *const *images,
 		       uint32_t image_count)
 {
 	for (uint32_t i = 0; i < item->state_count && i < image_count; i++) {
@@ -348,8 +374,7 @@ static void put_states(struct handed_item *item, struct replay_image *const *ima
 			continue;
 		event_state_release(&images[i]->state);
 		images[i]->state = *item->states[i];
-		free(item->states[i]);
-		item->states[i] = NULL;
+		*item->states[i] = (struct event_state){0};
 	}
 }
 
@@ -363,59 +388,52 @@ enum mt_status event_handover_reach(struct event_handover *handover, uint64_t of
 				    struct mt_error *error)
 {
 	bool is_missed;
-	struct handed_item *item;
+	const struct handed_item *item;
 	while ((item = take_mark(handover, offset, &is_missed))) {
-		handover->is_on = item->kind == HANDED_BEGIN;
+		handover->taker.is_on = item->kind == HANDED_BEGIN;
 		if (item->kind == HANDED_END)
 			put_states(item, images, image_count);
-		free_item(item);
 	}
 	return is_missed ? missing(error) : MT_OK;
 }
 
 bool event_handover_is_on(const struct event_handover *handover)
 {
-	return handover->is_on;
+	return handover->taker.is_on;
 }
 
 enum mt_status event_handover_take(struct event_handover *handover, uint32_t image_index,
 				   uint32_t event_count, struct stack_trie *trie,
 				   struct decoded_events *events, struct mt_error *error)
 {
-	lock(handover);
-	struct handed_item *item = handover->first;
-	bool is_right = item && item->kind == HANDED_EVENTS && item->image == image_index &&
-			item->events.count == event_count && item->first_node == trie->node_count;
-	if (is_right) {
-		(void)drop_first(handover);
-		keep_spare(handover, events);
-	}
-	unlock(handover);
-	if (!is_right)
+	struct handed_item *item = first_item(handover);
+	if (!item || item->kind != HANDED_EVENTS || item->image != image_index ||
+	    item->events.count != event_count || item->first_node != trie->node_count)
 		return missing(error);
+	/* The item before takes back the memory of the events before, if that is the giver's. */
+	if (handover->taker.has_theirs)
+		handover->taker.last->events = *events;
+	else
+		decoded_events_release(events);
 	*events = item->events;
 	item->events = (struct decoded_events){0};
+	handover->taker.has_theirs = true;
+	take_first(handover);
 	bool has_memory = true;
 	for (uint32_t i = 0; i < item->node_count && has_memory; i++)
 		has_memory = stack_trie_append(trie, item->nodes[i].parent, item->nodes[i].module,
 					       item->nodes[i].offset) != STACK_NONE;
-	free_item(item);
 	return has_memory ? MT_OK
 			  : mt_error_set(error, MT_ERR_NO_MEMORY, "no memory to read the log");
 }
 
 struct checkpoint *event_handover_checkpoint(struct event_handover *handover, uint64_t end_offset)
 {
-	lock(handover);
-	struct handed_item *item = handover->first;
-	bool is_right = item && item->kind == HANDED_CHECKPOINT && item->offset == end_offset;
-	if (is_right)
-		(void)drop_first(handover);
-	unlock(handover);
-	if (!is_right)
+	struct handed_item *item = first_item(handover);
+	if (!item || item->kind != HANDED_CHECKPOINT || item->offset != end_offset)
 		return NULL;
+	take_first(handover);
 	struct checkpoint *checkpoint = item->checkpoint;
 	item->checkpoint = NULL;
-	free_item(item);
 	return checkpoint;
 }

@@ -63,6 +63,31 @@ bool event_state_copy(struct event_state *copy, const struct event_state *state)
 	return is_good;
 }
 
+bool event_state_copy_bare(struct event_state *copy, const struct event_state *state)
+{
+	struct event_state bare = *state;
+	bare.slot_count = 0;
+	bare.free_count = 0;
+	bare.waiting_count = 0;
+	if (!event_state_copy(copy, &bare))
+		return false;
+	event_state_drop_slots(copy);
+	return true;
+}
+
+uint64_t event_state_bytes(const struct event_state *state)
+{
+	uint64_t bytes = state->class_capacity * sizeof(*state->classes) +
+			 state->slot_capacity * sizeof(*state->slots) +
+			 state->free_capacity * sizeof(*state->free_slots) +
+			 state->waiting_capacity * sizeof(*state->waiting) +
+			 state->thread_capacity * sizeof(*state->threads) +
+			 state->birth_capacity * sizeof(*state->births);
+	for (uint32_t c = 0; c < state->class_count; c++)
+		bytes += state->classes[c].capacity * sizeof(*state->classes[c].locals);
+	return bytes;
+}
+
 void event_state_drop_slots(struct event_state *state)
 {
 	for (uint32_t c = 0; c < state->class_count; c++) {

@@ -171,6 +171,12 @@ void event_state_release(struct event_state *state);
 /* Makes a copy, in memory of its own. returns false: no memory, and nothing is left to release */
 bool event_state_copy(struct event_state *copy, const struct event_state *state);
 
+/* The same without slots, as event_state_drop_slots leaves it. */
+bool event_state_copy_bare(struct event_state *copy, const struct event_state *state);
+
+/* Memory that its tables take. */
+uint64_t event_state_bytes(const struct event_state *state);
+
 /*
  * Goes on without slots. To be called between two batches: then the blocks that there are have no
  * places among births.
