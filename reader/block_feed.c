@@ -6,7 +6,7 @@
 
 #include "common/format.h"
 
-/* To read a log that is smaller takes less than to start a thread, and to wait for it. */
+/* To read less takes less than to start a thread, and to wait for it. */
 #define THREAD_BYTES_MIN (64u << 10)
 
 static enum mt_status no_memory(struct mt_error *error)
@@ -252,7 +252,8 @@ bool block_feed_open(struct block_feed *feed, struct log_reader *reader,
 	}
 	/* Without events there is little to do ahead. */
 	feed->has_thread = !options->skips_events && !options->has_no_thread &&
-			   reader->size_bytes >= THREAD_BYTES_MIN && start(feed);
+			   reader->size_bytes >= reader->offset_bytes + THREAD_BYTES_MIN &&
+			   start(feed);
 	return true;
 }
 

@@ -179,8 +179,7 @@ static enum mt_status open_feed(struct loaded_log *log, struct log_reader *reade
 		.until_us = UINT64_MAX,
 		.skips_events = log->has_profile,
 		.has_slots = log->needs_slots,
-		.has_no_thread = has_no_thread ||
-				 (log->handover && event_handover_is_on(log->handover)),
+		.has_no_thread = has_no_thread,
 		/* What was recovered is not where it will be in the file. */
 		.checkpoints = reader->memory ? NULL : log->checkpoints,
 		.handover = log->handover,
