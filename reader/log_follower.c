@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/sys.h"
@@ -15,7 +16,18 @@
 
 #define LOWEST_PRIORITY 19
 #define WAIT_NS 999999999
+#define MEASURED_EVENTS (32u << 10)  /* between two looks at what is kept */
 #define HANDED_BYTES_MAX (32u << 20) /* of events, while the thread is behind */
+
+/* How long the thread may take to end: to read what it has read takes about as long. */
+#define END_NS 20000000u
+#define END_NS_PER_BYTE 100u
+
+enum thread_state {
+	THREAD_RUNS,
+	THREAD_HAS_ENDED,
+	THREAD_IS_LEFT, /* nobody waits for it: the follower is its own */
+};
 
 struct log_follower {
 	struct loaded_log_options options;
@@ -24,12 +36,15 @@ struct log_follower {
 	pthread_t thread;
 	bool was_started;
 	bool has_thread;
-	_Atomic uint64_t end_bytes; /* of what there is to read */
+	_Atomic uint64_t end_bytes;   /* of what there is to read */
+	_Atomic uint64_t taken_bytes; /* of it that was read */
 	_Atomic bool is_stopped;
-	_Atomic uint32_t bell; /* futex: changed after one of these */
+	_Atomic uint32_t bell;  /* futex: changed after one of these */
+	_Atomic uint32_t state; /* futex: enum thread_state */
 	/* The thread's, until it has ended. */
 	struct loaded_log log;
-	bool has_log; /* it is there, and good as far as it goes */
+	uint64_t measured_events; /* when is_large looked last */
+	bool has_log;             /* it is there, and good as far as it goes */
 };
 
 /* What the replay of one image keeps for its live blocks and its stack traces. */
@@ -46,9 +61,14 @@ static uint64_t image_bytes(const struct replay_image *image)
 	return bytes;
 }
 
-static bool is_large(const struct replay *replay)
+/* What is kept has become too much. To look at every process at every commit would take long. */
+static bool is_large(struct log_follower *follower)
 {
+	const struct replay *replay = &follower->log.replay;
 	uint64_t bytes = 0;
+	if (replay->event_count < follower->measured_events + MEASURED_EVENTS)
+		return false;
+	follower->measured_events = replay->event_count;
 	for (uint32_t i = 0; i < replay->image_count; i++)
 		bytes += image_bytes(replay->images[i]);
 	return bytes > LOG_FOLLOWER_BYTES_MAX;
@@ -69,7 +89,7 @@ static bool take_blocks(struct log_follower *follower, struct block_feed *feed, 
 			return item->result == 0 && item->error.status == MT_OK;
 		if (loaded_log_take(&follower->log, item, &error) != MT_OK)
 			return false;
-		if (item->block.kind == LOG_BLOCK_COMMIT && is_large(&follower->log.replay)) {
+		if (item->block.kind == LOG_BLOCK_COMMIT && is_large(follower)) {
 			event_handover_stop(follower->handover);
 			*ret_goes_on = false;
 			return true;
@@ -86,18 +106,17 @@ static uint64_t spacing_events(const struct loaded_log *log)
 /* returns  false: the log can't be used */
 static bool follow(struct log_follower *follower, struct block_feed *feed)
 {
-	uint64_t taken_bytes = 0;
 	bool goes_on = true;
 	for (;;) {
 		uint32_t bell = atomic_load(&follower->bell);
 		if (atomic_load(&follower->is_stopped))
 			return true;
 		uint64_t end_bytes = atomic_load(&follower->end_bytes);
-		if (goes_on && end_bytes > taken_bytes) {
+		if (goes_on && end_bytes > follower->taken_bytes) {
 			block_feed_extend(feed, end_bytes);
 			if (!take_blocks(follower, feed, &goes_on))
 				return false;
-			taken_bytes = end_bytes;
+			follower->taken_bytes = end_bytes;
 			event_handover_follow(follower->handover, end_bytes,
 					      spacing_events(&follower->log));
 		} else {
@@ -123,6 +142,21 @@ static void read_log(struct log_follower *follower, const char *path)
 	log_reader_close(&reader);
 }
 
+static void free_follower(struct log_follower *follower)
+{
+	if (follower->has_log)
+		loaded_log_release(&follower->log);
+	event_handover_free(follower->handover);
+	free(follower);
+}
+
+/* Ends the thread's part, or the other side's. returns false: the other part has ended already */
+static bool leave(struct log_follower *follower, enum thread_state state)
+{
+	uint32_t runs = THREAD_RUNS;
+	return atomic_compare_exchange_strong(&follower->state, &runs, state);
+}
+
 static void *run(void *context)
 {
 	struct log_follower *follower = context;
@@ -133,6 +167,10 @@ static void *run(void *context)
 	read_log(follower, path);
 	if (!follower->has_log)
 		event_handover_refuse(follower->handover);
+	if (leave(follower, THREAD_HAS_ENDED))
+		sys_futex_wake(&follower->state);
+	else
+		free_follower(follower);
 	return NULL;
 }
 
@@ -194,19 +232,48 @@ void log_follower_encoded(struct log_follower *follower, const struct recorded_i
 	event_handover_encoded(follower->handover, image);
 }
 
-static void end_thread(struct log_follower *follower)
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* there is one on Linux */
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static void stop(struct log_follower *follower)
 {
 	atomic_store(&follower->is_stopped, true);
-	if (!follower->has_thread)
-		return;
-	ring(follower);
+	if (follower->has_thread)
+		ring(follower);
+}
+
+static void join(struct log_follower *follower)
+{
 	(void)pthread_join(follower->thread, NULL); /* it is ours, and ends */
 	follower->has_thread = false;
 }
 
+/* On a busy machine a thread of the lowest priority may take long to end. returns false: it does */
+static bool end_thread(struct log_follower *follower)
+{
+	uint64_t end_ns = now_ns() + END_NS + follower->taken_bytes * END_NS_PER_BYTE;
+	stop(follower);
+	if (!follower->has_thread)
+		return true;
+	while (follower->state == THREAD_RUNS) {
+		uint64_t left_ns = end_ns - now_ns();
+		if ((int64_t)left_ns <= 0)
+			return false;
+		sys_futex_wait(&follower->state, THREAD_RUNS,
+			       left_ns < WAIT_NS ? (long)left_ns : WAIT_NS);
+	}
+	join(follower);
+	return true;
+}
+
 bool log_follower_end(struct log_follower *follower, const char *path, struct loaded_log *ret_log)
 {
-	end_thread(follower);
+	if (!end_thread(follower))
+		return false;
 	if (!follower->was_started)
 		read_log(follower, path); /* all of it is the rest */
 	bool has_log = follower->has_log;
@@ -220,9 +287,13 @@ void log_follower_free(struct log_follower *follower)
 {
 	if (!follower)
 		return;
-	end_thread(follower);
-	if (follower->has_log)
-		loaded_log_release(&follower->log);
-	event_handover_free(follower->handover);
-	free(follower);
+	stop(follower);
+	pthread_t thread = follower->thread;
+	if (follower->has_thread && leave(follower, THREAD_IS_LEFT)) {
+		(void)pthread_detach(thread); /* it is ours, and not joined */
+		return;
+	}
+	if (follower->has_thread)
+		join(follower);
+	free_follower(follower);
 }

@@ -4,8 +4,9 @@
  * to do when the recording ends: to replay a log takes half as long as some programs take to make
  * it.
  *
- * The thread has the lowest priority: it takes processors that nobody else wants. It goes no
- * further once what it keeps takes LOG_FOLLOWER_BYTES_MAX: the memory may be the program's last.
+ * The thread has the lowest priority, among those that share processors with the collector: with
+ * autogroups, its own session. It goes no further once what it keeps takes LOG_FOLLOWER_BYTES_MAX:
+ * the memory may be the program's last.
  * Events that the log's recorder hands over (event_handover.h) it need not decode.
  */
 #ifndef MEMTRACE_READER_LOG_FOLLOWER_H
@@ -50,11 +51,11 @@ void log_follower_encoded(struct log_follower *follower, const struct recorded_i
  * before the follower is freed.
  *
  * path     of the log
- * returns  false: that is of no use
+ * returns  false: that is of no use, or it takes less to read the log than to wait for the thread
  */
 bool log_follower_end(struct log_follower *follower, const char *path, struct loaded_log *ret_log);
 
-/* Also ends it, if that is not done. */
+/* Also ends the thread, if that is not done, without waiting for it. */
 void log_follower_free(struct log_follower *follower);
 
 #endif

@@ -2,8 +2,12 @@
 /* A log that is replayed while it grows, against one that is read when it is whole. */
 #include "tests/unit/unit.h"
 
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/log/log_writer.h"
@@ -296,6 +300,46 @@ static void a_large_heap_is_not_followed_to_its_end(void **state)
 	log_builder_remove(&growing.builder);
 }
 
+static uint32_t count_threads(void)
+{
+	uint32_t count = 0;
+	DIR *tasks = opendir("/proc/self/task");
+	assert_non_null(tasks);
+	for (const struct dirent *entry; (entry = readdir(tasks));)
+		count += entry->d_name[0] != '.';
+	(void)closedir(tasks);
+	return count;
+}
+
+/* As on a busy machine, where a thread of the lowest priority may not run for long. */
+static void a_thread_that_does_not_end_is_left_alone(void **state)
+{
+	char path[] = "/tmp/memtrace-test.XXXXXX";
+	struct loaded_log log;
+	(void)state;
+	uint32_t thread_count = count_threads();
+	assert_non_null(mkdtemp(path));
+	char fifo[sizeof(path) + 5];
+	(void)snprintf(fifo, sizeof(fifo), "%s/fifo", path);
+	assert_int_equal(mkfifo(fifo, 0600), 0);
+	int fd = open(fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	assert_true(fd >= 0);
+	struct log_follower *follower = log_follower_new(&finish_replay_options, true);
+	log_follower_tell(follower, fd, NULL, 0, 4096);
+	assert_false(log_follower_end(follower, fifo, &log));
+	/* It waits for somebody who writes. */
+	assert_int_equal(count_threads(), thread_count + 1);
+	log_follower_free(follower);
+	int writing_fd = open(fifo, O_WRONLY | O_CLOEXEC);
+	assert_true(writing_fd >= 0);
+	while (count_threads() > thread_count)
+		(void)usleep(1000);
+	(void)close(writing_fd);
+	(void)close(fd);
+	(void)unlink(fifo);
+	(void)rmdir(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -305,6 +349,7 @@ int main(void)
 		cmocka_unit_test(a_log_without_an_end_is_not_taken_for_whole),
 		cmocka_unit_test(what_is_no_log_is_of_no_use),
 		cmocka_unit_test(a_large_heap_is_not_followed_to_its_end),
+		cmocka_unit_test(a_thread_that_does_not_end_is_left_alone),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
