@@ -158,16 +158,6 @@ static void send_finished(const struct collector_result *result, const struct co
 	await_launcher(control_fd);
 }
 
-static struct decoded_events *follow_encoding(void *context)
-{
-	return log_follower_encoding(context);
-}
-
-static void follow_encoded(void *context, const struct recorded_image *image)
-{
-	log_follower_encoded(context, image);
-}
-
 /* The log is replayed while it grows, so that its end need not be waited for. */
 static void follow_log(void *context, int log_fd, const struct recording *recording,
 		       uint64_t event_count, uint64_t end_bytes)
@@ -273,17 +263,14 @@ void record_program(const struct launch_options *options, struct launch_result *
 	bool is_followed = !options->only_unfreed && !options->finishes_log;
 	struct log_follower *follower = is_followed ? log_follower_new(&finish_replay_options, true)
 						    : NULL;
-	const struct log_watcher watcher = {
-		.context = follower,
-		.grown = follow_log,
-		.encoding = follow_encoding,
-		.encoded = follow_encoded,
-	};
+	struct log_watcher watcher = {.context = follower, .grown = follow_log};
 	const struct recorder_work work = {
 		.context = follower,
 		.watcher = follower ? &watcher : NULL,
 		.finish = finish_recording,
 	};
+	if (follower)
+		watcher.copier = log_follower_copier(follower);
 	launch(options, &work, ret_result);
 	log_follower_free(follower); /* the collector has its own copy */
 	*closing = '\0';

@@ -153,8 +153,9 @@ static void give(struct event_handover *handover, struct handed_item *taken_item
 	giver->last = taken_item;
 }
 
-struct decoded_events *event_handover_encoding(struct event_handover *handover)
+static struct decoded_events *encoding(void *context)
 {
+	struct event_handover *handover = context;
 	struct giver *giver = &handover->giver;
 	if (!giver->is_giving)
 		return NULL;
@@ -200,9 +201,15 @@ static struct handed_item *new_events(struct decoded_events *taken_events,
 	return item;
 }
 
-void event_handover_encoded(struct event_handover *handover, const struct recorded_image *image)
+static void encoded(void *context, const struct recorded_image *image)
 {
+	struct event_handover *handover = context;
 	give(handover, new_events(&handover->giver.encoding, image));
+}
+
+struct event_copier event_handover_copier(struct event_handover *handover)
+{
+	return (struct event_copier){handover, encoding, encoded};
 }
 
 static struct handed_item *new_mark(enum handed_kind kind, uint64_t offset)

@@ -34,9 +34,8 @@ struct event_handover;
 struct event_handover *event_handover_new(const struct event_handover_options *options);
 void event_handover_free(struct event_handover *handover);
 
-/* For the giver: struct recording_observer's `encoding` and `encoded`. */
-struct decoded_events *event_handover_encoding(struct event_handover *handover);
-void event_handover_encoded(struct event_handover *handover, const struct recorded_image *image);
+/* For the giver, whose recording hands over events with it. */
+struct event_copier event_handover_copier(struct event_handover *handover);
 
 /*
  * For the giver, at a commit that the taker will be told of: begins, ends, or gives a checkpoint.

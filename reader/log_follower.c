@@ -222,14 +222,9 @@ void log_follower_tell(struct log_follower *follower, int log_fd, const struct r
 	ring(follower);
 }
 
-struct decoded_events *log_follower_encoding(struct log_follower *follower)
+struct event_copier log_follower_copier(struct log_follower *follower)
 {
-	return event_handover_encoding(follower->handover);
-}
-
-void log_follower_encoded(struct log_follower *follower, const struct recorded_image *image)
-{
-	event_handover_encoded(follower->handover, image);
+	return event_handover_copier(follower->handover);
 }
 
 static uint64_t now_ns(void)

@@ -43,8 +43,7 @@ void log_follower_tell(struct log_follower *follower, int log_fd, const struct r
 		       uint64_t event_count, uint64_t end_bytes);
 
 /* For the recording's observer: hands over events. */
-struct decoded_events *log_follower_encoding(struct log_follower *follower);
-void log_follower_encoded(struct log_follower *follower, const struct recorded_image *image);
+struct event_copier log_follower_copier(struct log_follower *follower);
 
 /*
  * Ends the thread, and gives away what it has read, for loaded_log_read_rest, which has to be done

@@ -443,13 +443,12 @@ static void write_events(struct recording *recording, struct recorded_image *ima
 	write_threads(recording, image);
 	buffer_clear(&recording->scratch);
 	const struct recording_observer *observer = recording->observer;
-	struct decoded_events *copy = observer && observer->encoding
-					      ? observer->encoding(observer->context)
-					      : NULL;
+	const struct event_copier *copier = observer ? observer->copier : NULL;
+	struct decoded_events *copy = copier ? copier->encoding(copier->context) : NULL;
 	uint32_t count = event_encode(&image->encoder, batch, &image->trie, image->stored_nodes,
 				      &recording->scratch, copy);
 	if (copy)
-		observer->encoded(observer->context, image);
+		copier->encoded(copier->context, image);
 	struct log_block block = {
 		.kind = LOG_BLOCK_EVENTS,
 		.image = image->index,

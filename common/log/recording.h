@@ -100,6 +100,16 @@ struct module_details {
 	size_t build_id_bytes;
 };
 
+/* Who wants events besides, as they are encoded. */
+struct event_copier {
+	void *context;
+	/* Events are about to be encoded. returns where they are to be copied to; NULL: nowhere */
+	struct decoded_events *(*encoding)(void *context);
+	/* They are copied there, as far as they could be. The stack nodes that come with them are
+	 * the trie's from image->stored_nodes on. */
+	void (*encoded)(void *context, const struct recorded_image *image);
+};
+
 /* What the owner of a recording wants to know; each may be NULL. */
 struct recording_observer {
 	void *context;
@@ -111,11 +121,7 @@ struct recording_observer {
 	void (*committing)(void *context, uint64_t number);
 	/* They are in the log, which has so many events now. */
 	void (*committed)(void *context, uint64_t event_count);
-	/* Events are about to be encoded. returns where they are to be copied to; NULL: nowhere */
-	struct decoded_events *(*encoding)(void *context);
-	/* They are copied there, as far as they could be. The stack nodes that come with them are
-	 * the trie's from image->stored_nodes on. */
-	void (*encoded)(void *context, const struct recorded_image *image);
+	const struct event_copier *copier;
 };
 
 struct recording;

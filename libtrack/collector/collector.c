@@ -208,18 +208,6 @@ static void tell_grown(void *context, uint64_t event_count)
 					   log_writer_size(&collector->writer));
 }
 
-static struct decoded_events *tell_encoding(void *context)
-{
-	const struct collector *collector = context;
-	return collector->options->watcher->encoding(collector->options->watcher->context);
-}
-
-static void tell_encoded(void *context, const struct recorded_image *image)
-{
-	const struct collector *collector = context;
-	collector->options->watcher->encoded(collector->options->watcher->context, image);
-}
-
 static void name_thread(void *context, struct recorded_image *image, uint32_t index,
 			uint32_t thread_id)
 {
@@ -276,8 +264,7 @@ static enum mt_status set_up(struct collector *collector, struct mt_error *error
 		.context = collector,
 		.committing = save_decoders,
 		.committed = collector->options->watcher ? tell_grown : NULL,
-		.encoding = collector->options->watcher ? tell_encoding : NULL,
-		.encoded = collector->options->watcher ? tell_encoded : NULL,
+		.copier = collector->options->watcher ? &collector->options->watcher->copier : NULL,
 		.thread_started = name_thread,
 		.module_loaded = keep_module,
 	};

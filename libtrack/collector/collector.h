@@ -20,29 +20,25 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "common/log/recording.h"
 #include "common/segment.h"
 #include "common/status.h"
 #include "libtrack/collector/leak_scan.h"
 #include "libtrack/collector/sampling_control.h"
 
-struct decoded_events;
 struct module_files;
-struct recorded_image;
-struct recording;
 struct segment_file;
 
 /*
  * Who looks at the log while it grows, in the collector's process and thread. Told now and then
  * that the log, which is open as `log_fd`, has so many events, and whole commits up to `end_bytes`,
- * if it has become so much longer that this is worth while. For the rest see struct
- * recording_observer.
+ * if it has become so much longer that this is worth while.
  */
 struct log_watcher {
 	void *context;
 	void (*grown)(void *context, int log_fd, const struct recording *recording,
 		      uint64_t event_count, uint64_t end_bytes);
-	struct decoded_events *(*encoding)(void *context);
-	void (*encoded)(void *context, const struct recorded_image *image);
+	struct event_copier copier;
 };
 
 struct collector_options {

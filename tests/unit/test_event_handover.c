@@ -33,6 +33,7 @@ struct fed {
 	uint32_t seed;
 	struct event_handover *handover; /* one of these two */
 	struct log_follower *follower;
+	struct event_copier copier;
 	uint64_t end_bytes; /* that the taker was told of */
 };
 
@@ -90,22 +91,6 @@ static void step(struct fed *fed, uint32_t index)
 	}
 }
 
-static struct decoded_events *encoding(void *context)
-{
-	struct fed *fed = context;
-	return fed->follower ? log_follower_encoding(fed->follower)
-			     : event_handover_encoding(fed->handover);
-}
-
-static void encoded(void *context, const struct recorded_image *image)
-{
-	struct fed *fed = context;
-	if (fed->follower)
-		log_follower_encoded(fed->follower, image);
-	else
-		event_handover_encoded(fed->handover, image);
-}
-
 /* The taker is told of most commits. */
 static void committed(void *context, uint64_t event_count)
 {
@@ -126,8 +111,7 @@ static void begin(struct fed *fed, uint32_t seed)
 	memset(fed, 0, sizeof(*fed));
 	fed->seed = seed;
 	recording_rig_init(&fed->rig, 1);
-	fed->rig.observer.encoding = encoding;
-	fed->rig.observer.encoded = encoded;
+	fed->rig.observer.copier = &fed->copier;
 	fed->rig.observer.committed = committed;
 	for (uint32_t r = 0; r < RINGS; r++) {
 		if (r % 2 == 0)
@@ -222,6 +206,7 @@ static void check_taken(uint32_t seed, const struct event_handover_options *opti
 	struct mt_error error;
 	begin(&fed, seed);
 	fed.handover = event_handover_new(options);
+	fed.copier = event_handover_copier(fed.handover);
 	assert_int_equal(log_reader_open(&taker->reader, fed.rig.builder.path, &error), MT_OK);
 	assert_int_equal(loaded_log_begin(&taker->log, &reading, fed.handover, &taker->reader,
 					  &taker->feed, &error),
@@ -289,6 +274,7 @@ static void events_that_are_not_of_the_log_are_refused(void **state)
 	begin(&fed, 51);
 	fed.handover = event_handover_new(
 		&(struct event_handover_options){.bytes_max = HANDED_BYTES, .from_start = true});
+	fed.copier = event_handover_copier(fed.handover);
 	turn(&fed, 0);
 	recording_rig_commit(&fed.rig);
 	assert_true(stack_trie_init(&trie));
@@ -339,6 +325,7 @@ static void a_finished_log_answers_as_one_that_was_read(void **state)
 		struct mt_error error;
 		begin(&fed, seed);
 		fed.follower = log_follower_new(&reading, seed % 2);
+		fed.copier = log_follower_copier(fed.follower);
 		for (uint32_t i = 0; i < TURNS; i++)
 			turn(&fed, i);
 		end(&fed);
