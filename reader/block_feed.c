@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "reader/block_feed.h"
 
-#include <signal.h>
 #include <stdlib.h>
 
 #include "common/format.h"
+#include "common/sys.h"
 
 /* To read less takes less than to start a thread, and to wait for it. */
 #define THREAD_BYTES_MIN (64u << 10)
@@ -225,13 +225,9 @@ static void *run(void *context)
 /* A program's signals are none of the thread's business. */
 static bool start(struct block_feed *feed)
 {
-	sigset_t all;
-	sigset_t old;
-	(void)sigfillset(&all); /* cannot fail */
-	if (pthread_sigmask(SIG_SETMASK, &all, &old) != 0)
-		return false;
+	uint64_t mask = sys_block_signals();
 	bool is_started = pthread_create(&feed->thread, NULL, run, feed) == 0;
-	(void)pthread_sigmask(SIG_SETMASK, &old, NULL); /* as it was */
+	sys_set_signal_mask(mask);
 	return is_started;
 }
 

@@ -34,7 +34,7 @@ struct event_handover;
 struct event_handover *event_handover_new(const struct event_handover_options *options);
 void event_handover_free(struct event_handover *handover);
 
-/* For the giver, whose recording hands over events with it. */
+/* For the giver, whose recording hands over events with it. It never waits for the taker. */
 struct event_copier event_handover_copier(struct event_handover *handover);
 
 /*
