@@ -125,24 +125,9 @@ static bool put_together(struct generations *generations)
 	return merge(generations);
 }
 
-static int compare(const void *a, const void *b)
-{
-	const struct generation *left = a;
-	const struct generation *right = b;
-	if (left->image != right->image)
-		return left->image < right->image ? -1 : 1;
-	if (left->cost != right->cost)
-		return left->cost < right->cost ? -1 : 1;
-	return (left->born > right->born) - (left->born < right->born);
-}
-
 /* The current piece is over. */
 static bool end_piece(struct generations *generations)
 {
-	/* In an order that packs well. */
-	if (generations->current_count > 1)
-		qsort(generations->current, generations->current_count,
-		      sizeof(*generations->current), compare);
 	for (uint32_t i = 0; i < generations->current_count; i++)
 		if (!generations_append(generations, &generations->current[i]))
 			return false;
@@ -250,7 +235,26 @@ bool generations_take(struct generations *generations, const struct ended_block 
 	return generations_append(generations, &generation);
 }
 
+/* The order in which they pack well. */
+static int compare(const void *a, const void *b)
+{
+	const struct generation *left = a;
+	const struct generation *right = b;
+	if (left->died != right->died)
+		return left->died < right->died ? -1 : 1;
+	if (left->image != right->image)
+		return left->image < right->image ? -1 : 1;
+	if (left->cost != right->cost)
+		return left->cost < right->cost ? -1 : 1;
+	return (left->born > right->born) - (left->born < right->born);
+}
+
 bool generations_finish(struct generations *generations)
 {
-	return end_piece(generations) && (!generations->has_corrections || merge(generations));
+	if (!end_piece(generations) || (generations->has_corrections && !merge(generations)))
+		return false;
+	/* Not by piece, for pieces are put together, and most were sorted for nothing. */
+	if (generations->count)
+		qsort(generations->items, generations->count, sizeof(*generations->items), compare);
+	return true;
 }
