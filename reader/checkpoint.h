@@ -21,9 +21,6 @@
 #include "common/status.h"
 #include "reader/replay.h"
 
-struct loaded_log;
-struct log_checkpoint;
-struct log_reader;
 struct log_writer;
 
 /* A checkpoint that is being made: the decoder's part is there, the replay's is not. */
@@ -108,16 +105,5 @@ enum mt_status checkpoints_add(struct checkpoints *checkpoints, struct checkpoin
 
 /* Appends classes and checkpoints to a log that is being finished. Failures are the writer's. */
 void checkpoints_write(const struct checkpoints *checkpoints, struct log_writer *writer);
-
-/*
- * Brings a replay that has nothing in it to a checkpoint of the log, and its decoders with it.
- *
- * log             with class_places and places, and with the tries of all images
- * reader          of the log; at the block where reading goes on afterwards
- * returns         MT_ERR_CORRUPT, MT_ERR_NO_MEMORY, MT_ERR_IO
- */
-enum mt_status checkpoint_restore(const struct loaded_log *log, const struct log_checkpoint *place,
-				  struct log_reader *reader, struct replay *replay,
-				  struct mt_error *error) MT_MUST_CHECK;
 
 #endif

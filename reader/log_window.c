@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "reader/block_feed.h"
-#include "reader/checkpoint.h"
+#include "reader/checkpoint_restore.h"
 #include "reader/log_reader.h"
 #include "reader/replay_blocks.h"
 
