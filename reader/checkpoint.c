@@ -2,6 +2,7 @@
 #include "reader/checkpoint.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/format.h"
 #include "common/log/log_writer.h"

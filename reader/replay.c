@@ -2,7 +2,6 @@
 #include "reader/replay.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "common/format.h"
 
@@ -13,9 +12,6 @@
 #define PREFETCH_BLOCK 28u
 #define PREFETCH_COST 12u
 
-/* An empty class keeps a small table: one that fills and empties all the time needs it again. */
-#define KEPT_BLOCKS 64u
-
 void replay_init(struct replay *replay)
 {
 	*replay = (struct replay){
@@ -23,53 +19,6 @@ void replay_init(struct replay *replay)
 		.piece_end_us = UINT64_MAX,
 		.until_us = UINT64_MAX,
 	};
-}
-
-struct replay_image *replay_image_new(uint32_t pid)
-{
-	struct replay_image *image = calloc(1, sizeof(*image));
-	if (!image)
-		return NULL;
-	image->pid = pid;
-	image->has_tables = true;
-	if (stack_trie_init(&image->trie) && stack_costs_init(&image->costs))
-		return image;
-	replay_image_free(image);
-	return NULL;
-}
-
-/* What is only needed to replay more events. */
-static void drop_tables(struct replay_image *image)
-{
-	event_state_release(&image->state);
-	for (uint32_t i = 0; i < image->class_count; i++)
-		free(image->classes[i].blocks);
-	for (uint32_t i = 0; i < image->thread_capacity; i++)
-		free(image->threads[i].recent);
-	free(image->classes);
-	free(image->weights);
-	free(image->threads);
-	image->classes = NULL;
-	image->class_count = 0;
-	image->class_capacity = 0;
-	image->weights = NULL;
-	image->weight_count = 0;
-	image->weight_capacity = 0;
-	image->threads = NULL;
-	image->thread_capacity = 0;
-	image->has_tables = false;
-}
-
-void replay_image_free(struct replay_image *image)
-{
-	if (!image)
-		return;
-	stack_trie_release(&image->trie);
-	stack_costs_release(&image->costs);
-	stack_errors_release(&image->errors);
-	lifetimes_release(&image->lifetimes);
-	drop_tables(image);
-	free(image);
 }
 
 bool replay_add_image(struct replay *replay, uint32_t index, struct replay_image *taken_image,
@@ -91,59 +40,6 @@ bool replay_add_image(struct replay *replay, uint32_t index, struct replay_image
 	taken_image->is_forked = is_forked;
 	replay->images[replay->image_count++] = taken_image;
 	return true;
-}
-
-/* Makes room for item `index`. returns false: no memory */
-static bool reserve(void **items, uint32_t *capacity, uint32_t index, size_t item_bytes)
-{
-	if (index < *capacity)
-		return true;
-	uint64_t larger = (uint64_t)*capacity + *capacity / 2 + 8;
-	if (larger <= index)
-		larger = (uint64_t)index + 1;
-	void *grown = larger > UINT32_MAX ? NULL : realloc(*items, larger * item_bytes);
-	if (!grown)
-		return false;
-	*items = grown;
-	*capacity = (uint32_t)larger;
-	return true;
-}
-
-bool replay_add_class(struct replay_image *image, const struct decoded_class *identity)
-{
-	if (!reserve((void **)&image->classes, &image->class_capacity, image->class_count,
-		     sizeof(*image->classes)))
-		return false;
-	struct replay_class *class = &image->classes[image->class_count];
-	*class = (struct replay_class){
-		.size_bytes = identity->size_bytes,
-		.stack = identity->stack,
-		.kind = (uint16_t)identity->kind,
-	};
-	if (identity->interval_bytes) {
-		if (!reserve((void **)&image->weights, &image->weight_capacity, image->weight_count,
-			     sizeof(*image->weights)))
-			return false;
-		image->weights[image->weight_count++] = (struct class_weight){
-			.weight = sample_weight_of(identity->size_bytes, identity->interval_bytes),
-			.interval_bytes = identity->interval_bytes,
-		};
-		class->weight = image->weight_count;
-	}
-	image->class_count++;
-	return true;
-}
-
-struct replay_thread *replay_thread(struct replay_image *image, uint32_t thread)
-{
-	uint32_t capacity = image->thread_capacity;
-	if (!reserve((void **)&image->threads, &image->thread_capacity, thread,
-		     sizeof(*image->threads)))
-		return NULL;
-	if (image->thread_capacity > capacity)
-		memset(image->threads + capacity, 0,
-		       (image->thread_capacity - capacity) * sizeof(*image->threads));
-	return &image->threads[thread];
 }
 
 static void note_growth(struct replay *replay, struct replay_image *image)
@@ -178,34 +74,6 @@ static const struct sample_weight *weight_of(const struct replay_image *image,
 					     const struct replay_class *class)
 {
 	return class->weight ? &image->weights[class->weight - 1].weight : NULL;
-}
-
-/* Puts a block into its class. returns where it is, NULL: no memory */
-static inline struct replay_block *put_block(struct replay_class *class, uint32_t local,
-					     const struct replay_block *block)
-{
-	if (local >= class->capacity &&
-	    !reserve((void **)&class->blocks, &class->capacity, local, sizeof(*class->blocks)))
-		return NULL;
-	/* Local numbers are given out one after the other: none is left out. */
-	if (local >= class->used)
-		class->used = local + 1;
-	class->live++;
-	class->blocks[local] = *block;
-	return &class->blocks[local];
-}
-
-static inline void drop_block(struct replay_class *class, struct replay_block *block)
-{
-	block->cost = STACK_COST_NONE;
-	if (--class->live > 0)
-		return;
-	class->used = 0;
-	if (class->capacity > KEPT_BLOCKS) {
-		free(class->blocks);
-		class->blocks = NULL;
-		class->capacity = 0;
-	}
 }
 
 static inline bool is_of_pool(const struct replay_class *class)
@@ -348,12 +216,12 @@ static bool allocate(struct replay *replay, struct cursor *cursor,
 	uint32_t cost_index = find_cost(replay, image, class, cursor->thread_index);
 	if (cost_index == STACK_COST_NONE)
 		return false;
-	struct replay_block *block = put_block(class, event->local,
-					       &(struct replay_block){
-						       .born_us = replay->now_us,
-						       .cost = cost_index,
-						       .born = ++image->born,
-					       });
+	struct replay_block *block = replay_class_put(class, event->local,
+						      &(struct replay_block){
+							      .born_us = replay->now_us,
+							      .cost = cost_index,
+							      .born = ++image->born,
+						      });
 	if (!block || (!is_of_pool(class) && !note_recent(replay, cursor->thread, block->born)))
 		return false;
 	struct block_figures figures = replay_figures(image, class, block->born);
@@ -408,7 +276,7 @@ static bool end_block(struct replay *replay, struct cursor *cursor,
 	struct replay_totals *totals = totals_of(image, class);
 	struct block_figures figures = replay_figures(image, class, block.born);
 	count_out(replay, image, class, &block, &figures);
-	drop_block(class, &class->blocks[event->local]);
+	replay_class_drop(class, &class->blocks[event->local]);
 	if (block.born_us < replay->piece_begin_us) {
 		struct ended_block ended = ended_block(image, &block, replay->now_us, &figures);
 		if (!generations_add(&replay->generations, &ended))
@@ -489,7 +357,7 @@ static bool undo_move(struct replay *replay, struct cursor *cursor,
 	}
 	totals_of(image, class)->deallocations -= figures.count;
 	totals_of(image, class)->reallocations -= figures.count;
-	return put_block(class, event->local, moving) &&
+	return replay_class_put(class, event->local, moving) &&
 	       note_lifetime(image, moving, moved_us, -(int64_t)figures.count) &&
 	       count_in(replay, image, class, moving, &figures);
 }
@@ -571,7 +439,7 @@ static bool bury_images(struct replay *replay)
 		if (!image->has_ended || !image->has_tables)
 			continue;
 		has_memory &= add_generations(replay, image, false);
-		drop_tables(image);
+		replay_image_drop_tables(image);
 		replay->ending_count--;
 	}
 	return has_memory;
@@ -790,19 +658,6 @@ enum mt_status replay_run(struct replay *replay, struct replay_source *sources, 
 	return has_memory ? MT_OK : mt_error_set(error, MT_ERR_NO_MEMORY, NO_MEMORY_TEXT);
 }
 
-bool replay_restore_class(struct replay_image *image, uint32_t class_index, uint32_t used)
-{
-	struct replay_class *class = &image->classes[class_index];
-	if (used == 0)
-		return true;
-	if (!reserve((void **)&class->blocks, &class->capacity, used - 1, sizeof(*class->blocks)))
-		return false;
-	class->used = used;
-	for (uint32_t i = 0; i < used; i++)
-		class->blocks[i] = (struct replay_block){.cost = STACK_COST_NONE};
-	return true;
-}
-
 bool replay_restore_block(struct replay *replay, struct replay_image *image, uint32_t class_index,
 			  uint32_t local, uint32_t thread)
 {
@@ -892,7 +747,7 @@ bool replay_finish(struct replay *replay, uint64_t end_us)
 void replay_drop_tables(struct replay *replay)
 {
 	for (uint32_t i = 0; i < replay->image_count; i++)
-		drop_tables(replay->images[i]);
+		replay_image_drop_tables(replay->images[i]);
 }
 
 void replay_release(struct replay *replay)
